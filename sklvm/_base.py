@@ -1,0 +1,90 @@
+r"""What every estimator of the package shares.
+
+For a model :math:`p_\theta(x, z)` and any distribution q over the latent z,
+
+.. math::
+
+    F(\theta, q; x) = E_q[\log p_\theta(x, z)] + H(q)
+                    = \log p_\theta(x) - KL(q \| p_\theta(z | x))
+                    \le \log p_\theta(x)
+
+F is the evidence lower bound. Every estimator maximises it, every `score` is in nats
+per sample with all constants kept, so that the scores of different models on the same
+data compare directly.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
+
+
+def private_random_state(random_state):
+    """The RandomState that `random_state` means, never NumPy's global one.
+
+    scikit-learn reads None as the global generator; here None is fresh entropy, so
+    that no estimator advances a generator that is not its own.
+    """
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Put back all of the estimator's attributes if the block raises."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
+class DensityScoreMixin:
+    """`score` for estimators with `_log_density(X)`, log p(x) or its bound, float64."""
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean of `score_samples`, in nats per sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
+
+        Returns
+        -------
+        score : float
+        """
+        log_density = self._log_density(X)
+        sample_weight = check_sample_weight(sample_weight, log_density)
+        return weighted_mean(log_density, sample_weight)
+
+
+def weighted_mean(values, sample_weight):
+    """Mean of values; a row without weight is absent, even where its value is -inf."""
+    if sample_weight is None:
+        return float(values.mean())
+    kept = sample_weight > 0
+    return float(np.average(values[kept], weights=sample_weight[kept]))
+
+
+def check_sample_weight(sample_weight, X):
+    """`sample_weight` as float64 of shape (n_samples,), or None for equal weights."""
+    if sample_weight is None:
+        return None
+    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if sample_weight.min() < 0:
+        raise ValueError(
+            f"sample_weight has the negative value {sample_weight.min():g} at row "
+            f"{sample_weight.argmin()}; weights must be 0 or more."
+        )
+    if not sample_weight.any():
+        raise ValueError(
+            "sample_weight is 0 for every row; give at least one row a positive weight."
+        )
+    return sample_weight

@@ -1,0 +1,6 @@
+"""Mixture models fitted by exact expectation-maximisation."""
+
+from sklvm.mixture._bernoulli import BernoulliMixtureEM
+from sklvm.mixture._gaussian import GaussianMixtureEM
+
+__all__ = ["BernoulliMixtureEM", "GaussianMixtureEM"]

@@ -1,0 +1,337 @@
+"""The four shapes of a covariance matrix, one class each.
+
+A *scatter* is the sum of weight * deviation * deviation^T that the shape keeps: full
+(K, D, D), tied (D, D), diag (K, D), spherical (K,). Divided by the number of terms it
+is the covariance. precisions_cholesky is scikit-learn's: precision = U U^T with U upper
+triangular (its diagonal, where the matrix is diagonal).
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+
+def safe_divide(a, b):
+    """a / b, and 0 where b is 0: what nobody has seen deviates by nothing."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+
+
+def _not_definite(precisions):
+    sizes = np.linalg.eigvalsh(precisions) if precisions.ndim > 1 else precisions
+    return ValueError(
+        f"precisions_init has the eigenvalue {sizes.min():g} or is not symmetric; "
+        "precisions must be symmetric and positive definite."
+    )
+
+
+class Covariance(ABC):
+    """One shape. K is n_components, D is n_features."""
+
+    def __init__(self, n_components, n_features):
+        self.n_components, self.n_features = n_components, n_features
+
+    @property
+    @abstractmethod
+    def shape(self):
+        """Shape of `covariances_`."""
+
+    @property
+    @abstractmethod
+    def n_parameters(self):
+        """Free parameters of the covariances."""
+
+    @abstractmethod
+    def outer(self, deviations):
+        """Scatter of the columns of `deviations` (D, n), for one component."""
+
+    @abstractmethod
+    def spread(self, count, shift):
+        """Scatter of `count` (K, D) rows that all lie `shift` (K, D) off."""
+
+    @abstractmethod
+    def divide(self, scatter, count):
+        """Covariance from the scatter and the count (K, D) of each feature."""
+
+    def keep_unseen(self, covariances, old, seen):
+        """Covariances with the old ones of the features that nobody has seen.
+
+        `seen` (K, D) is false only where X has gaps. The moments of full and tied
+        covariances count what is missing in, so there it concerns empty components.
+        """
+        return covariances
+
+    @abstractmethod
+    def precisions_cholesky(self, covariances, smallest_pivot):
+        """U of the precision; NaN for a component whose covariance is singular."""
+
+    @abstractmethod
+    def axes(self, values):
+        """Diagonals of covariances or of U, shape (K, D)."""
+
+    def deviations(self, covariances):
+        """Standard deviations of the features, shape (K, D)."""
+        # Rounding may leave less than nothing of a variance that is zero.
+        return np.sqrt(np.maximum(self.axes(covariances), 0))
+
+    @abstractmethod
+    def matrices(self, values):
+        """Covariances or U of all components as matrices (K, D, D)."""
+
+    def stack(self, scatters):
+        """The scatter of all components from those of each."""
+        return np.stack(scatters)
+
+    def pool(self, scatter):
+        """Sum of the scatters of all components, as that of one."""
+        return scatter.sum(axis=0)
+
+    def whiten(self, u, k, deviations):
+        """U_k^T deviations, for deviations (D, n)."""
+        return u[k][..., np.newaxis] * deviations
+
+    def unwhiten(self, u, k, z):
+        """Inverse of `whiten`."""
+        return z / u[k][..., np.newaxis]
+
+    @abstractmethod
+    def precisions(self, u):
+        """U U^T, in the covariance's own shape."""
+
+    @abstractmethod
+    def from_precisions_cholesky(self, u):
+        """Covariances from U."""
+
+    @abstractmethod
+    def inverse(self, precisions):
+        """Covariances from precisions; an error unless they are positive definite."""
+
+    @abstractmethod
+    def log_axes(self, u, scale):
+        """U of x / scale with the logarithm of its diagonal: any value is feasible."""
+
+    @abstractmethod
+    def exp_axes(self, log_u, scale):
+        """Inverse of `log_axes`."""
+
+    def log_det(self, u):
+        """log |U_k|, shape (K,)."""
+        return np.log(self.axes(u)).sum(axis=1)
+
+    def regularise(self, covariances, reg_covar):
+        """Covariances with reg_covar on the diagonal."""
+        return covariances + reg_covar
+
+
+def _factor(covariances, smallest_pivot):
+    """U for each of a stack of matrices, NaN unless it is safely definite."""
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    scale = np.sqrt(np.where(variances > 0, variances, np.nan))
+    correlations = covariances / (scale[:, :, np.newaxis] * scale[:, np.newaxis])
+    try:
+        lower = np.linalg.cholesky(correlations)
+    except np.linalg.LinAlgError:
+        if len(covariances) == 1:
+            return np.full_like(covariances, np.nan)
+        return np.concatenate([_factor(c[None], smallest_pivot) for c in covariances])
+    pivots = np.diagonal(lower, axis1=1, axis2=2) ** 2
+    u = np.triu(np.linalg.inv(lower).transpose(0, 2, 1)) / scale[:, :, np.newaxis]
+    return np.where((pivots.min(axis=1) < smallest_pivot)[:, None, None], np.nan, u)
+
+
+class Full(Covariance):
+    """A matrix for each component."""
+
+    @property
+    def shape(self):
+        return (self.n_components, self.n_features, self.n_features)
+
+    @property
+    def n_parameters(self):
+        return self.n_components * self.n_features * (self.n_features + 1) // 2
+
+    def outer(self, deviations):
+        return deviations @ deviations.T
+
+    def spread(self, count, shift):
+        return count[:, :1, np.newaxis] * shift[:, :, np.newaxis] * shift[:, np.newaxis]
+
+    def divide(self, scatter, count):
+        return safe_divide(scatter, count[:, :1, np.newaxis] * np.ones(self.shape))
+
+    def precisions_cholesky(self, covariances, smallest_pivot):
+        return _factor(covariances, smallest_pivot)
+
+    def axes(self, values):
+        return np.diagonal(values, axis1=1, axis2=2)
+
+    def matrices(self, values):
+        return values
+
+    def whiten(self, u, k, deviations):
+        return u[k].T @ deviations
+
+    def unwhiten(self, u, k, z):
+        return solve_triangular(u[k], z, trans="T", check_finite=False)
+
+    def regularise(self, covariances, reg_covar):
+        return covariances + reg_covar * np.eye(self.n_features)
+
+    def precisions(self, u):
+        return u @ np.swapaxes(u, -1, -2)
+
+    def from_precisions_cholesky(self, u):
+        root = np.linalg.inv(u)
+        return np.swapaxes(root, -1, -2) @ root
+
+    def inverse(self, precisions):
+        if not np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
+            raise _not_definite(precisions)
+        try:
+            root = np.linalg.inv(np.linalg.cholesky(precisions))
+        except np.linalg.LinAlgError:
+            raise _not_definite(precisions) from None
+        return np.swapaxes(root, -1, -2) @ root
+
+    def log_axes(self, u, scale):
+        log_u = u * scale[:, np.newaxis]
+        i = np.arange(self.n_features)
+        log_u[..., i, i] = np.log(log_u[..., i, i])
+        return log_u
+
+    def exp_axes(self, log_u, scale):
+        u = log_u.copy()
+        i = np.arange(self.n_features)
+        u[..., i, i] = np.exp(u[..., i, i])
+        return u / scale[:, np.newaxis]
+
+
+class Tied(Full):
+    """One matrix for all components."""
+
+    @property
+    def shape(self):
+        return (self.n_features, self.n_features)
+
+    @property
+    def n_parameters(self):
+        return self.n_features * (self.n_features + 1) // 2
+
+    def spread(self, count, shift):
+        return (count[:, :1] * shift).T @ shift
+
+    def divide(self, scatter, count):
+        return scatter / count[:, 0].sum()
+
+    def precisions_cholesky(self, covariances, smallest_pivot):
+        return _factor(covariances[np.newaxis], smallest_pivot)[0]
+
+    def axes(self, values):
+        shape = (self.n_components, self.n_features)
+        return np.broadcast_to(np.diag(values), shape)
+
+    def matrices(self, values):
+        return np.broadcast_to(values, (self.n_components, *values.shape))
+
+    def stack(self, scatters):
+        return sum(scatters)
+
+    def pool(self, scatter):
+        return scatter
+
+    def whiten(self, u, k, deviations):
+        return u.T @ deviations
+
+    def unwhiten(self, u, k, z):
+        return solve_triangular(u, z, trans="T", check_finite=False)
+
+
+class Diag(Covariance):
+    """A variance for each component and feature."""
+
+    @property
+    def shape(self):
+        return (self.n_components, self.n_features)
+
+    @property
+    def n_parameters(self):
+        return self.n_components * self.n_features
+
+    def outer(self, deviations):
+        return np.einsum("dn,dn->d", deviations, deviations)
+
+    def spread(self, count, shift):
+        return count * shift**2
+
+    def divide(self, scatter, count):
+        return safe_divide(scatter, count)
+
+    def keep_unseen(self, covariances, old, seen):
+        return np.where(seen, covariances, old)
+
+    def precisions_cholesky(self, covariances, smallest_pivot):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(covariances > 0, 1 / np.sqrt(covariances), np.nan)
+
+    def from_axes(self, scatter):
+        """The scatter from that of each feature (K, D)."""
+        return scatter
+
+    def axes(self, values):
+        return values
+
+    def matrices(self, values):
+        return values[:, :, np.newaxis] * np.eye(self.n_features)
+
+    def precisions(self, u):
+        return u**2
+
+    def from_precisions_cholesky(self, u):
+        return 1 / u**2
+
+    def inverse(self, precisions):
+        if not precisions.min() > 0:
+            raise _not_definite(precisions.ravel())
+        return 1 / precisions
+
+    def log_axes(self, u, scale):
+        return np.log(u)
+
+    def exp_axes(self, log_u, scale):
+        return np.exp(log_u)
+
+
+class Spherical(Diag):
+    """A variance for each component."""
+
+    @property
+    def shape(self):
+        return (self.n_components,)
+
+    @property
+    def n_parameters(self):
+        return self.n_components
+
+    def outer(self, deviations):
+        return np.vdot(deviations, deviations)
+
+    def spread(self, count, shift):
+        return (count * shift**2).sum(axis=1)
+
+    def divide(self, scatter, count):
+        return safe_divide(scatter, count.sum(axis=1))
+
+    def keep_unseen(self, covariances, old, seen):
+        return np.where(seen.any(axis=1), covariances, old)
+
+    def from_axes(self, scatter):
+        return scatter.sum(axis=1)
+
+    def axes(self, values):
+        return np.repeat(values[:, np.newaxis], self.n_features, axis=1)
+
+    def matrices(self, values):
+        return super().matrices(self.axes(values))
+
+
+SHAPES = {"full": Full, "tied": Tied, "diag": Diag, "spherical": Spherical}

@@ -1,0 +1,78 @@
+"""Every estimator of the package, once.
+
+``test_contract.py`` runs the whole contract over this list, so a new estimator is
+held to it by one more entry.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sklvm import BernoulliMixtureEM, GaussianMixtureEM
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the contract needs to know about one estimator.
+
+    Data are tuples of arrays with one row per sample, ``(X,)`` or ``(X, y)``: the
+    arguments of ``fit``, ``transform``, ``score_samples`` and ``score``.
+    """
+
+    estimator: type
+    # (seed, n_samples) -> data
+    make_data: Callable[[int, int], tuple[np.ndarray, ...]]
+    # A fit of well under a second that converges.
+    quick: dict[str, Any]
+    # Added to `quick`: a fit that must stop before it has converged.
+    unfinished: dict[str, Any]
+    # For GridSearchCV.
+    grid: dict[str, list]
+    # Parameters that also have to be held to scikit-learn's checks.
+    variants: list[dict[str, Any]] = field(default_factory=list)
+    # False where everything is computed in float32.
+    keeps_float64: bool = True
+    # True where sample() takes the rows to condition on, not a number of samples.
+    samples_given_rows: bool = False
+
+    def make(self, **params):
+        return self.estimator(**(self.quick | {"random_state": 0} | params))
+
+    def fitted(self, n_samples=150, **params):
+        """A fitted estimator and the data it was fitted to."""
+        data = self.make_data(0, n_samples)
+        return self.make(**params).fit(*data), data
+
+
+def three_blobs(seed, n_samples):
+    """Three Gaussians whose signs are three binary patterns, so both families fit."""
+    rng = np.random.default_rng(seed)
+    centres = np.array([[1, 1, 1, -1, -1], [-1, 1, -1, 1, -1], [1, -1, -1, -1, 1]])
+    labels = rng.integers(3, size=n_samples)
+    return (centres[labels] + rng.normal(size=(n_samples, 5)),)
+
+
+MIXTURE = {
+    "make_data": three_blobs,
+    "quick": {"n_components": 3},
+    "unfinished": {"max_iter": 1, "tol": 0.0},
+    "grid": {"n_components": [1, 2, 3]},
+}
+
+REGISTRY = [
+    Entry(
+        BernoulliMixtureEM,
+        variants=[{"n_components": 2, "random_state": 0}],
+        **MIXTURE,
+    ),
+    Entry(
+        GaussianMixtureEM,
+        variants=[
+            {"n_components": 2, "covariance_type": kind, "random_state": 0}
+            for kind in ("full", "tied", "diag", "spherical")
+        ],
+        **MIXTURE,
+    ),
+]

@@ -1,0 +1,391 @@
+"""The contract of every estimator, clause by clause, over the registry."""
+
+import copy
+import pickle
+import random
+import re
+import sys
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import (
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from .registry import REGISTRY
+
+# Rounding only: sums of a few numbers of order ten in float64.
+TOL = {"rtol": 1e-10, "atol": 1e-10}
+
+
+@pytest.fixture(params=REGISTRY, ids=lambda entry: entry.estimator.__name__)
+def entry(request):
+    return request.param
+
+
+def take(data, rows):
+    return tuple(array[rows] for array in data)
+
+
+def draw(entry, est, data, n_samples):
+    if entry.samples_given_rows:
+        return est.sample(data[0][:n_samples])
+    return est.sample(n_samples)
+
+
+@parametrize_with_checks([entry.estimator() for entry in REGISTRY])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# Both take the columns of predict_proba for the classes of a classifier, whatever the
+# estimator is; with default parameters the test above runs them all the same.
+ONLY_FOR_CLASSIFIERS = ["check_estimator_sparse_array", "check_estimator_sparse_matrix"]
+
+
+def checks_of_variants():
+    for entry in REGISTRY:
+        for params in entry.variants:
+            estimator = entry.estimator(**params)
+            for est, check in estimator_checks_generator(estimator):
+                name = check.func.__name__
+                if name not in ONLY_FOR_CLASSIFIERS:
+                    yield pytest.param(est, check, id=f"{estimator}-{name}")
+
+
+@pytest.mark.parametrize("estimator, check", list(checks_of_variants()))
+def test_scikit_learn_checks_of_variants(estimator, check):
+    check(estimator)
+
+
+# Units: the score is a mean of nats per row.
+
+
+def test_score_is_the_mean_of_score_samples(entry):
+    est, _ = entry.fitted()
+    held_out = entry.make_data(1, 60)
+    rows = est.score_samples(*held_out)
+    assert rows.shape == (60,)
+    assert np.ptp(rows) > 0.1
+    score = est.score(*held_out)
+    assert isinstance(score, float)
+    np.testing.assert_allclose(score, np.mean(rows), **TOL)
+
+
+def test_score_is_weighted_by_sample_weight(entry):
+    est, _ = entry.fitted()
+    held_out = entry.make_data(1, 60)
+    weight = np.random.default_rng(2).exponential(size=60)
+    weight[:10] = 0
+    expected = np.average(est.score_samples(*held_out), weights=weight)
+    score = est.score(*held_out, sample_weight=weight)
+    np.testing.assert_allclose(score, expected, **TOL)
+    assert abs(score - est.score(*held_out)) > 1e-3
+
+
+# Determinism: a row's value belongs to the row, a fit's to its random_state.
+
+
+@pytest.mark.parametrize("method", ["score_samples", "transform"])
+def test_a_row_does_not_see_its_neighbours(entry, method):
+    est, _ = entry.fitted()
+    data = entry.make_data(1, 40)
+    value = getattr(est, method)(*data)
+    order = np.random.default_rng(3).permutation(40)
+    permuted = getattr(est, method)(*take(data, order))
+    np.testing.assert_allclose(permuted, value[order], **TOL)
+    alone = [getattr(est, method)(*take(data, [i]))[0] for i in range(40)]
+    np.testing.assert_allclose(alone, value, **TOL)
+    again = getattr(est, method)(*data)
+    np.testing.assert_array_equal(again, value)
+
+
+@pytest.mark.parametrize("method", ["score_samples", "transform"])
+def test_a_row_does_not_see_the_batch_size(entry, method):
+    est, _ = entry.fitted()
+    data = entry.make_data(1, 40)
+    value = getattr(est, method)(*data)
+    other = copy.deepcopy(est).set_params(batch_size=7)
+    np.testing.assert_allclose(getattr(other, method)(*data), value, **TOL)
+
+
+def test_the_same_random_state_gives_identical_numbers(entry):
+    first, data = entry.fitted()
+    second, _ = entry.fitted()
+    held_out = entry.make_data(1, 60)
+    assert first.lower_bound_ == second.lower_bound_
+    for method in ("score_samples", "transform"):
+        np.testing.assert_array_equal(
+            getattr(first, method)(*held_out), getattr(second, method)(*held_out)
+        )
+    for one, two in zip(
+        draw(entry, first, data, 20), draw(entry, second, data, 20), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_sample_returns_observations_and_latents(entry):
+    est, data = entry.fitted()
+    observed, latent = draw(entry, est, data, 20)
+    assert observed.shape == data[-1][:20].shape
+    assert len(latent) == 20
+    # Twenty draws of a continuous or a many-valued observation are not all equal.
+    assert len(np.unique(observed, axis=0)) > 1
+
+
+def global_state():
+    """Whatever a careless library leaves changed, in a form that compares by ==."""
+    numpy_state = np.random.get_state()  # noqa: NPY002 (the global one is the point)
+    state = {
+        "random": random.getstate(),
+        "numpy": (numpy_state[1].tobytes(), numpy_state[2:]),
+        "floating-point errors": np.geterr(),
+        "warnings": list(warnings.filters),
+        "sklearn": sklearn.get_config(),
+        "threads": {lib["filepath"]: lib["num_threads"] for lib in threadpool_info()},
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        state["torch"] = (
+            torch.get_rng_state().numpy().tobytes(),
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.distributions.Distribution._validate_args,
+        )
+    return state
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+@pytest.mark.parametrize("n_jobs", [None, 1, 2])
+def test_no_global_state_is_touched(entry, random_state, n_jobs):
+    data = entry.make_data(0, 100)
+    est = entry.make(random_state=random_state)
+    if "n_jobs" in est.get_params():
+        est.set_params(n_jobs=n_jobs)
+    broken = (np.full_like(data[0], np.inf), *data[1:])
+    # Three threads: a number that no library chooses by itself on most machines.
+    with threadpool_limits(limits=3):
+        before = global_state()
+        est.fit(*data)
+        est.score(*data)
+        est.transform(*data)
+        draw(entry, est, data, 5)
+        with pytest.raises(ValueError):
+            est.fit(*broken)
+        after = global_state()
+    # Libraries loaded on the way are new keys, not changes.
+    after["threads"] = {lib: after["threads"].get(lib) for lib in before["threads"]}
+    for key in before:
+        assert after[key] == before[key], f"{key} was changed"
+
+
+def test_constructor_parameters_stay_untouched(entry):
+    est = entry.make()
+    before = est.get_params(deep=False)
+    est.fit(*entry.make_data(0, 100))
+    after = est.get_params(deep=False)
+    assert before.keys() == after.keys()
+    assert all(after[name] is before[name] for name in before)
+
+
+# Floating point, names, containers.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_keep_their_width(entry, dtype):
+    data = tuple(array.astype(dtype) for array in entry.make_data(0, 150))
+    est = entry.make().fit(*data)
+    width = dtype if entry.keeps_float64 else np.float32
+    latent = est.transform(*data)
+    assert latent.dtype == width
+    if hasattr(est, "inverse_transform"):
+        assert est.inverse_transform(latent).dtype == width
+    assert isinstance(est.score(*data), float)
+
+
+def test_float32_and_float64_agree(entry):
+    est64, data = entry.fitted()
+    data32 = tuple(array.astype(np.float32) for array in data)
+    est32 = entry.make().fit(*data32)
+    # Well-separated clusters: both precisions climb to the same optimum, and the
+    # stop rule may end one of them an iteration (< tol = 1e-3 nats) earlier.
+    assert abs(est32.score(*data32) - est64.score(*data)) < 5e-3
+
+
+def test_feature_names_out_and_pandas_output(entry):
+    data = entry.make_data(0, 100)
+    frame = pd.DataFrame(
+        data[0],
+        columns=[f"x{d}" for d in range(data[0].shape[1])],
+        index=np.arange(100)[::-1],
+    )
+    est = entry.make().set_output(transform="pandas").fit(frame, *data[1:])
+    assert list(est.feature_names_in_) == list(frame.columns)
+    out = est.transform(frame, *data[1:])
+    assert isinstance(out, pd.DataFrame)
+    assert list(out.columns) == list(est.get_feature_names_out())
+    assert len(set(out.columns)) == out.shape[1]
+    assert out.index.equals(frame.index)
+    plain = est.set_output(transform="default").transform(frame, *data[1:])
+    np.testing.assert_array_equal(plain, out.to_numpy())
+
+
+def test_clone_forgets_the_fit(entry):
+    est, data = entry.fitted()
+    other = clone(est)
+    assert other.get_params() == est.get_params()
+    with pytest.raises(NotFittedError):
+        other.score(*data)
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.copy, copy.deepcopy, lambda est: pickle.loads(pickle.dumps(est))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_copies_carry_the_fit(entry, duplicate):
+    est, data = entry.fitted()
+    other = duplicate(est)
+    for method in ("score_samples", "transform"):
+        np.testing.assert_array_equal(
+            getattr(other, method)(*data), getattr(est, method)(*data)
+        )
+
+
+def test_verbose_zero_prints_nothing(entry, capfd):
+    est, data = entry.fitted(verbose=0)
+    est.score(*data)
+    est.transform(*data)
+    draw(entry, est, data, 5)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == ""
+
+
+def test_verbose_one_shows_a_bar(entry, capfd):
+    entry.fitted(verbose=1)
+    out, err = capfd.readouterr()
+    assert out == ""
+    # tqdm writes " 42%|####" where the total is known, "42it [00:01" where not.
+    assert re.search(r"\d%\||\dit \[", err)
+
+
+# Convergence.
+
+
+def test_an_unfinished_fit_warns(entry):
+    data = entry.make_data(0, 150)
+    est = entry.make(**entry.unfinished)
+    with pytest.warns(ConvergenceWarning):
+        est.fit(*data)
+    assert not est.converged_
+    check_trace(est)
+
+
+def test_a_finished_fit_does_not_warn(entry):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        est, _ = entry.fitted()
+    assert est.converged_
+    check_trace(est)
+
+
+def check_trace(est):
+    assert isinstance(est.n_iter_, int)
+    assert est.n_iter_ >= 1
+    trace = np.asarray(est.lower_bounds_)
+    assert trace.shape == (est.n_iter_,)
+    assert np.isfinite(trace).all()
+    assert isinstance(est.lower_bound_, float)
+    assert np.isfinite(est.lower_bound_)
+
+
+# Composition.
+
+
+def test_lives_in_a_pipeline(entry):
+    est, data = entry.fitted()
+    pipe = make_pipeline(FunctionTransformer(), entry.make()).fit(*data)
+    np.testing.assert_array_equal(pipe.transform(data[0]), est.transform(*data))
+    np.testing.assert_array_equal(pipe.score_samples(data[0]), est.score_samples(*data))
+    assert pipe.score(*data) == est.score(*data)
+
+
+def test_is_tuned_by_grid_search_on_its_held_out_score(entry):
+    data = entry.make_data(0, 150)
+    folds = KFold(3, shuffle=True, random_state=0)
+    search = GridSearchCV(entry.make(), entry.grid, cv=folds).fit(*data)
+    (name, values), *_ = entry.grid.items()
+
+    def held_out(value):
+        return np.mean(
+            [
+                entry.make(**{name: value})
+                .fit(*take(data, train))
+                .score(*take(data, test))
+                for train, test in folds.split(data[0])
+            ]
+        )
+
+    scores = [held_out(value) for value in values]
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], scores, **TOL)
+    assert search.best_params_[name] == values[int(np.argmax(scores))]
+    assert np.ptp(scores) > 0.01
+
+
+# A fit that fails leaves no trace.
+
+
+def one_dimensional(X):
+    return X[:, 0]
+
+
+def empty(X):
+    return X[:0]
+
+
+def with_infinity(X):
+    X = X.astype(float)
+    X[3, 1] = np.inf
+    return X
+
+
+def of_strings(X):
+    return np.full(X.shape, "ink")
+
+
+def complex_numbers(X):
+    return X + 1j
+
+
+def snapshot(est):
+    """Which objects the estimator holds, and what is in them."""
+    return {name: id(value) for name, value in vars(est).items()}, joblib.hash(
+        vars(est)
+    )
+
+
+@pytest.mark.parametrize("was_fitted", [False, True], ids=["new", "fitted"])
+@pytest.mark.parametrize(
+    "spoil", [one_dimensional, empty, with_infinity, of_strings, complex_numbers]
+)
+def test_a_failing_fit_leaves_the_estimator_unchanged(entry, spoil, was_fitted):
+    est, data = entry.fitted() if was_fitted else (entry.make(), entry.make_data(0, 50))
+    before = snapshot(est)
+    with pytest.raises((ValueError, TypeError)):
+        est.fit(spoil(data[0]), *data[1:])
+    assert snapshot(est) == before
