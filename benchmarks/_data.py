@@ -1,0 +1,86 @@
+"""The data of the benchmarks: a folder of archives, OpenML where it is absent."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import fetch_openml
+
+
+def add_data_argument(parser):
+    """`--data`, the folder with mnist.npz, magic04.npz and gmm_classics.npz."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("SKLVM_DATA"),
+        help="folder of .npz archives (default: $SKLVM_DATA; without it, OpenML)",
+    )
+
+
+def _archive(folder, name):
+    """The arrays of folder/name.npz, or None if there is no such file."""
+    if folder is None or not (path := Path(folder) / f"{name}.npz").exists():
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def binary_mnist(folder):
+    """MNIST with ink = grey value above 127: 60,000 and 10,000 rows of uint8."""
+    archive = _archive(folder, "mnist")
+    if archive is None:
+        grey = fetch_openml("mnist_784", version=1, as_frame=False).data
+        train, test = grey[:60_000], grey[60_000:]
+    else:
+        train, test = archive["x_train"], archive["x_test"]
+    return tuple((x.reshape(len(x), 784) > 127).astype(np.uint8) for x in (train, test))
+
+
+def magic04(folder):
+    """The MAGIC gamma telescope, 19,020 rows of 10 features."""
+    archive = _archive(folder, "magic04")
+    if archive is None:
+        archive = {"X": fetch_openml("MagicTelescope", version=1, as_frame=False).data}
+    return archive["X"].astype(np.float64)
+
+
+def gvhd(folder):
+    """Flow cytometry of graft-versus-host disease, {name: rows of 4 features}.
+
+    It is not on OpenML: without the folder there is nothing to measure.
+    """
+    archive = _archive(folder, "gmm_classics") or {}
+    return {
+        name: archive[name].astype(np.float64)
+        for name in ("gvhd_pos", "gvhd_control")
+        if name in archive
+    }
+
+
+def gaussian_mixture_sample(n_rows, n_features, n_components, separation, seed):
+    """Draw from a mixture of Gaussians with random weights and full covariances.
+
+    `separation` is the standard deviation of the means, in units of the typical
+    standard deviation within a component.
+    """
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.full(n_components, 5.0))
+    means = separation * rng.standard_normal((n_components, n_features))
+    factors = np.eye(n_features) + 0.5 * rng.standard_normal(
+        (n_components, n_features, n_features)
+    ) / np.sqrt(n_features)
+    labels = rng.choice(n_components, size=n_rows, p=weights)
+    noise = rng.standard_normal((n_rows, n_features))
+    X = np.empty((n_rows, n_features))
+    for k in range(n_components):
+        rows = labels == k
+        X[rows] = means[k] + noise[rows] @ factors[k].T
+    return X
+
+
+def latent_class_sample(n_rows, n_features, n_components, seed):
+    """Draw binary rows from a mixture of Bernoulli distributions."""
+    rng = np.random.default_rng(seed)
+    theta = rng.uniform(0.1, 0.9, size=(n_components, n_features))
+    labels = rng.integers(n_components, size=n_rows)
+    return (rng.random((n_rows, n_features)) < theta[labels]).astype(np.float64)
