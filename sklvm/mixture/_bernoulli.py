@@ -81,13 +81,11 @@ class BernoulliExpectation(Expectation):
             log_joint += self.log_rest @ observed.T
             log_joint += self.log_weights[:, np.newaxis]
         if len(self.always):
-            cost = self.cost_of_zero
-            most = (
-                cost.sum(axis=1)
-                if observed is None
-                else observed[:, self.always] @ cost.T
-            )
-            log_joint -= np.transpose(most - X[:, self.always] @ cost.T)
+            cost = self.cost_of_zero.T
+            most = cost.sum(axis=0)
+            if observed is not None:
+                most = observed[:, self.always] @ cost
+            log_joint -= np.transpose(most - X[:, self.always] @ cost)
         if self.boundary:
             log_joint[log_joint < -IMPOSSIBLE / 2] = -np.inf
         return log_joint, (X, observed)

@@ -153,9 +153,9 @@ class GaussianFamily(Family):
         return SampleMoments(mean, np.where(deviation > 0, deviation, 1), scatter)
 
     def given(self):
-        if not {"weights", "means", "covariances"} <= self.initial.keys():
-            return None
         names = ("weights", "means", "covariances")
+        if not set(names) <= self.initial.keys():
+            return None
         return self._checked(self._params(*(self.initial[name] for name in names)))
 
     def embed(self, rows):
