@@ -1,7 +1,23 @@
 """Latent-variable models with scikit-learn's interface."""
 
+from importlib import import_module
+
 from sklvm.mixture import BernoulliMixtureEM, GaussianMixtureEM
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["BernoulliMixtureEM", "GaussianMixtureEM", "__version__"]
+__all__ = ["VAE", "BernoulliMixtureEM", "GaussianMixtureEM", "__version__"]
+
+# Imported when they are first asked for: torch takes longer to import than the rest of
+# the package, and the mixtures do not need it.
+_NEURAL = {"VAE": "sklvm.autoencoder"}
+
+
+def __getattr__(name):
+    if name in _NEURAL:
+        return getattr(import_module(_NEURAL[name]), name)
+    raise AttributeError(f"module 'sklvm' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_NEURAL])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sklvm import BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,12 @@ class Entry:
     keeps_float64: bool = True
     # True where sample() takes the rows to condition on, not a number of samples.
     samples_given_rows: bool = False
+
+    @property
+    def rounding(self):
+        """Tolerances of a sum of a few numbers of order ten."""
+        tol = 1e-10 if self.keeps_float64 else 1e-5
+        return {"rtol": tol, "atol": tol}
 
     def make(self, **params):
         return self.estimator(**(self.quick | {"random_state": 0} | params))
@@ -74,5 +80,22 @@ REGISTRY = [
             for kind in ("full", "tied", "diag", "spherical")
         ],
         **MIXTURE,
+    ),
+    Entry(
+        VAE,
+        make_data=three_blobs,
+        quick={
+            "hidden_layer_sizes": (16,),
+            "max_epochs": 60,
+            "lr": 0.01,
+            "tol": 0.5,
+        },
+        unfinished={"max_epochs": 1},
+        grid={"latent_dim": [1, 2, 3]},
+        variants=[
+            {"noise": noise, "max_epochs": 20, "random_state": 0}
+            for noise in ("learned", "heteroscedastic", 1.0)
+        ],
+        keeps_float64=False,
     ),
 ]

@@ -1,0 +1,171 @@
+r"""q(z|x) and p(z): Gaussian posteriors, the standard normal and the VampPrior.
+
+Noise comes from outside, as `eps` of shape (..., latent_dim), so that every draw
+belongs to a generator or to a row. All densities are in nats.
+"""
+
+import math
+
+import torch
+
+LOG_2PI = math.log(2 * math.pi)
+# Scales outside exp(-15) and exp(15) overflow float32 when they are squared twice.
+MAX_LOG_SCALE = 15.0
+
+
+def bounded(log_scale):
+    return log_scale.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE)
+
+
+class DiagonalGaussian:
+    """N(mean, diag(exp(2 log_scale))), one Gaussian a row."""
+
+    def __init__(self, mean, log_scale):
+        self.mean = mean
+        self.log_scale = log_scale
+        self.scale = log_scale.exp()
+
+    @staticmethod
+    def n_parameters(latent_dim):
+        """Width of the encoder's output."""
+        return 2 * latent_dim
+
+    @classmethod
+    def of(cls, parameters, latent_dim):
+        """The Gaussians whose parameters an encoder has given, a row each."""
+        mean, log_scale = parameters.split(latent_dim, -1)
+        # In training the gradient of a bound would cost 3 per cent of a small network's
+        # step; what overflows there is reported.
+        if not torch.is_grad_enabled():
+            log_scale = bounded(log_scale)
+        return cls(mean, log_scale)
+
+    def detach(self):
+        return type(self)(self.mean.detach(), self.log_scale.detach())
+
+    def __getitem__(self, rows):
+        return type(self)(self.mean[rows], self.log_scale[rows])
+
+    def rsample(self, eps):
+        """mean + scale * eps, differentiable in both."""
+        return torch.addcmul(self.mean, self.scale, eps)
+
+    def log_prob(self, z):
+        eps = (z - self.mean) / self.scale
+        terms = torch.addcmul(self.log_scale, eps, eps, value=0.5)
+        return -terms.sum(-1) - z.shape[-1] / 2 * LOG_2PI
+
+    def entropy(self):
+        return self.log_scale.sum(-1) + self.mean.shape[-1] / 2 * (1 + LOG_2PI)
+
+    def kl_to_standard_normal(self):
+        """KL(q || N(0, I)) in closed form."""
+        terms = torch.addcmul(-2 * self.log_scale, self.scale, self.scale)
+        terms = torch.addcmul(terms, self.mean, self.mean)
+        return (terms.sum(-1) - self.mean.shape[-1]) / 2
+
+
+class FullGaussian:
+    """N(mean, L L'), one Gaussian a row; L has the diagonal exp(log_diagonal)."""
+
+    def __init__(self, mean, log_diagonal, scale_tril):
+        self.mean = mean
+        self.log_diagonal = log_diagonal
+        self.scale_tril = scale_tril
+
+    @staticmethod
+    def n_parameters(latent_dim):
+        """Width of the encoder's output."""
+        return latent_dim + latent_dim * (latent_dim + 1) // 2
+
+    @classmethod
+    def of(cls, parameters, latent_dim):
+        """The Gaussians whose parameters an encoder has given, a row each."""
+        n_lower = latent_dim * (latent_dim - 1) // 2
+        mean, log_diagonal, lower = parameters.split(
+            [latent_dim, latent_dim, n_lower], -1
+        )
+        log_diagonal = bounded(log_diagonal)
+        scale_tril = torch.diag_embed(log_diagonal.exp())
+        row, column = torch.tril_indices(
+            latent_dim, latent_dim, -1, device=parameters.device
+        )
+        scale_tril = scale_tril.index_put(
+            (torch.arange(len(mean), device=mean.device)[:, None], row, column), lower
+        )
+        return cls(mean, log_diagonal, scale_tril)
+
+    def detach(self):
+        return type(self)(*(part.detach() for part in self._parts()))
+
+    def __getitem__(self, rows):
+        return type(self)(*(part[rows] for part in self._parts()))
+
+    def _parts(self):
+        return self.mean, self.log_diagonal, self.scale_tril
+
+    def rsample(self, eps):
+        """mean + L eps, differentiable in both."""
+        return self.mean + (self.scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
+
+    def log_prob(self, z):
+        difference = (z - self.mean).unsqueeze(-1)
+        eps = torch.linalg.solve_triangular(self.scale_tril, difference, upper=False)
+        squares = eps.squeeze(-1).square().sum(-1)
+        return -squares / 2 - self.log_diagonal.sum(-1) - z.shape[-1] / 2 * LOG_2PI
+
+    def entropy(self):
+        return self.log_diagonal.sum(-1) + self.mean.shape[-1] / 2 * (1 + LOG_2PI)
+
+    def kl_to_standard_normal(self):
+        """KL(q || N(0, I)) in closed form."""
+        trace = self.scale_tril.square().sum((-2, -1))
+        squares = self.mean.square().sum(-1)
+        return (trace + squares - self.mean.shape[-1]) / 2 - self.log_diagonal.sum(-1)
+
+
+POSTERIORS = {"diag": DiagonalGaussian, "full": FullGaussian}
+
+
+class StandardNormal:
+    """p(z) = N(0, I)."""
+
+    def log_prob(self, z):
+        return -z.square().sum(-1) / 2 - z.shape[-1] / 2 * LOG_2PI
+
+    def kl(self, q, z):
+        """KL(q || p), in closed form; z is not needed."""
+        return q.kl_to_standard_normal()
+
+    def draw(self, eps, generator):
+        """One z for each row of `eps`."""
+        return eps
+
+
+class PosteriorMixture:
+    """The VampPrior of Tomczak and Welling (2018): p(z) = 1/K sum_k q(z|u_k).
+
+    `components` holds the posteriors of the pseudo-inputs u_k, one a row.
+    """
+
+    def __init__(self, components):
+        self.components = components
+
+    def log_prob(self, z):
+        # Every z under every component: (..., 1, latent_dim) against (K, latent_dim).
+        log_terms = self.components.log_prob(z.unsqueeze(-2))
+        return torch.logsumexp(log_terms, -1) - math.log(log_terms.shape[-1])
+
+    def kl(self, q, z):
+        """KL(q || p): the entropy of q in closed form, E_q[log p(z)] from the z."""
+        return -q.entropy() - self.log_prob(z)
+
+    def draw(self, eps, generator):
+        """One z for each row of `eps`."""
+        k = torch.randint(
+            len(self.components.mean),
+            (len(eps),),
+            generator=generator,
+            device=eps.device,
+        )
+        return self.components[k].rsample(eps)

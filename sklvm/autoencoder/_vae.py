@@ -1,0 +1,435 @@
+"""The variational autoencoder."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from torch import nn
+
+from sklvm.autoencoder._distributions import POSTERIORS
+from sklvm.autoencoder._fitted import FittedAutoencoder
+from sklvm.autoencoder._likelihoods import Gaussian, Likelihood, make_likelihood
+from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
+from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
+
+
+class VAE(FittedAutoencoder, BaseNeuralEstimator):
+    r"""Variational autoencoder.
+
+    Maximises the evidence lower bound, the mean over the rows of
+
+    .. math::
+
+        F(\theta, \phi; x) = E_{q(z|x)}[\log p_\theta(x|z)]
+                             - \beta KL(q_\phi(z|x) \| p(z))
+                           \le \log p_\theta(x) \quad (\beta = 1)
+
+    where the decoder gives p(x|z), with independent features, and the encoder the
+    Gaussian q(z|x), a row each; the prior p(z) is N(0, I). The gradient is that of
+    reparameterised draws of z. Everything is computed and returned in float32; scores
+    are in nats per sample, summed over features, with all constants.
+
+    Parameters
+    ----------
+    latent_dim : int, default=2
+        Dimension of z.
+    likelihood : {"gaussian", "bernoulli"} or Likelihood, default="gaussian"
+        p(x|z). "bernoulli" needs values in [0, 1]. A family of your own is an instance
+        of a subclass of `sklvm.autoencoder.Likelihood`.
+    noise : float or {"optimal", "learned", "heteroscedastic"}, default="optimal"
+        Standard deviation sigma of the Gaussian p(x|z), in units of X. A number fixes
+        it. "optimal" is sqrt(mean squared error), the maximum of F in closed form:
+        of each batch in training, of the whole training set for `noise_`. "learned"
+        makes it a parameter. "heteroscedastic" lets the decoder give a sigma(z) for
+        each feature. What is not fixed is kept above 1e-3 of the data's deviation.
+    binarize : {"dynamic"} or None, default=None
+        "dynamic" takes the values of X for probabilities and draws the bits that the
+        Bernoulli likelihood needs, anew in each epoch. `score_samples` and
+        `log_likelihood` draw them once, from the content of the row; `transform` reads
+        the values as they are.
+    objective : {"kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"}, \
+            default="kl"
+        How the bound is estimated. "kl" has the divergence in closed form (under
+        `prior="vamp"` the entropy of q, with log p(z) at the draws); "entropy" has the
+        entropy of q in closed form; "log_ratio" has both densities at the draws; "stl"
+        is "log_ratio" without the score term of the gradient. "iwae" is the
+        importance-weighted bound, which is tighter, with doubly reparameterised
+        gradients. With "forward_kl" the encoder follows KL(p(z|x) || q(z|x)) while the
+        decoder follows the bound. The last two need `n_draws` of 2 or more.
+    n_draws : int, default=1
+        Draws of z for each row and step of the training.
+    n_score_draws : int, default=16
+        Draws of z for each row in `score` and `score_samples`.
+    beta : float, default=1.0
+        Weight of the KL divergence in training. Scores always have beta = 1.
+    warmup : float, default=0.0
+        Share of all optimisation steps during which beta rises linearly from 0.
+    free_bits : float, default=0.0
+        Nats of KL divergence, a mean over the batch, that training does not penalise.
+    posterior : {"diag", "full"}, default="diag"
+        Covariance of q(z|x).
+    prior : {"standard", "vamp"}, default="standard"
+        N(0, I), or the mean of the posteriors of pseudo-inputs that are learned
+        together with the rest, which closes the holes between the aggregated posterior
+        and the prior.
+    n_pseudo_inputs : int, default=100
+        Number of components of the prior "vamp".
+    encoder : torch.nn.Module, ConvEncoder or None, default=None
+        None is an MLP of `hidden_layer_sizes`. A module maps rows of n_features, or of
+        2 * n_features where X has NaN (the values, NaN as 0, then 1 for observed and 0
+        for missing), to rows of 2 * latent_dim: means and log standard deviations. For
+        `posterior="full"` to latent_dim * (latent_dim + 3) / 2: means, logarithms of
+        the diagonal of the Cholesky factor, and what is below it, row by row. It is
+        copied, and trained from the weights that it has.
+    decoder : torch.nn.Module, ConvDecoder or None, default=None
+        None is an MLP of `hidden_layer_sizes` in reverse. A module maps rows of
+        latent_dim to rows of n_features: logits, or means; for heteroscedastic noise to
+        2 * n_features: means, then log standard deviations.
+    hidden_layer_sizes : array-like of int, default=(200,)
+        Widths of the hidden layers; () makes encoder and decoder linear.
+    activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
+        Of the hidden layers.
+    max_epochs : int, default=100
+        Passes over the training rows.
+    lr : float, default=1e-3
+        Learning rate.
+    batch_size : int, default=128
+        Most rows in a step; a pass is cut into batches of nearly equal size.
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer class, default="adam"
+        More of its parameters go into `net_params`, as
+        ``{"optimizer__weight_decay": 1e-4}``.
+    lr_schedule : {"constant", "cosine"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 over the steps of a fit; "constant"
+        leaves it alone, or to a skorch LRScheduler among the `callbacks`.
+    max_grad_norm : float or None, default=None
+        Gradients of a larger norm are shortened to it.
+    early_stopping : bool, default=False
+        Hold out `validation_fraction` of the rows; stop when their objective has not
+        improved by `tol` for `n_iter_no_change` epochs after the warm-up, and keep the
+        weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs over which improvement is judged.
+    tol : float, default=1e-2
+        Improvement of the objective, in nats per sample, that counts as one.
+    warm_start : bool, default=False
+        Go on from the present parameters in the next `fit`.
+    callbacks : list of skorch callbacks or None, default=None
+        Told of every epoch, and of batches where they have a method for batches.
+    device : str, default="cpu"
+        "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there.
+    compile : bool, default=False
+        Compile the module with `torch.compile`.
+    net_params : dict or None, default=None
+        Further parameters of the `skorch.NeuralNet`.
+    random_state : int, RandomState instance or None, default=None
+        Determines first weights, batches, noise, and what `sample` draws.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net: `net_.history`, and `net_.module_` with `encoder`, `decoder`
+        and `likelihood`.
+    noise_ : float
+        sigma of p(x|z), for a Gaussian likelihood with one sigma.
+    lower_bound_ : float
+        F of the training rows at the returned parameters, beta = 1, one draw a row.
+    lower_bounds_ : ndarray of shape (n_iter_,)
+        The objective (with beta and free bits) of each epoch, a mean over its batches.
+    n_iter_ : int
+        Epochs run, those of earlier fits included where they were continued.
+    converged_ : bool
+        Whether early stopping ended the training, or the objective of the last
+        `n_iter_no_change` epochs was not above that of as many before by more than
+        `tol` and two standard errors.
+    best_epoch_ : int
+        With early stopping, the epoch whose weights were kept, counted from 1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    Raises
+    ------
+    ValueError
+        If parameters contradict each other, if X does not fit the likelihood, if
+        `device` is not there, if a custom module has the wrong width, or if the bound
+        becomes NaN in training.
+
+    See Also
+    --------
+    GaussianMixtureEM : Exact posterior over a discrete latent.
+
+    References
+    ----------
+    D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, eq. 10.
+    Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted Autoencoders",
+    ICLR 2016. G. Roeder, Y. Wu and D. Duvenaud, "Sticking the Landing", NeurIPS 2017.
+    G. Tucker et al., "Doubly Reparameterized Gradient Estimators", ICLR 2019.
+    O. Rybkin, K. Daniilidis and S. Levine, "Simple and Effective VAE Training with
+    Calibrated Decoders", ICML 2021. J. Tomczak and M. Welling, "VAE with a VampPrior",
+    AISTATS 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import MinMaxScaler
+    >>> from sklvm import VAE
+    >>> X = load_digits().data
+    >>> model = make_pipeline(MinMaxScaler(), VAE(latent_dim=8, random_state=0)).fit(X)
+    >>> model.transform(X).shape
+    (1797, 8)
+    >>> bool(model.score(X) > 0)  # a log density, in nats
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseNeuralEstimator._parameter_constraints,
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "likelihood": [StrOptions({"gaussian", "bernoulli"}), Likelihood],
+        "noise": [
+            StrOptions({"optimal", "learned", "heteroscedastic"}),
+            Interval(Real, 0.0, None, closed="neither"),
+        ],
+        "binarize": [StrOptions({"dynamic"}), None],
+        "objective": [StrOptions(set(OBJECTIVES))],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_score_draws": [Interval(Integral, 1, None, closed="left")],
+        "beta": [Interval(Real, 0.0, None, closed="left")],
+        "free_bits": [Interval(Real, 0.0, None, closed="left")],
+        "posterior": [StrOptions(set(POSTERIORS))],
+        "prior": [StrOptions({"standard", "vamp"})],
+        "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [nn.Module, HasMethods("build"), None],
+        "decoder": [nn.Module, HasMethods("build"), None],
+    }
+    _shaping = (
+        *BaseNeuralEstimator._shaping,
+        *("latent_dim", "likelihood", "noise", "binarize", "posterior", "prior"),
+        *("n_pseudo_inputs", "encoder", "decoder"),
+    )
+
+    def __init__(
+        self,
+        latent_dim=2,
+        *,
+        likelihood="gaussian",
+        noise="optimal",
+        binarize=None,
+        objective="kl",
+        n_draws=1,
+        n_score_draws=16,
+        beta=1.0,
+        warmup=0.0,
+        free_bits=0.0,
+        posterior="diag",
+        prior="standard",
+        n_pseudo_inputs=100,
+        encoder=None,
+        decoder=None,
+        hidden_layer_sizes=(200,),
+        activation="relu",
+        max_epochs=100,
+        lr=1e-3,
+        batch_size=128,
+        optimizer="adam",
+        lr_schedule="cosine",
+        max_grad_norm=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-2,
+        warm_start=False,
+        callbacks=None,
+        device="cpu",
+        compile=False,
+        net_params=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.latent_dim = latent_dim
+        self.likelihood = likelihood
+        self.noise = noise
+        self.binarize = binarize
+        self.objective = objective
+        self.n_draws = n_draws
+        self.n_score_draws = n_score_draws
+        self.beta = beta
+        self.warmup = warmup
+        self.free_bits = free_bits
+        self.posterior = posterior
+        self.prior = prior
+        self.n_pseudo_inputs = n_pseudo_inputs
+        self.encoder = encoder
+        self.decoder = decoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.compile = compile
+        self.net_params = net_params
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Checks -----------------------------------------------------------------------
+
+    def _check_combinations(self):
+        if self.objective in NEED_DRAWS and self.n_draws < 2:
+            raise ValueError(
+                f"n_draws={self.n_draws} leaves objective={self.objective!r} nothing to"
+                " weigh; set n_draws to 2 or more."
+            )
+        if self.binarize is not None and self.likelihood != "bernoulli":
+            raise ValueError(
+                f"binarize={self.binarize!r} draws bits and likelihood="
+                f"{self.likelihood!r} has none; set likelihood='bernoulli' or "
+                "binarize=None."
+            )
+        if self.noise != "optimal" and self.likelihood != "gaussian":
+            raise ValueError(
+                f"noise={self.noise!r} has no effect with likelihood="
+                f"{self.likelihood!r}; set likelihood='gaussian' or leave noise out."
+            )
+
+    def _warn_of_values(self, X):
+        """Say where X can be trained on and hardly was meant to be."""
+        if self.likelihood == "gaussian":
+            largest = max(-np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None))
+            if largest > LARGE_VALUE:
+                warnings.warn(
+                    f"X has values up to {largest:g} and networks learn from values of "
+                    "order one; scale X (StandardScaler).",
+                    stacklevel=6,
+                )
+        elif self.likelihood == "bernoulli" and self.binarize is None:
+            # Parts, as X may be a memory map.
+            parts = (X[rows] for rows in gen_batches(len(X), 4096))
+            grey = next((x for x in parts if ((x > 0) & (x < 1)).any()), None)
+            if grey is not None:
+                value = grey[(grey > 0) & (grey < 1)][0]
+                warnings.warn(
+                    f"X has values between 0 and 1, {value:g} among them; with "
+                    "likelihood='bernoulli' the score is then a cross-entropy and not "
+                    "the logarithm of a probability, so set binarize='dynamic' or "
+                    "binarise X.",
+                    stacklevel=6,
+                )
+
+    # Fitting ----------------------------------------------------------------------
+
+    def fit(self, X, y=None):
+        """Maximise F by stochastic gradients.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN is missing: F is over the observed entries.
+        y : Ignored
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, None)
+
+    def partial_fit(self, X, y=None):
+        """One pass over a batch of rows, at the constant learning rate `lr`.
+
+        The first batch also fixes what the network is started with. The warm-up takes
+        `warmup * max_epochs` calls.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+
+        Returns
+        -------
+        self : object
+            `lower_bound_` is the objective of the batch while it was trained on.
+        """
+        return self._fit(X, None, one_pass=True)
+
+    def _make_module(self, X, y, generator):
+        likelihood = self.likelihood
+        if isinstance(likelihood, Likelihood):
+            likelihood = copy.deepcopy(likelihood)
+        else:
+            likelihood = make_likelihood(likelihood, self.noise)
+        likelihood.check(X)
+        self._warn_of_values(X)
+        n_features, has_missing = X.shape[1], bool(np.isnan(X.min()))
+        encoder = self._network(
+            "encoder",
+            n_features * (1 + has_missing),
+            POSTERIORS[self.posterior].n_parameters(self.latent_dim),
+            generator,
+        )
+        decoder = self._network(
+            "decoder", self.latent_dim, n_features * likelihood.n_outputs, generator
+        )
+        self._start(encoder, decoder, likelihood.start(X))
+        return LatentVariableModel(
+            encoder,
+            decoder,
+            likelihood,
+            self.latent_dim,
+            self.posterior,
+            n_features,
+            self._draw_pseudo_inputs(X, generator),
+            has_missing,
+            self.binarize == "dynamic",
+        )
+
+    def _start(self, encoder, decoder, outputs):
+        """Start networks of our own at q of unit scale and at the data's mean.
+
+        A decoder that has first to find the mean punishes every z meanwhile, and the
+        posterior collapses.
+        """
+        with torch.no_grad():
+            if not isinstance(self.encoder, nn.Module):
+                encoder[-1].weight[self.latent_dim :] = 0.0
+            if self.decoder is None and outputs is not None:
+                decoder[-1].bias.copy_(torch.as_tensor(outputs))
+
+    def _draw_pseudo_inputs(self, X, generator):
+        """Random rows, each missing entry at the column's mean; None without need."""
+        if self.prior != "vamp":
+            return None
+        rows = torch.randint(len(X), (self.n_pseudo_inputs,), generator=generator)
+        rows = X[rows.numpy()]
+        return torch.from_numpy(np.where(np.isnan(rows), np.nanmean(X, axis=0), rows))
+
+    def _configure(self, module):
+        module.configure(self.objective, self.n_draws, self.beta, self.free_bits)
+
+    def _finish(self, X, y, one_pass):
+        module, _ = self._fitted_module()
+        likelihood = module.likelihood
+        if one_pass:
+            self.lower_bound_ = float(self.lower_bounds_[-1])
+        else:
+            if isinstance(likelihood, Gaussian) and likelihood.noise == "optimal":
+                likelihood.set_noise(self._mean_squared_error(X))
+            self.lower_bound_ = float(self._lower_bounds_of_rows(X, 1).mean())
+        if isinstance(likelihood, Gaussian):
+            self.noise_ = float(likelihood.variance().detach().sqrt())

@@ -1,0 +1,70 @@
+"""Where tensors live: devices, and data that fit there or are streamed."""
+
+import mmap
+
+import numpy as np
+import torch
+
+
+def resolve_device(device):
+    """The torch device that `device` names, made sure that it is there."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f"device={device!r} is not a device; choose 'cpu', 'cuda', 'cuda:1', "
+            "'mps' or 'auto'."
+        ) from None
+    if not _is_there(resolved):
+        raise ValueError(
+            f"device={device!r} is not available on this machine; choose device='cpu', "
+            "or 'auto' for the best one that is there."
+        )
+    return resolved
+
+
+def _is_there(device):
+    if device.type == "cpu":
+        return True
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (
+            device.index is None or device.index < torch.cuda.device_count()
+        )
+    return device.type == "mps" and torch.backends.mps.is_available()
+
+
+def place(array, device):
+    """`array` as a tensor on the device, or as it is where it has to be streamed.
+
+    A memory map is streamed, and what would take more than half of the free memory of
+    an accelerator. None stays None.
+    """
+    if array is None or _is_memory_map(array):
+        return array
+    if device.type != "cpu" and array.nbytes > _free_bytes(device) / 2:
+        return array
+    return as_tensor(array, device)
+
+
+def as_tensor(array, device):
+    """A float32 (or integer) array as a tensor, without a copy where that is safe."""
+    # torch warns of arrays that may not be written to, though nothing here writes.
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
+
+
+def _is_memory_map(array):
+    while array is not None:
+        if isinstance(array, np.memmap | mmap.mmap):
+            return True
+        array = getattr(array, "base", None)
+    return False
+
+
+def _free_bytes(device):
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()

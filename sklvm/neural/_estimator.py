@@ -1,0 +1,349 @@
+"""From explicit scikit-learn parameters to a trained skorch net."""
+
+import copy
+import math
+import warnings
+from abc import ABCMeta, abstractmethod
+from contextlib import nullcontext
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import LRScheduler
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
+from torch import nn
+from torch.utils.data import Subset
+
+from sklvm._base import private_random_state, unchanged_on_error
+from sklvm.neural._device import as_tensor, place, resolve_device
+from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
+from sklvm.neural._training import (
+    DivergedError,
+    ProgressBar,
+    StopAfterWarmup,
+    TrainingNet,
+)
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+# Values beyond are units that nobody has scaled, as salaries or years.
+LARGE_VALUE = 100.0
+# Those that update all parameters in one call of a kernel.
+FUSED = {"cpu", "cuda"}
+
+
+class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
+    """Estimator whose parameters are trained by stochastic gradients through skorch.
+
+    A subclass has the parameters below in its own `__init__`, with `random_state`, and
+    supplies the module; the simplest one is `sklvm.VAE`.
+    """
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "warmup": [Interval(Real, 0.0, 1.0, closed="both")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0.0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr_schedule": [StrOptions({"constant", "cosine"})],
+        "max_grad_norm": [Interval(Real, 0.0, None, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str],
+        "compile": ["boolean"],
+        "net_params": [dict, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+    # Parameters that shape the module: training that goes on cannot change them.
+    _shaping = (
+        *("hidden_layer_sizes", "activation", "optimizer", "compile", "net_params"),
+    )
+
+    # What a subclass supplies -----------------------------------------------------
+
+    @abstractmethod
+    def _check_combinations(self):
+        """Raise where parameters contradict each other or would have no effect."""
+
+    @abstractmethod
+    def _validate_rows(self, X, y, reset):
+        """X and y checked at the public edge, as float32; y may be None."""
+
+    @abstractmethod
+    def _make_module(self, X, y, generator):
+        """The module that `TrainingNet` trains, started for these data."""
+
+    @abstractmethod
+    def _configure(self, module):
+        """Give the module those parameters that may change between two fits."""
+
+    @abstractmethod
+    def _finish(self, X, y, one_pass):
+        """Publish what is known only after training, `lower_bound_` among it."""
+
+    # Fitting ----------------------------------------------------------------------
+
+    def _fit(self, X, y, one_pass=False):
+        """Train for `max_epochs`, or for one pass over the rows."""
+        self._validate_params()
+        self._check_combinations()
+        with unchanged_on_error(self):
+            device = resolve_device(self.device)
+            goes_on = hasattr(self, "net_") and (one_pass or self.warm_start)
+            X, y = self._validate_rows(X, y, reset=not goes_on)
+            if goes_on:
+                self._check_continues()
+                self.net_.move(device)
+            else:
+                self.net_ = self._make_net(X, y, device)
+                self._shape = {name: getattr(self, name) for name in self._shaping}
+            self._configure(self.net_.module)
+            with self.net_.restored_on_error() if goes_on else nullcontext():
+                self._train(X, y, one_pass, goes_on)
+                self._finish(X, y, one_pass)
+        if not one_pass:
+            self._warn_unless_converged()
+        return self
+
+    def _check_continues(self):
+        """The fitted module is the one that the parameters describe."""
+        for name, value in self._shape.items():
+            now = getattr(self, name)
+            if now is not value and not np.array_equal(now, value):
+                raise ValueError(
+                    f"{name}={now!r} differs from {value!r}, with which the model "
+                    f"to continue from was built; set {name} back, or fit with "
+                    "warm_start=False."
+                )
+
+    def _make_net(self, X, y, device):
+        seed = private_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        generator = torch.Generator().manual_seed(int(seed))
+        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        params = {
+            "max_epochs": self.max_epochs,
+            "lr": self.lr,
+            "batch_size": self.batch_size,
+            "optimizer": optimizer,
+            "lr_schedule": self.lr_schedule,
+            "max_grad_norm": self.max_grad_norm,
+            "device": str(device),
+            "compile": self.compile,
+        }
+        if optimizer in OPTIMIZERS.values() and device.type in FUSED:
+            params["optimizer__fused"] = True
+        twice = params.keys() & (self.net_params or {})
+        if twice - {"optimizer__fused"}:
+            raise ValueError(
+                f"net_params={self.net_params!r} sets {', '.join(sorted(twice))}, which"
+                f" {type(self).__name__} has a parameter for; set that one."
+            )
+        module = self._make_module(X, y, generator)
+        net = TrainingNet(module, **params | (self.net_params or {}))
+        net.initialize()
+        net.generator_ = generator
+        net.split_seed_ = int(seed)
+        return net
+
+    def _train(self, X, y, one_pass, goes_on):
+        net = self.net_
+        device = torch.device(net.device)
+        dataset = Dataset(place(X, device), place(y, device))
+        train, valid = self._split(dataset)
+        n_steps = math.ceil(len(train) / self.batch_size) * self.max_epochs
+        net.set_params(
+            max_epochs=1 if one_pass else self.max_epochs,
+            batch_size=self.batch_size,
+            lr_schedule=self.lr_schedule,
+            max_grad_norm=self.max_grad_norm,
+        )
+        net.callbacks = self._make_callbacks(valid, net.max_epochs)
+        net._initialize_callbacks()
+        if not goes_on:
+            net.warmup_steps_ = round(self.warmup * n_steps)
+        # How many calls of partial_fit will follow is not known: no schedule there.
+        net.begin(self.lr, None if one_pass else n_steps)
+        if valid is not None:
+            net.train_split = predefined_split(valid)
+        n_before = len(net.history_)
+        try:
+            with torch.enable_grad():
+                net.partial_fit(train)
+        except DivergedError as error:
+            raise ValueError(self._why_diverged(error, X)) from None
+        finally:
+            net.train_split = None
+            for callback in net.callbacks:
+                if isinstance(callback, ProgressBar):
+                    callback.close()
+        self._publish_trace(n_before, one_pass)
+
+    def _split(self, dataset):
+        """Rows to train on, and rows held out for early stopping or None."""
+        if not self.early_stopping:
+            return dataset, None
+        n = len(dataset)
+        n_valid = round(self.validation_fraction * n)
+        if not 0 < n_valid < n:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {n} rows leaves no "
+                "row for training or none for validation; change it, give more rows, or"
+                " set early_stopping=False."
+            )
+        # The same rows again where a training goes on.
+        generator = torch.Generator().manual_seed(self.net_.split_seed_)
+        order = torch.randperm(n, generator=generator).numpy()
+        return Subset(dataset, order[n_valid:]), Subset(dataset, order[:n_valid])
+
+    def _make_callbacks(self, valid, max_epochs):
+        callbacks = list(self.callbacks or [])
+        kinds = [c if isinstance(c, type) else type(c) for c in map(unnamed, callbacks)]
+        if self.lr_schedule != "constant" and LRScheduler in kinds:
+            raise ValueError(
+                f"lr_schedule={self.lr_schedule!r} and a callback both set the learning"
+                " rate; set lr_schedule='constant' or leave the LRScheduler out."
+            )
+        if valid is not None:
+            callbacks.append(
+                StopAfterWarmup(
+                    patience=self.n_iter_no_change,
+                    threshold=self.tol,
+                    # The relative mode never stops where the loss is negative.
+                    threshold_mode="abs",
+                    load_best=True,
+                )
+            )
+        if self.verbose:
+            callbacks.append(ProgressBar(type(self).__name__, max_epochs))
+        return callbacks
+
+    def _why_diverged(self, error, X):
+        """One sentence: the epoch, the likely cause, the remedy."""
+        largest = np.nanmax(np.abs(X))
+        if largest > LARGE_VALUE:
+            cause = f"X has values up to {largest:g}; scale it (StandardScaler)"
+        else:
+            cause = f"lr={self.lr} is too large; decrease it or set max_grad_norm=1"
+        return (
+            f"The lower bound became {-error.loss} in epoch {error.epoch}, most likely "
+            f"because {cause}."
+        )
+
+    def _publish_trace(self, n_before, one_pass):
+        history = self.net_.history_
+        self.lower_bounds_ = -np.array(history[:, "train_loss"], dtype=float)
+        self.n_iter_ = len(history)
+        stoppers = [c for c in self.net_.callbacks if isinstance(c, StopAfterWarmup)]
+        self.__dict__.pop("best_epoch_", None)
+        if stoppers:
+            self.best_epoch_ = stoppers[0].best_epoch_
+        stopped = self.n_iter_ - n_before < self.net_.max_epochs
+        warmup = self.net_.warmup_steps_ / max(self.net_.step_, 1) * self.n_iter_
+        trace = self.lower_bounds_[max(n_before, math.ceil(warmup)) :]
+        self.converged_ = not one_pass and (
+            stopped or not still_rises(trace, self.n_iter_no_change, self.tol)
+        )
+
+    def _warn_unless_converged(self):
+        if not self.converged_:
+            warnings.warn(
+                f"The lower bound still rose by more than tol={self.tol} over the last "
+                f"epochs of max_epochs={self.max_epochs}; increase max_epochs or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    # Networks ---------------------------------------------------------------------
+
+    def _network(self, name, n_inputs, n_outputs, generator):
+        """The network that the parameter `name` describes, with the right widths."""
+        network = getattr(self, name)
+        if network is None:
+            sizes = self._hidden_layer_sizes()
+            if name == "decoder":
+                sizes = sizes[::-1]
+            return mlp(n_inputs, sizes, n_outputs, self.activation, generator)
+        if isinstance(network, nn.Module):
+            # A copy, so that training leaves the user's module as it is.
+            network = copy.deepcopy(network)
+        else:
+            network = network.build(n_inputs, n_outputs, self.activation, generator)
+        self._check_widths(name, network, n_inputs, n_outputs)
+        return network
+
+    def _hidden_layer_sizes(self):
+        sizes = np.atleast_1d(self.hidden_layer_sizes).tolist()
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold integers of "
+                "1 or more; () makes the networks linear."
+            )
+        return sizes
+
+    def _check_widths(self, name, network, n_inputs, n_outputs):
+        remedy = f"it must map rows of width {n_inputs} to rows of width {n_outputs}"
+        try:
+            shape = run_blank_rows(network, n_inputs).shape
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else repr(error)
+            raise ValueError(
+                f"{name}={type(network).__name__} fails on rows of width {n_inputs} "
+                f"({reason}); {remedy}."
+            ) from error
+        if tuple(shape) != (2, n_outputs):
+            raise ValueError(
+                f"{name}={type(network).__name__} returns shape {tuple(shape)} for 2 "
+                f"rows of width {n_inputs}; {remedy}."
+            )
+
+    # Prediction -------------------------------------------------------------------
+
+    def _fitted_module(self):
+        """The module, ready to predict, and its device."""
+        module = self.net_.module
+        return module.eval(), torch.device(self.net_.device)
+
+    def _map_rows(self, function, X, chunk_size=4096):
+        """`function` of chunks of rows, on the device, as one float32 array."""
+        device = torch.device(self.net_.device)
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(X), chunk_size):
+                chunk = as_tensor(np.asarray(X[start : start + chunk_size]), device)
+                parts.append(function(chunk).cpu())
+        return torch.cat(parts).numpy()
+
+
+def unnamed(callback):
+    """The callback of a (name, callback) pair."""
+    return callback[1] if isinstance(callback, tuple) else callback
+
+
+def still_rises(trace, window, tol):
+    """Whether the mean of the last `window` values is above that of the ones before.
+
+    By more than `tol`, and by more than two standard errors of the difference.
+    """
+    window = min(window, len(trace) // 2)
+    if window == 0:
+        return True
+    last, before = trace[-window:], trace[-2 * window : -window]
+    standard_error = np.sqrt((last.var() + before.var()) / window)
+    return last.mean() - before.mean() > max(tol, 2 * standard_error)

@@ -1,0 +1,350 @@
+"""The training loop: a skorch net whose epochs cost what a hand-written loop costs.
+
+skorch's own epoch collates single rows and waits for the loss after every batch. Here
+batches are slices of one permutation of data that lie on the device, and the losses are
+read once an epoch. Callbacks see epochs as in skorch, and batches where one of them
+asks for batches.
+"""
+
+import copy
+import inspect
+import math
+import warnings
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer
+from skorch.history import History
+from torch import nn
+from torch.utils.data import Subset
+from tqdm import tqdm
+
+from sklvm.neural._device import as_tensor, resolve_device
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class DivergedError(Exception):
+    """The loss of an epoch is not finite."""
+
+    def __init__(self, epoch, loss):
+        super().__init__(epoch, loss)
+        self.epoch = epoch
+        self.loss = loss
+
+
+class _StopRequest(Exception):
+    """A callback wishes to stop the training."""
+
+
+class Batches:
+    """One pass over a dataset in batches of nearly equal size.
+
+    Equal sizes, because a last batch of a few rows would have as much weight as a whole
+    one. `shuffle` is a generator on the device, or None for the rows' own order.
+    """
+
+    def __init__(self, dataset, batch_size, device, shuffle=None):
+        self.batch_size = batch_size
+        self.device = device
+        self.shuffle = shuffle
+        self.rows = None
+        if isinstance(dataset, Subset):
+            self.rows = torch.as_tensor(dataset.indices, device=device)
+            dataset = dataset.dataset
+        self.X, self.y = dataset.X, dataset.y
+        self.n_rows = len(dataset) if self.rows is None else len(self.rows)
+
+    def __len__(self):
+        return math.ceil(self.n_rows / self.batch_size)
+
+    def __iter__(self):
+        if self.shuffle is None:
+            order = torch.arange(self.n_rows, device=self.device)
+        else:
+            order = torch.randperm(
+                self.n_rows, generator=self.shuffle, device=self.device
+            )
+        if self.rows is not None:
+            order = self.rows[order]
+        for rows in order.tensor_split(len(self)):
+            yield self._take(self.X, rows), self._take(self.y, rows)
+
+    def _take(self, array, rows):
+        if array is None:
+            return None
+        if isinstance(array, np.ndarray):
+            return as_tensor(array[rows.cpu().numpy()], self.device)
+        return array.index_select(0, rows)
+
+
+class StopAfterWarmup(EarlyStopping):
+    """Early stopping that begins to watch when the warm-up is over."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if net.warmup_factor() == 1.0:
+            super().on_epoch_end(net, **kwargs)
+
+
+class ProgressBar(Callback):
+    """A bar over the epochs, on standard error."""
+
+    def __init__(self, desc, total):
+        self.desc = desc
+        self.total = total
+
+    def on_train_begin(self, net, **kwargs):
+        self.bar_ = tqdm(desc=self.desc, total=self.total, unit="epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        self.bar_.set_postfix(F=f"{-net.history[-1, 'train_loss']:.6g}", refresh=False)
+        self.bar_.update()
+
+    def close(self):
+        """Leave the bar as it stands, whether the training ended well or not."""
+        if hasattr(self, "bar_"):
+            self.bar_.close()
+            del self.bar_
+
+
+class TrainingNet(NeuralNet):
+    """Minimises the loss that a module computes of its own batches.
+
+    The module has two methods: ``draw(X, y, generator)`` gives the arguments of
+    ``forward``, all that is random among them; ``forward(*arguments, warmup)`` gives
+    the loss, a mean over the rows. `warmup` rises from 0 to 1 over the first
+    `warmup_steps_` steps of the optimiser. No method of this class draws from a global
+    generator.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    lr_schedule : {"constant", "cosine"}
+    max_grad_norm : float or None
+    **kwargs : parameters of `skorch.NeuralNet`
+    """
+
+    def __init__(
+        self, module, *, lr_schedule="constant", max_grad_norm=None, train_split=None,
+        verbose=0, **kwargs
+    ):  # fmt: skip
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
+        # The module computes its loss itself, so the criterion has nothing to do.
+        super().__init__(
+            module,
+            criterion=nn.Identity,
+            train_split=train_split,
+            verbose=verbose,
+            **kwargs,
+        )
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer())]
+
+    # The state of the training ----------------------------------------------------
+
+    def initialize(self):
+        self.step_ = 0
+        self.warmup_steps_ = 0
+        self.cosine_steps_ = None
+        super().initialize()
+        return self
+
+    def move(self, device):
+        """Go on with the training on this device."""
+        if torch.device(self.device) != device:
+            state = self.optimizer_.state_dict()
+            self.device = str(device)
+            self.module_.to(device)
+            self._initialize_optimizer()
+            self.optimizer_.load_state_dict(state)
+
+    def warmup_factor(self):
+        """What the weight of the warm-up is at the present step, from 0 to 1."""
+        if self.step_ >= self.warmup_steps_:
+            return 1.0
+        return (self.step_ + 1) / self.warmup_steps_
+
+    @contextmanager
+    def restored_on_error(self):
+        """Put weights, optimiser, generator and history back if the block raises."""
+        weights = copy.deepcopy(self.module_.state_dict())
+        optimizer = copy.deepcopy(self.optimizer_.state_dict())
+        n_epochs = len(self.history_)
+        random = self.generator_.get_state()
+        steps = self.step_, self.warmup_steps_, self.cosine_steps_
+        try:
+            yield
+        except BaseException:
+            self.module_.load_state_dict(weights)
+            self.optimizer_.load_state_dict(optimizer)
+            del self.history_[n_epochs:]
+            self.generator_.set_state(random)
+            self.step_, self.warmup_steps_, self.cosine_steps_ = steps
+            raise
+
+    # The loop ---------------------------------------------------------------------
+
+    def notify(self, method_name, **cb_kwargs):
+        """As skorch's, where a callback stops the training by a KeyboardInterrupt."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as error:
+            raise _StopRequest from error
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""
+        self.notify("on_train_begin", X=X, y=y)
+        with suppress(_StopRequest):
+            self.fit_loop(X, y)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def get_iterator(self, dataset, training=False):
+        device = torch.device(self.device)
+        shuffle = None
+        if training:
+            # A device's generator cannot be pickled, so it is made anew each time.
+            shuffle = torch.Generator(device)
+        return Batches(dataset, self.batch_size, device, shuffle)
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """One pass; the mean loss goes into the history as `<prefix>_loss`."""
+        if iterator is None:
+            return
+        generator = self._seed(iterator, training)
+        self._set_training(training)
+        self.watched_ = self._watched_events()
+        if not self.watched_:
+            self.history.new_batch()  # skorch's Checkpoint looks for at least one
+        losses, sizes = [], []
+        for batch in iterator:
+            if self.watched_:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            loss = step_fn(batch, generator)
+            losses.append(loss)
+            sizes.append(len(batch[0]))
+            if self.watched_:
+                self._tell_batch(batch, loss, prefix, training)
+        self.history.record(prefix + "_batch_count", len(losses))
+        mean = np.average(torch.stack(losses).cpu().numpy(), weights=sizes)
+        self.history.record(prefix + "_loss", float(mean))
+        if not np.isfinite(mean):
+            raise DivergedError(len(self.history), float(mean))
+
+    def _seed(self, iterator, training):
+        """The generator of one epoch; held-out epochs repeat the same noise."""
+        generator = iterator.shuffle
+        if not training:
+            return torch.Generator(iterator.device).manual_seed(0)
+        seed = torch.randint(2**62, (1,), generator=self.generator_).item()
+        return generator.manual_seed(seed)
+
+    def _watched_events(self):
+        """The events of batches for which a callback has a method of its own."""
+        return {
+            event
+            for event in BATCH_EVENTS
+            for _, callback in self.callbacks_
+            if getattr(type(callback), event) is not getattr(Callback, event)
+        }
+
+    def _tell_batch(self, batch, loss, prefix, training):
+        self.history.record_batch(prefix + "_loss", loss.item())
+        self.history.record_batch(prefix + "_batch_size", len(batch[0]))
+        self.notify(
+            "on_batch_end", batch=batch, training=training, loss=loss, y_pred=None
+        )
+
+    def train_step(self, batch, generator):
+        """One step of the optimiser; the loss before it."""
+        arguments = self.module.draw(*batch, generator)
+        warmup = self.warmup_factor()
+        self._set_lr()
+
+        def compute_gradient():
+            for group in self.optimizer_.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+            loss = self.module_(*arguments, warmup)
+            loss.backward()
+            self._grad_computed(batch)
+            return loss.detach()
+
+        if self.needs_closure_:
+            loss = self.optimizer_.step(torch.enable_grad()(compute_gradient))
+        else:
+            loss = compute_gradient()
+            self.optimizer_.step()
+        self.step_ += 1
+        return loss
+
+    def validation_step(self, batch, generator):
+        """The loss of a held-out batch, as after the warm-up."""
+        with torch.no_grad():
+            return self.module_(*self.module.draw(*batch, generator), 1.0)
+
+    def _grad_computed(self, batch):
+        if self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.module_.parameters(), self.max_grad_norm)
+        if "on_grad_computed" in self.watched_:
+            self.notify(
+                "on_grad_computed",
+                named_parameters=list(self.get_all_learnable_params()),
+                batch=batch,
+                training=True,
+            )
+
+    def _set_lr(self):
+        """The learning rate of this step, where a schedule changes it."""
+        if self.cosine_steps_ is None:
+            return
+        start, length = self.cosine_steps_
+        factor = (1 + math.cos(math.pi * (self.step_ - start) / length)) / 2
+        for group in self.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+    def begin(self, lr, n_steps):
+        """Set the learning rate, over the `n_steps` of a schedule where it has one."""
+        for group in self.optimizer_.param_groups:
+            group["initial_lr"] = group.get("initial_lr", group["lr"]) * lr / self.lr
+            group["lr"] = group["initial_lr"]
+        self.lr = lr
+        # LBFGS evaluates the loss several times a step; most optimisers do not.
+        step = inspect.signature(self.optimizer_.step)
+        self.needs_closure_ = any(
+            p.default is p.empty for p in step.parameters.values()
+        )
+        has_schedule = self.lr_schedule == "cosine" and n_steps is not None
+        self.cosine_steps_ = (self.step_, n_steps) if has_schedule else None
+
+    # Pickling ---------------------------------------------------------------------
+
+    def __getstate__(self):
+        """What prediction needs, on the CPU: no optimiser, no batches, one module."""
+        state = self.__dict__.copy()
+        del state["module"], state["optimizer_"]
+        state["module_"] = copy.deepcopy(self.module).cpu()
+        state["history_"] = History({**epoch, "batches": []} for epoch in self.history_)
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.module = self.module_
+        try:
+            device = resolve_device(self.device)
+        except ValueError:
+            warnings.warn(
+                f"The estimator was fitted on device={self.device!r}, which is not "
+                "available here; it now computes on the CPU.",
+                stacklevel=2,
+            )
+            device = torch.device("cpu")
+        self.device = str(device)
+        self.module_.to(device)
+        # Without the moments that it had gathered: they are two thirds of a pickle.
+        self._initialize_optimizer()
