@@ -354,7 +354,7 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
         """One pass over a batch of rows, at the constant learning rate `lr`.
 
         The first batch also fixes what the network is started with. The warm-up takes
-        `warmup * max_epochs` calls.
+        `warmup * max_epochs` calls; `early_stopping` is for `fit` alone.
 
         Parameters
         ----------

@@ -165,23 +165,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
     def _train(self, X, y, one_pass, goes_on):
         net = self.net_
         device = torch.device(net.device)
-        dataset = Dataset(place(X, device), place(y, device))
-        train, valid = self._split(dataset)
-        n_steps = math.ceil(len(train) / self.batch_size) * self.max_epochs
-        net.set_params(
-            max_epochs=1 if one_pass else self.max_epochs,
-            batch_size=self.batch_size,
-            lr_schedule=self.lr_schedule,
-            max_grad_norm=self.max_grad_norm,
-        )
-        net.callbacks = self._make_callbacks(valid, net.max_epochs)
-        net._initialize_callbacks()
-        if not goes_on:
-            net.warmup_steps_ = round(self.warmup * n_steps)
-        # How many calls of partial_fit will follow is not known: no schedule there.
-        net.begin(self.lr, None if one_pass else n_steps)
-        if valid is not None:
-            net.train_split = predefined_split(valid)
+        train, valid = Dataset(place(X, device), place(y, device)), None
+        if self.early_stopping and not one_pass:
+            train, valid = self._split(train)
+        self._set_up(net, len(train), valid, one_pass, goes_on)
         n_before = len(net.history_)
         try:
             with torch.enable_grad():
@@ -189,16 +176,31 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         except DivergedError as error:
             raise ValueError(self._why_diverged(error, X)) from None
         finally:
-            net.train_split = None
+            net.train_split = None  # it holds the data
             for callback in net.callbacks:
                 if isinstance(callback, ProgressBar):
                     callback.close()
         self._publish_trace(n_before, one_pass)
 
+    def _set_up(self, net, n_rows, valid, one_pass, goes_on):
+        """Tell the net what this training is to be."""
+        net.set_params(
+            max_epochs=1 if one_pass else self.max_epochs,
+            batch_size=self.batch_size,
+            lr_schedule=self.lr_schedule,
+            max_grad_norm=self.max_grad_norm,
+            train_split=None if valid is None else predefined_split(valid),
+        )
+        net.callbacks = self._make_callbacks(valid, net.max_epochs)
+        net._initialize_callbacks()
+        n_steps = math.ceil(n_rows / self.batch_size) * self.max_epochs
+        if not goes_on:
+            net.warmup_steps_ = round(self.warmup * n_steps)
+        # How many calls of partial_fit will follow is not known: no schedule there.
+        net.begin(self.lr, None if one_pass else n_steps)
+
     def _split(self, dataset):
-        """Rows to train on, and rows held out for early stopping or None."""
-        if not self.early_stopping:
-            return dataset, None
+        """Rows to train on, and rows held out for early stopping."""
         n = len(dataset)
         n_valid = round(self.validation_fraction * n)
         if not 0 < n_valid < n:
