@@ -14,6 +14,7 @@ data compare directly.
 """
 
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -63,6 +64,18 @@ class DensityScoreMixin:
         log_density = self._log_density(X)
         sample_weight = check_sample_weight(sample_weight, log_density)
         return weighted_mean(log_density, sample_weight)
+
+
+def largest_magnitude(X):
+    """Largest |x| of an array, NaN apart, without a temporary array of its size."""
+    return max(-np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None))
+
+
+def check_count(name, value):
+    """`value` as an integer of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} must be an integer of 1 or more.")
+    return int(value)
 
 
 def weighted_mean(values, sample_weight):

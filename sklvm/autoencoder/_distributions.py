@@ -109,9 +109,11 @@ class FullGaussian:
         return self.mean + (self.scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
 
     def log_prob(self, z):
-        difference = (z - self.mean).unsqueeze(-1)
-        eps = torch.linalg.solve_triangular(self.scale_tril, difference, upper=False)
-        squares = eps.squeeze(-1).square().sum(-1)
+        # One inverse a Gaussian, as there may be thousands of z for each.
+        eye = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
+        inverse = torch.linalg.solve_triangular(self.scale_tril, eye, upper=False)
+        eps = torch.einsum("...kl,kml->...km", z - self.mean, inverse)
+        squares = eps.square().sum(-1)
         return -squares / 2 - self.log_diagonal.sum(-1) - z.shape[-1] / 2 * LOG_2PI
 
     def entropy(self):

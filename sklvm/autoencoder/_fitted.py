@@ -1,19 +1,15 @@
 """What a fitted autoencoder answers: codes, densities, samples, imputations."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklvm._base import DensityScoreMixin, private_random_state
+from sklvm._base import DensityScoreMixin, check_count, private_random_state
 from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
 from sklvm.neural._device import as_tensor
-
-# Numbers that one block of draws may hold in the widest layer: 2 MB, so in the cache.
-BLOCK_SIZE = 2**19
+from sklvm.neural._estimator import BLOCK_SIZE
 
 
 class FittedAutoencoder(
@@ -38,10 +34,11 @@ class FittedAutoencoder(
         if not reset and not self.net_.module.has_missing:
             raise ValueError(
                 "X has NaN and the VAE was fitted to rows without any, so that its "
-                "encoder has not learned to read them; fit it with some entries of the "
-                "training data set to NaN."
+                "encoder has not learned to read them; set some entries of the training"
+                " data (the first batch of partial_fit) to NaN."
             )
-        never = np.flatnonzero(np.isnan(X).all(axis=0)) if reset else ()
+        # fmax passes over NaN: only a column without any value has none.
+        never = np.flatnonzero(np.isnan(np.fmax.reduce(X, axis=0))) if reset else ()
         if len(never):
             names = getattr(self, "feature_names_in_", np.arange(X.shape[1]))
             raise ValueError(
@@ -69,7 +66,9 @@ class FittedAutoencoder(
         X = self._validate_new(X)
         module, _ = self._fitted_module()
         return self._map_rows(
-            lambda chunk: module.posterior(module.observe(chunk)).mean, X
+            lambda chunk: module.posterior(module.observe(chunk)).mean,
+            X,
+            module.encoder_row_size,
         )
 
     def inverse_transform(self, Z):
@@ -91,7 +90,9 @@ class FittedAutoencoder(
                 f"Z has {Z.shape[1]} columns; it must have latent_dim="
                 f"{module.latent_dim}, as transform returns."
             )
-        return self._map_rows(lambda z: module.likelihood.mean(module.decode(z)), Z)
+        return self._map_rows(
+            lambda z: module.likelihood.mean(module.decode(z)), Z, module.row_size
+        )
 
     def reconstruct(self, X):
         """E[x|z] at the posterior mean of each row; missing entries are filled, too.
@@ -119,10 +120,7 @@ class FittedAutoencoder(
         Z : ndarray of shape (n_samples, latent_dim), float32
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(
-                f"n_samples={n_samples!r} must be an integer of 1 or more."
-            )
+        check_count("n_samples", n_samples)
         module, device = self._fitted_module()
         # The second number: the first one has started the training.
         rng = private_random_state(self.random_state)
@@ -130,11 +128,13 @@ class FittedAutoencoder(
         generator = torch.Generator(device).manual_seed(int(seed))
         shape = (n_samples, module.latent_dim)
         with torch.inference_mode():
-            eps = torch.randn(shape, generator=generator, device=device)
+            eps = torch.randn(
+                shape, generator=generator, device=device, dtype=torch.float32
+            )
             Z = module.prior().draw(eps, generator)
             X = [
                 module.likelihood.sample(module.decode(z), generator).cpu()
-                for z in Z.split(4096)
+                for z in Z.split(max(1, BLOCK_SIZE // module.row_size))
             ]
         return torch.cat(X).numpy(), Z.cpu().numpy()
 
@@ -158,6 +158,7 @@ class FittedAutoencoder(
         return self._log_density(X).astype(np.float32)
 
     def _log_density(self, X):
+        check_count("n_score_draws", self.n_score_draws)
         return self._lower_bounds_of_rows(self._validate_new(X), self.n_score_draws)
 
     def _lower_bounds_of_rows(self, X, n_draws):
@@ -184,7 +185,7 @@ class FittedAutoencoder(
             In nats.
         """
         X = self._validate_new(X)
-        check_n_importance(n_importance)
+        check_count("n_importance", n_importance)
 
         def log_sum(batch, q, eps):
             log_weights = self._log_weights(batch, q, eps).cpu().double()
@@ -212,7 +213,7 @@ class FittedAutoencoder(
             Observed entries are as they were.
         """
         X = self._validate_new(X)
-        check_n_importance(n_importance)
+        check_count("n_importance", n_importance)
         filled = np.array(X)
         rows = np.flatnonzero(np.isnan(X).any(axis=1))
         if len(rows):
@@ -230,7 +231,8 @@ class FittedAutoencoder(
         many stand beside it.
         """
         module, device = self._fitted_module()
-        size = max(1, BLOCK_SIZE // (module.row_size * n_draws))
+        row_size = max(module.row_size * n_draws, module.encoder_row_size)
+        size = max(1, BLOCK_SIZE // row_size)
         results = []
         with torch.inference_mode():
             for start in range(0, len(X), size):
@@ -294,10 +296,3 @@ class FittedAutoencoder(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def check_n_importance(n_importance):
-    if not isinstance(n_importance, Integral) or n_importance < 1:
-        raise ValueError(
-            f"n_importance={n_importance!r} must be an integer of 1 or more."
-        )

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from sklearn.utils import gen_batches
 from torch import nn
 
+from sklvm._base import largest_magnitude
 from sklvm.autoencoder._distributions import LOG_2PI, bounded
 
 # Smallest noise, as a share of the standard deviation of the training data: without a
@@ -16,6 +17,8 @@ from sklvm.autoencoder._distributions import LOG_2PI, bounded
 NOISE_FLOOR = 1e-3
 # The held-out rows of early stopping are scored with a running sigma, as in BatchNorm.
 MOMENTUM = 0.1
+# How far outside [0, 1] a value may be that was scaled into it.
+ROUNDING = 1e-6
 # The squares of larger values, summed over features, come near the end of float32.
 MAX_VALUE = 1e15
 
@@ -57,7 +60,10 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
 
     @abstractmethod
     def log_prob(self, x, outputs):
-        """log p(x_d|z) of each entry, in nats, of shape (..., n_features)."""
+        """log p(x_d|z) of each entry, in nats, of shape (..., n_features).
+
+        Missing entries come as x = 0, where it must be finite; they are left out later.
+        """
 
     @abstractmethod
     def mean(self, outputs):
@@ -98,17 +104,17 @@ class Bernoulli(Likelihood):
     """
 
     def check(self, X):
-        # fmin and fmax pass over NaN.
+        # fmin and fmax pass over NaN. A scaler's rounding is not held against X.
         low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
-        if low < 0 or high > 1:
-            outside = low if low < 0 else high
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            outside = low if low < -ROUNDING else high
             raise ValueError(
                 f"likelihood='bernoulli' needs values in [0, 1] and X has {outside:g}; "
-                "scale X (MinMaxScaler), or choose likelihood='gaussian'."
+                "scale X (MinMaxScaler(clip=True)), or choose likelihood='gaussian'."
             )
 
     def start(self, X):
-        theta, _ = _moments(X)
+        theta, _ = column_moments(X)
         # A column that is constant in the sample is not certain.
         theta = theta.clip(1 / (len(X) + 2), 1 - 1 / (len(X) + 2))
         return torch.from_numpy(np.log(theta / (1 - theta)))
@@ -148,16 +154,16 @@ class Gaussian(Likelihood):
         super().__init__()
         self.noise = noise
         fixed = 1.0 if isinstance(noise, str) else float(noise) ** 2
-        self.register_buffer("_variance", torch.tensor(fixed))
-        self.register_buffer("_floor", torch.tensor(0.0))
+        self.register_buffer("_variance", _scalar(fixed))
+        self.register_buffer("_floor", _scalar(0.0))
         if noise == "learned":
-            self.log_noise = nn.Parameter(torch.tensor(0.0))
+            self.log_noise = nn.Parameter(_scalar(0.0))
 
     def check(self, X):
         _check_squares(X)
 
     def start(self, X):
-        mean, variance = _moments(X)
+        mean, variance = column_moments(X)
         scale = math.sqrt(variance.mean())
         if isinstance(self.noise, str):
             self._floor.fill_((NOISE_FLOOR * scale) ** 2 or NOISE_FLOOR**2)
@@ -183,7 +189,7 @@ class Gaussian(Likelihood):
         else:
             squares = squares * observed
             n_observed = observed.sum(-1)
-            n_mean = n_observed.float().mean()
+            n_mean = n_observed.float().mean().clamp(min=1)
         squares = squares.sum(-1)
         variance = self.variance()
         if self.training and self.noise == "optimal":
@@ -202,8 +208,7 @@ class Gaussian(Likelihood):
         return variance
 
     def log_prob(self, x, outputs):
-        variance = self.variance()
-        return -((x - outputs).square() / variance + variance.log() + LOG_2PI) / 2
+        return _log_normal(x, outputs, self.variance())
 
     def mean(self, outputs):
         return outputs
@@ -219,13 +224,13 @@ class HeteroscedasticGaussian(Likelihood):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("_floor", torch.tensor(0.0))
+        self.register_buffer("_floor", _scalar(0.0))
 
     def check(self, X):
         _check_squares(X)
 
     def start(self, X):
-        mean, variance = _moments(X)
+        mean, variance = column_moments(X)
         scale = math.sqrt(variance.mean()) or 1.0
         self._floor.fill_((NOISE_FLOOR * scale) ** 2)
         # One scale for all: of a nearly constant feature the mean has to be found
@@ -238,8 +243,7 @@ class HeteroscedasticGaussian(Likelihood):
         return mean, self._floor + (2 * bounded(log_noise)).exp()
 
     def log_prob(self, x, outputs):
-        mean, variance = self._split(outputs)
-        return -((x - mean).square() / variance + variance.log() + LOG_2PI) / 2
+        return _log_normal(x, *self._split(outputs))
 
     def mean(self, outputs):
         return self._split(outputs)[0]
@@ -249,9 +253,16 @@ class HeteroscedasticGaussian(Likelihood):
         return mean + variance.sqrt() * _normal_like(mean, generator)
 
 
+def _scalar(value):
+    return torch.tensor(value, dtype=torch.float32)
+
+
+def _log_normal(x, mean, variance):
+    return -((x - mean).square() / variance + variance.log() + LOG_2PI) / 2
+
+
 def _check_squares(X):
-    # fmin and fmax pass over NaN.
-    largest = max(-np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None))
+    largest = largest_magnitude(X)
     if largest > MAX_VALUE:
         raise ValueError(
             f"X has values up to {largest:g}, whose squares overflow float32; scale X "
@@ -259,21 +270,21 @@ def _check_squares(X):
         )
 
 
-def _moments(X):
+def column_moments(X):
     """Means and variances of the columns, over what is observed."""
-    n_observed = (~np.isnan(X)).sum(axis=0)
-    mean = _column_sums(X) / n_observed
+    n_observed = _column_sums(X, np.isfinite)
+    mean = _column_sums(X, np.asarray) / n_observed
     return mean, _column_sums(X, lambda part: (part - mean) ** 2) / n_observed
 
 
-def _column_sums(X, function=np.asarray):
+def _column_sums(X, function):
     """Sums in float64, a part of the rows at a time, as X may be a memory map."""
     parts = (X[rows].astype(np.float64) for rows in gen_batches(len(X), 4096))
     return sum(np.nansum(function(part), axis=0) for part in parts)
 
 
 def _normal_like(tensor, generator):
-    return torch.randn(tensor.shape, generator=generator, device=tensor.device)
+    return torch.empty_like(tensor).normal_(generator=generator)
 
 
 def make_likelihood(likelihood, noise):

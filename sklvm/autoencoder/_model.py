@@ -46,7 +46,8 @@ class LatentVariableModel(nn.Module):
         )
         self.has_missing = has_missing
         self.dynamic = dynamic
-        # Numbers that one draw of one row takes where it takes most.
+        # Numbers that one row, and one draw of it, take where they take most.
+        self.encoder_row_size = widest_layer(encoder, n_features * (1 + has_missing))
         self.row_size = widest_layer(decoder, latent_dim)
         if pseudo_inputs is not None:
             self.row_size = max(self.row_size, len(pseudo_inputs) * latent_dim)
@@ -100,12 +101,12 @@ class LatentVariableModel(nn.Module):
         x, observed = self.observe(X)
         if self.dynamic:
             grey = x
-            x = torch.rand(grey.shape, generator=generator, device=grey.device)
+            x = torch.empty_like(grey).uniform_(generator=generator)
             x = (x < grey).to(grey.dtype)
         shape = (len(x), self.latent_dim)
         if self.n_draws > 1:
             shape = (self.n_draws, *shape)
-        eps = torch.randn(shape, generator=generator, device=x.device)
+        eps = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
         return x, observed, eps
 
     def forward(self, x, observed, eps, warmup):

@@ -81,8 +81,9 @@ def _loss(module, batch, z, rate, beta):
 def _importance_weights(module, batch, q, z, beta):
     """log p(x|z) + beta (log p(z) - log q(z|x)), and the normalised weights."""
     log_ratio = module.prior().log_prob(z) - q.log_prob(z)
-    if module.free_bits:  # a rate below the free bits has no gradient
-        beta = beta * (-log_ratio.detach().mean() > module.free_bits)
+    if module.free_bits and -log_ratio.detach().mean() < module.free_bits:
+        # A rate below the free bits counts as them, and has no gradient.
+        log_ratio = torch.full_like(log_ratio, -module.free_bits)
     log_weights = module.log_conditional(batch, z) + beta * log_ratio
     return log_weights, torch.softmax(log_weights.detach(), 0)
 

@@ -10,12 +10,20 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
+from sklvm._base import largest_magnitude
 from sklvm.autoencoder._distributions import POSTERIORS
 from sklvm.autoencoder._fitted import FittedAutoencoder
-from sklvm.autoencoder._likelihoods import Gaussian, Likelihood, make_likelihood
+from sklvm.autoencoder._likelihoods import (
+    Gaussian,
+    Likelihood,
+    column_moments,
+    make_likelihood,
+)
 from sklvm.autoencoder._model import LatentVariableModel
 from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
 from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
+from sklvm.neural._networks import ConvEncoder
+from sklvm.neural._training import DivergedError
 
 
 class VAE(FittedAutoencoder, BaseNeuralEstimator):
@@ -68,7 +76,9 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
     beta : float, default=1.0
         Weight of the KL divergence in training. Scores always have beta = 1.
     warmup : float, default=0.0
-        Share of all optimisation steps during which beta rises linearly from 0.
+        Share of all optimisation steps during which beta rises linearly from 0. Noise
+        that is not fixed shrinks while beta is small, and may not recover. A fit that
+        goes on has no warm-up of its own.
     free_bits : float, default=0.0
         Nats of KL divergence, a mean over the batch, that training does not penalise.
     posterior : {"diag", "full"}, default="diag"
@@ -85,7 +95,8 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
         for missing), to rows of 2 * latent_dim: means and log standard deviations. For
         `posterior="full"` to latent_dim * (latent_dim + 3) / 2: means, logarithms of
         the diagonal of the Cholesky factor, and what is below it, row by row. It is
-        copied, and trained from the weights that it has.
+        copied, and trained from the weights that it has. What is random in it, as
+        dropout, draws from torch's global generator.
     decoder : torch.nn.Module, ConvDecoder or None, default=None
         None is an MLP of `hidden_layer_sizes` in reverse. A module maps rows of
         latent_dim to rows of n_features: logits, or means; for heteroscedastic noise to
@@ -117,17 +128,21 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
     n_iter_no_change : int, default=10
         Epochs over which improvement is judged.
     tol : float, default=1e-2
-        Improvement of the objective, in nats per sample, that counts as one.
+        Improvement of the objective, in nats per sample, that counts as one; infinity
+        says that `max_epochs` is wanted as it is, without a warning.
     warm_start : bool, default=False
         Go on from the present parameters in the next `fit`.
     callbacks : list of skorch callbacks or None, default=None
-        Told of every epoch, and of batches where they have a method for batches.
+        Told of every epoch, and of batches where they have a method for batches. The
+        net has copies of them, in `net_.callbacks_`. Those that call `net.predict`, as
+        EpochScoring with a name does, do not apply.
     device : str, default="cpu"
         "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there.
     compile : bool, default=False
         Compile the module with `torch.compile`.
     net_params : dict or None, default=None
-        Further parameters of the `skorch.NeuralNet`.
+        Further parameters of the `skorch.NeuralNet`: "optimizer__...", "compile__..."
+        and "verbose".
     random_state : int, RandomState instance or None, default=None
         Determines first weights, batches, noise, and what `sample` draws.
     verbose : int, default=0
@@ -137,9 +152,10 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
     ----------
     net_ : skorch.NeuralNet
         The trained net: `net_.history`, and `net_.module_` with `encoder`, `decoder`
-        and `likelihood`.
+        and `likelihood`. A copy or a pickle of it has no moments of the optimiser.
     noise_ : float
-        sigma of p(x|z), for a Gaussian likelihood with one sigma.
+        sigma of p(x|z), for a Gaussian likelihood with one sigma. After `partial_fit`
+        optimal noise is that of the latest batches, a running mean.
     lower_bound_ : float
         F of the training rows at the returned parameters, beta = 1, one draw a row.
     lower_bounds_ : ndarray of shape (n_iter_,)
@@ -192,11 +208,13 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
 
     _parameter_constraints = {
         **BaseNeuralEstimator._parameter_constraints,
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        # The dimensions that a Sobol sequence has.
+        "latent_dim": [Interval(Integral, 1, 21201, closed="both")],
         "likelihood": [StrOptions({"gaussian", "bernoulli"}), Likelihood],
         "noise": [
             StrOptions({"optimal", "learned", "heteroscedastic"}),
-            Interval(Real, 0.0, None, closed="neither"),
+            # Its square is a float32.
+            Interval(Real, 1e-15, 1e15, closed="both"),
         ],
         "binarize": [StrOptions({"dynamic"}), None],
         "objective": [StrOptions(set(OBJECTIVES))],
@@ -312,7 +330,7 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
     def _warn_of_values(self, X):
         """Say where X can be trained on and hardly was meant to be."""
         if self.likelihood == "gaussian":
-            largest = max(-np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None))
+            largest = largest_magnitude(X)
             if largest > LARGE_VALUE:
                 warnings.warn(
                     f"X has values up to {largest:g} and networks learn from values of "
@@ -354,7 +372,7 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
         """One pass over a batch of rows, at the constant learning rate `lr`.
 
         The first batch also fixes what the network is started with. The warm-up takes
-        `warmup * max_epochs` calls; `early_stopping` is for `fit` alone.
+        `warmup * max_epochs` calls of as many rows; `early_stopping` is for `fit`.
 
         Parameters
         ----------
@@ -406,7 +424,7 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
         posterior collapses.
         """
         with torch.no_grad():
-            if not isinstance(self.encoder, nn.Module):
+            if self.encoder is None or isinstance(self.encoder, ConvEncoder):
                 encoder[-1].weight[self.latent_dim :] = 0.0
             if self.decoder is None and outputs is not None:
                 decoder[-1].bias.copy_(torch.as_tensor(outputs))
@@ -416,8 +434,11 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
         if self.prior != "vamp":
             return None
         rows = torch.randint(len(X), (self.n_pseudo_inputs,), generator=generator)
-        rows = X[rows.numpy()]
-        return torch.from_numpy(np.where(np.isnan(rows), np.nanmean(X, axis=0), rows))
+        rows = np.array(X[rows.numpy()])
+        if np.isnan(rows).any():
+            means, _ = column_moments(X)
+            rows = np.where(np.isnan(rows), means, rows).astype(np.float32)
+        return torch.from_numpy(rows)
 
     def _configure(self, module):
         module.configure(self.objective, self.n_draws, self.beta, self.free_bits)
@@ -425,11 +446,14 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
     def _finish(self, X, y, one_pass):
         module, _ = self._fitted_module()
         likelihood = module.likelihood
+        self.__dict__.pop("noise_", None)
         if one_pass:
             self.lower_bound_ = float(self.lower_bounds_[-1])
         else:
             if isinstance(likelihood, Gaussian) and likelihood.noise == "optimal":
                 likelihood.set_noise(self._mean_squared_error(X))
             self.lower_bound_ = float(self._lower_bounds_of_rows(X, 1).mean())
+        if not np.isfinite(self.lower_bound_):
+            raise DivergedError(self.n_iter_, -self.lower_bound_)
         if isinstance(likelihood, Gaussian):
             self.noise_ = float(likelihood.variance().detach().sqrt())

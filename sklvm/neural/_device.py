@@ -66,5 +66,7 @@ def _is_memory_map(array):
 
 def _free_bytes(device):
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        # What torch holds and does not use is free as well.
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + held
     return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()

@@ -11,22 +11,23 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import LRScheduler
+from skorch.callbacks import Callback, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import nn
 from torch.utils.data import Subset
 
-from sklvm._base import private_random_state, unchanged_on_error
+from sklvm._base import (
+    largest_magnitude,
+    private_random_state,
+    unchanged_on_error,
+)
+from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup
 from sklvm.neural._device import as_tensor, place, resolve_device
 from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
-from sklvm.neural._training import (
-    DivergedError,
-    ProgressBar,
-    StopAfterWarmup,
-    TrainingNet,
-)
+from sklvm.neural._training import DivergedError, TrainingNet
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -35,6 +36,8 @@ OPTIMIZERS = {
 }
 # Values beyond are units that nobody has scaled, as salaries or years.
 LARGE_VALUE = 100.0
+# Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
+BLOCK_SIZE = 2**19
 # Those that update all parameters in one call of a kernel.
 FUSED = {"cpu", "cuda"}
 
@@ -62,10 +65,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="both")],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
-        "device": [str],
+        "device": [str, torch.device],
         "compile": ["boolean"],
         "net_params": [dict, None],
         "random_state": ["random_state"],
@@ -104,7 +107,11 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         """Train for `max_epochs`, or for one pass over the rows."""
         self._validate_params()
         self._check_combinations()
-        with unchanged_on_error(self):
+        with (
+            unchanged_on_error(self),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             device = resolve_device(self.device)
             goes_on = hasattr(self, "net_") and (one_pass or self.warm_start)
             X, y = self._validate_rows(X, y, reset=not goes_on)
@@ -113,11 +120,14 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 self.net_.move(device)
             else:
                 self.net_ = self._make_net(X, y, device)
-                self._shape = {name: getattr(self, name) for name in self._shaping}
+                self._shape = {n: _frozen(getattr(self, n)) for n in self._shaping}
             self._configure(self.net_.module)
             with self.net_.restored_on_error() if goes_on else nullcontext():
-                self._train(X, y, one_pass, goes_on)
-                self._finish(X, y, one_pass)
+                try:
+                    self._train(X, y, one_pass, goes_on)
+                    self._finish(X, y, one_pass)
+                except DivergedError as error:
+                    raise ValueError(self._why_diverged(error, X)) from None
         if not one_pass:
             self._warn_unless_converged()
         return self
@@ -125,11 +135,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
     def _check_continues(self):
         """The fitted module is the one that the parameters describe."""
         for name, value in self._shape.items():
-            now = getattr(self, name)
-            if now is not value and not np.array_equal(now, value):
+            if _frozen(getattr(self, name)) != value:
                 raise ValueError(
-                    f"{name}={now!r} differs from {value!r}, with which the model "
-                    f"to continue from was built; set {name} back, or fit with "
+                    f"{name}={getattr(self, name)!r} is not what the model to continue "
+                    f"from was built with; set {name} back, or fit with "
                     "warm_start=False."
                 )
 
@@ -149,12 +158,13 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         }
         if optimizer in OPTIMIZERS.values() and device.type in FUSED:
             params["optimizer__fused"] = True
-        twice = params.keys() & (self.net_params or {})
-        if twice - {"optimizer__fused"}:
-            raise ValueError(
-                f"net_params={self.net_params!r} sets {', '.join(sorted(twice))}, which"
-                f" {type(self).__name__} has a parameter for; set that one."
-            )
+        for name in self.net_params or {}:
+            if not name.startswith(("optimizer__", "compile__")) and name != "verbose":
+                raise ValueError(
+                    f"net_params={self.net_params!r} has {name!r}, which would have no "
+                    "effect; it takes 'optimizer__...', 'compile__...' and 'verbose', "
+                    f"the rest are parameters of {type(self).__name__}."
+                )
         module = self._make_module(X, y, generator)
         net = TrainingNet(module, **params | (self.net_params or {}))
         net.initialize()
@@ -171,10 +181,8 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         self._set_up(net, len(train), valid, one_pass, goes_on)
         n_before = len(net.history_)
         try:
-            with torch.enable_grad():
-                net.partial_fit(train)
-        except DivergedError as error:
-            raise ValueError(self._why_diverged(error, X)) from None
+            net.partial_fit(train)
+            net.check_finite()
         finally:
             net.train_split = None  # it holds the data
             for callback in net.callbacks:
@@ -215,9 +223,16 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         return Subset(dataset, order[n_valid:]), Subset(dataset, order[:n_valid])
 
     def _make_callbacks(self, valid, max_epochs):
-        callbacks = list(self.callbacks or [])
+        callbacks = [_copied(callback) for callback in self.callbacks or []]
         kinds = [c if isinstance(c, type) else type(c) for c in map(unnamed, callbacks)]
-        if self.lr_schedule != "constant" and LRScheduler in kinds:
+        if not all(issubclass(kind, Callback) for kind in kinds):
+            raise ValueError(
+                f"callbacks={self.callbacks!r} must hold skorch callbacks, or pairs of "
+                "a name and a callback."
+            )
+        if self.lr_schedule != "constant" and any(
+            issubclass(kind, LRScheduler) for kind in kinds
+        ):
             raise ValueError(
                 f"lr_schedule={self.lr_schedule!r} and a callback both set the learning"
                 " rate; set lr_schedule='constant' or leave the LRScheduler out."
@@ -238,11 +253,13 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _why_diverged(self, error, X):
         """One sentence: the epoch, the likely cause, the remedy."""
-        largest = np.nanmax(np.abs(X))
+        largest = largest_magnitude(X)
         if largest > LARGE_VALUE:
             cause = f"X has values up to {largest:g}; scale it (StandardScaler)"
         else:
-            cause = f"lr={self.lr} is too large; decrease it or set max_grad_norm=1"
+            cause = f"lr={self.lr} is too large; decrease it"
+            if self.max_grad_norm is None:
+                cause += " or set max_grad_norm=1"
         return (
             f"The lower bound became {-error.loss} in epoch {error.epoch}, most likely "
             f"because {cause}."
@@ -250,7 +267,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _publish_trace(self, n_before, one_pass):
         history = self.net_.history_
-        self.lower_bounds_ = -np.array(history[:, "train_loss"], dtype=float)
+        self.lower_bounds_ = -np.array([epoch["train_loss"] for epoch in history])
         self.n_iter_ = len(history)
         stoppers = [c for c in self.net_.callbacks if isinstance(c, StopAfterWarmup)]
         self.__dict__.pop("best_epoch_", None)
@@ -282,6 +299,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             if name == "decoder":
                 sizes = sizes[::-1]
             return mlp(n_inputs, sizes, n_outputs, self.activation, generator)
+        if isinstance(network, type):
+            raise ValueError(
+                f"{name}={network.__name__} is a class; give an instance of it."
+            )
         if isinstance(network, nn.Module):
             # A copy, so that training leaves the user's module as it is.
             network = copy.deepcopy(network)
@@ -322,15 +343,37 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         module = self.net_.module
         return module.eval(), torch.device(self.net_.device)
 
-    def _map_rows(self, function, X, chunk_size=4096):
-        """`function` of chunks of rows, on the device, as one float32 array."""
+    def _map_rows(self, function, X, row_size):
+        """`function` of chunks of rows, on the device, as one float32 array.
+
+        `row_size` is how many numbers a row takes where it takes most.
+        """
         device = torch.device(self.net_.device)
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(X), chunk_size):
-                chunk = as_tensor(np.asarray(X[start : start + chunk_size]), device)
-                parts.append(function(chunk).cpu())
+            for rows in gen_batches(len(X), max(1, BLOCK_SIZE // row_size)):
+                # A copy: a module that works in place leaves the user's X alone.
+                parts.append(function(as_tensor(np.array(X[rows]), device)).cpu())
         return torch.cat(parts).numpy()
+
+
+def _frozen(value):
+    """What a parameter is now, comparable to what it will be."""
+    if isinstance(value, BaseEstimator):
+        return type(value), value.get_params()
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(np.ravel(value).tolist())
+    return value.copy() if isinstance(value, dict) else value
+
+
+def _copied(callback):
+    """A copy for the net, so that training leaves the user's own as it is.
+
+    What it refers to is shared: a list that a callback fills is filled for its user.
+    """
+    if isinstance(callback, tuple):
+        return callback[0], _copied(callback[1])
+    return callback if isinstance(callback, type) else copy.copy(callback)
 
 
 def unnamed(callback):
@@ -344,8 +387,8 @@ def still_rises(trace, window, tol):
     By more than `tol`, and by more than two standard errors of the difference.
     """
     window = min(window, len(trace) // 2)
-    if window == 0:
-        return True
+    if window == 0:  # too short to say
+        return tol < np.inf
     last, before = trace[-window:], trace[-2 * window : -window]
     standard_error = np.sqrt((last.var() + before.var()) / window)
     return last.mean() - before.mean() > max(tol, 2 * standard_error)

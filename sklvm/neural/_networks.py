@@ -24,7 +24,7 @@ ACTIVATIONS = {
 
 def initialised(layer, *args, generator, **kwargs):
     """A layer with the weights of Glorot and Bengio (2010) and zero biases."""
-    layer = nn.utils.skip_init(layer, *args, **kwargs)
+    layer = nn.utils.skip_init(layer, *args, dtype=torch.float32, **kwargs)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
@@ -43,11 +43,12 @@ def mlp(n_inputs, hidden_layer_sizes, n_outputs, activation, generator):
 
 def run_blank_rows(network, n_inputs):
     """What a network makes of two rows of zeros, without a trace."""
-    device = next((p.device for p in network.parameters()), None)
+    like = next(network.parameters(), torch.zeros((), dtype=torch.float32))
+    rows = torch.zeros(2, n_inputs, dtype=torch.float32, device=like.device)
     mode = network.training
     try:
         with torch.no_grad():
-            return network.eval()(torch.zeros(2, n_inputs, device=device))
+            return network.eval()(rows)
     finally:
         network.train(mode)
 
@@ -69,34 +70,47 @@ def widest_layer(network, n_inputs):
     return max(sizes)
 
 
+def _are_sizes(value):
+    return (
+        isinstance(value, tuple | list)
+        and len(value) > 0
+        and all(isinstance(size, Integral) and size > 0 for size in value)
+    )
+
+
 class _ConvBody(BaseEstimator):
     """What the two convolutional bodies share: the sizes of the maps."""
 
-    def _image_shape(self):
-        shape = tuple(self.image_shape)
-        if len(shape) not in (2, 3) or not all(
-            isinstance(size, Integral) and size > 0 for size in shape
-        ):
+    def _check(self):
+        """The (channels, height, width) of an image, both parameters checked."""
+        shape = self.image_shape
+        if not _are_sizes(shape) or len(shape) not in (2, 3):
             raise ValueError(
-                f"image_shape={self.image_shape!r} must be (height, width) or "
-                "(channels, height, width), all positive integers."
+                f"image_shape={shape!r} must be (height, width) or (channels, height, "
+                "width), all positive integers."
             )
-        return shape if len(shape) == 3 else (1, *shape)
+        if not _are_sizes(self.channels):
+            raise ValueError(
+                f"channels={self.channels!r} must be a tuple of positive integers, one "
+                "for each layer."
+            )
+        return tuple(shape) if len(shape) == 3 else (1, *shape)
 
     def _n_maps(self, width, what):
-        """Channels of the images that rows of `width` entries hold."""
-        _, height, columns = self._image_shape()
-        n_maps, left = divmod(width, height * columns)
-        if left or n_maps == 0:
+        """Maps that rows of `width` entries hold, all of an image's channels."""
+        channels, height, columns = self._check()
+        n_images, left = divmod(width, channels * height * columns)
+        if left or n_images == 0:
             raise ValueError(
                 f"image_shape={self.image_shape!r} does not fit {what} of width "
-                f"{width}; the width must be a multiple of {height * columns}."
+                f"{width}; the width must be a multiple of "
+                f"{channels * height * columns}."
             )
-        return n_maps
+        return n_images * channels
 
     def _sizes(self):
         """Heights and widths from the image down, halved by each layer."""
-        _, height, width = self._image_shape()
+        _, height, width = self._check()
         sizes = [(height, width)]
         for _ in self.channels:
             height, width = math.ceil(height / 2), math.ceil(width / 2)

@@ -8,18 +8,20 @@ asks for batches.
 
 import copy
 import inspect
+import linecache
 import math
+import re
+import traceback
 import warnings
 from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer
+from skorch.callbacks import Callback, EpochTimer
 from skorch.history import History
 from torch import nn
 from torch.utils.data import Subset
-from tqdm import tqdm
 
 from sklvm.neural._device import as_tensor, resolve_device
 
@@ -80,33 +82,11 @@ class Batches:
         return array.index_select(0, rows)
 
 
-class StopAfterWarmup(EarlyStopping):
-    """Early stopping that begins to watch when the warm-up is over."""
-
-    def on_epoch_end(self, net, **kwargs):
-        if net.warmup_factor() == 1.0:
-            super().on_epoch_end(net, **kwargs)
-
-
-class ProgressBar(Callback):
-    """A bar over the epochs, on standard error."""
-
-    def __init__(self, desc, total):
-        self.desc = desc
-        self.total = total
-
-    def on_train_begin(self, net, **kwargs):
-        self.bar_ = tqdm(desc=self.desc, total=self.total, unit="epoch")
-
-    def on_epoch_end(self, net, **kwargs):
-        self.bar_.set_postfix(F=f"{-net.history[-1, 'train_loss']:.6g}", refresh=False)
-        self.bar_.update()
-
-    def close(self):
-        """Leave the bar as it stands, whether the training ended well or not."""
-        if hasattr(self, "bar_"):
-            self.bar_.close()
-            del self.bar_
+def was_raised_by_hand(error):
+    """Whether a raise statement raised it, not a signal between two others."""
+    frame, line_number = list(traceback.walk_tb(error.__traceback__))[-1]
+    line = linecache.getline(frame.f_code.co_filename, line_number)
+    return re.search(r"\braise\b", line) is not None
 
 
 class TrainingNet(NeuralNet):
@@ -187,20 +167,33 @@ class TrainingNet(NeuralNet):
             self.step_, self.warmup_steps_, self.cosine_steps_ = steps
             raise
 
+    def check_finite(self):
+        """Raise if the last step has left weights that are not finite."""
+        if not all(p.isfinite().all() for p in self.module_.parameters()):
+            raise DivergedError(len(self.history), math.nan)
+
     # The loop ---------------------------------------------------------------------
 
     def notify(self, method_name, **cb_kwargs):
-        """As skorch's, where a callback stops the training by a KeyboardInterrupt."""
+        """As skorch's, where a callback stops the training by a KeyboardInterrupt.
+
+        A user's Ctrl-C, which may come while a callback runs, is no such request.
+        """
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as error:
-            raise _StopRequest from error
+            if was_raised_by_hand(error):
+                raise _StopRequest from error
+            raise
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""
-        self.notify("on_train_begin", X=X, y=y)
         with suppress(_StopRequest):
+            self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y)
+        # An epoch that a callback has cut short has no loss.
+        if self.history_ and "train_loss" not in self.history_[-1]:
+            del self.history_[-1]
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -232,7 +225,10 @@ class TrainingNet(NeuralNet):
                 self._tell_batch(batch, loss, prefix, training)
         self.history.record(prefix + "_batch_count", len(losses))
         mean = np.average(torch.stack(losses).cpu().numpy(), weights=sizes)
-        self.history.record(prefix + "_loss", float(mean))
+        name = prefix + "_loss"
+        best = min((epoch.get(name, np.inf) for epoch in self.history), default=np.inf)
+        self.history.record(name, float(mean))
+        self.history.record(name + "_best", bool(mean < best))
         if not np.isfinite(mean):
             raise DivergedError(len(self.history), float(mean))
 
@@ -311,14 +307,15 @@ class TrainingNet(NeuralNet):
     def begin(self, lr, n_steps):
         """Set the learning rate, over the `n_steps` of a schedule where it has one."""
         for group in self.optimizer_.param_groups:
-            group["initial_lr"] = group.get("initial_lr", group["lr"]) * lr / self.lr
-            group["lr"] = group["initial_lr"]
+            # Groups of parameters may have learning rates of their own.
+            group.setdefault("lr_ratio", group["lr"] / self.lr)
+            group["lr"] = group["initial_lr"] = group["lr_ratio"] * lr
         self.lr = lr
         # LBFGS evaluates the loss several times a step; most optimisers do not.
-        step = inspect.signature(self.optimizer_.step)
-        self.needs_closure_ = any(
-            p.default is p.empty for p in step.parameters.values()
-        )
+        _, *parameters = inspect.signature(
+            type(self.optimizer_).step
+        ).parameters.values()
+        self.needs_closure_ = any(p.default is p.empty for p in parameters)
         has_schedule = self.lr_schedule == "cosine" and n_steps is not None
         self.cosine_steps_ = (self.step_, n_steps) if has_schedule else None
 
@@ -328,6 +325,8 @@ class TrainingNet(NeuralNet):
         """What prediction needs, on the CPU: no optimiser, no batches, one module."""
         state = self.__dict__.copy()
         del state["module"], state["optimizer_"]
+        # A learning-rate scheduler holds the optimiser; all are made anew in a fit.
+        state["callbacks"], state["callbacks_"] = None, []
         state["module_"] = copy.deepcopy(self.module).cpu()
         state["history_"] = History({**epoch, "batches": []} for epoch in self.history_)
         return state
