@@ -25,15 +25,20 @@ def _archive(folder, name):
         return {key: archive[key] for key in archive.files}
 
 
-def binary_mnist(folder):
-    """MNIST with ink = grey value above 127: 60,000 and 10,000 rows of uint8."""
+def grey_mnist(folder):
+    """MNIST's grey values 0 to 255: 60,000 and 10,000 rows of uint8."""
     archive = _archive(folder, "mnist")
     if archive is None:
         grey = fetch_openml("mnist_784", version=1, as_frame=False).data
         train, test = grey[:60_000], grey[60_000:]
     else:
         train, test = archive["x_train"], archive["x_test"]
-    return tuple((x.reshape(len(x), 784) > 127).astype(np.uint8) for x in (train, test))
+    return tuple(x.reshape(len(x), 784).astype(np.uint8) for x in (train, test))
+
+
+def binary_mnist(folder):
+    """MNIST with ink = grey value above 127: 60,000 and 10,000 rows of uint8."""
+    return tuple((x > 127).astype(np.uint8) for x in grey_mnist(folder))
 
 
 def magic04(folder):

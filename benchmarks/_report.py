@@ -2,6 +2,7 @@
 
 import os
 import platform
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy
 import scipy
@@ -11,8 +12,11 @@ from threadpoolctl import threadpool_info
 import sklvm
 
 
-def print_machine(threads):
-    """One paragraph that says where the numbers were measured."""
+def print_machine(threads, packages=()):
+    """One paragraph that says where the numbers were measured.
+
+    `packages` are further ones whose versions matter.
+    """
     blas = {
         f"{pool['internal_api']} {pool['version']}"
         for pool in threadpool_info()
@@ -23,8 +27,16 @@ def print_machine(threads):
         f"Python {platform.python_version()}, "
         f"sklvm {sklvm.__version__}, scikit-learn {sklearn.__version__}, "
         f"numpy {numpy.__version__}, scipy {scipy.__version__}, "
-        f"BLAS {', '.join(sorted(blas))}.\n"
+        f"BLAS {', '.join(sorted(blas))}"
+        f"{''.join(f', {name} {_version(name)}' for name in packages)}.\n"
     )
+
+
+def _version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
 
 
 def _processor():
