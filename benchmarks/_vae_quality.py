@@ -85,7 +85,7 @@ def epochs_within(minutes, parameters, X, n_probe=3):
 def add_arguments(parser):
     add_data_argument(parser)
     parser.add_argument("--setting", choices=SETTINGS, default="dynamic")
-    parser.add_argument("--seeds", type=int, default=3, help="number of random states")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=int, help="default: as the setting says")
@@ -121,7 +121,7 @@ def run(arguments):
         print(f"{len(train)} training rows, {parameters}\n")
         print_header("random_state", "epochs", "fit minutes", "test ELBO", "test NLL")
         results = []
-        for seed in range(arguments.seeds):
+        for seed in arguments.seeds:
             seeded = {**parameters, "random_state": seed}
             results.append(measure(seeded, train, test, arguments.draws))
             print_result(seed, *results[-1])
