@@ -199,9 +199,9 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
     >>> from sklearn.preprocessing import MinMaxScaler
     >>> from sklvm import VAE
     >>> X = load_digits().data
-    >>> model = make_pipeline(MinMaxScaler(), VAE(latent_dim=8, random_state=0)).fit(X)
+    >>> model = make_pipeline(MinMaxScaler(), VAE(latent_dim=10, random_state=0)).fit(X)
     >>> model.transform(X).shape
-    (1797, 8)
+    (1797, 10)
     >>> bool(model.score(X) > 0)  # a log density, in nats
     True
     """
