@@ -38,7 +38,7 @@ OPTIMIZERS = {
 LARGE_VALUE = 100.0
 # Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
 BLOCK_SIZE = 2**19
-# Those that update all parameters in one call of a kernel.
+# Devices whose optimisers can update all parameters in one call of a kernel.
 FUSED = {"cpu", "cuda"}
 
 
