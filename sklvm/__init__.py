@@ -6,11 +6,22 @@ from sklvm.mixture import BernoulliMixtureEM, GaussianMixtureEM
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["VAE", "BernoulliMixtureEM", "GaussianMixtureEM", "__version__"]
+__all__ = [
+    "GMVAE",
+    "VAE",
+    "BernoulliMixtureEM",
+    "ConditionalVAE",
+    "GaussianMixtureEM",
+    "__version__",
+]
 
 # Imported when they are first asked for: torch takes longer to import than the rest of
 # the package, and the mixtures do not need it.
-_NEURAL = {"VAE": "sklvm.autoencoder"}
+_NEURAL = {
+    "GMVAE": "sklvm.autoencoder",
+    "VAE": "sklvm.autoencoder",
+    "ConditionalVAE": "sklvm.autoencoder",
+}
 
 
 def __getattr__(name):

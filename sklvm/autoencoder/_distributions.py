@@ -1,4 +1,4 @@
-r"""q(z|x) and p(z): Gaussian posteriors, the standard normal and the VampPrior.
+r"""q(z|x) and p(z): Gaussian posteriors, the standard normal, Gaussian mixtures.
 
 Noise comes from outside, as `eps` of shape (..., latent_dim), so that every draw
 belongs to a generator or to a row. All densities are in nats.
@@ -57,6 +57,10 @@ class DiagonalGaussian:
 
     def entropy(self):
         return self.log_scale.sum(-1) + self.mean.shape[-1] / 2 * (1 + LOG_2PI)
+
+    def variance(self):
+        """Variances of the entries of z."""
+        return self.scale.square()
 
     def kl_to_standard_normal(self):
         """KL(q || N(0, I)) in closed form."""
@@ -119,6 +123,10 @@ class FullGaussian:
     def entropy(self):
         return self.log_diagonal.sum(-1) + self.mean.shape[-1] / 2 * (1 + LOG_2PI)
 
+    def variance(self):
+        """Variances of the entries of z."""
+        return self.scale_tril.square().sum(-1)
+
     def kl_to_standard_normal(self):
         """KL(q || N(0, I)) in closed form."""
         trace = self.scale_tril.square().sum((-2, -1))
@@ -144,30 +152,59 @@ class StandardNormal:
         return eps
 
 
-class PosteriorMixture:
-    """The VampPrior of Tomczak and Welling (2018): p(z) = 1/K sum_k q(z|u_k).
+class GaussianPrior(DiagonalGaussian):
+    """p(z|x), a diagonal Gaussian for each row."""
 
-    `components` holds the posteriors of the pseudo-inputs u_k, one a row.
+    def kl(self, q, z):
+        """KL(q || p), in closed form; z is not needed."""
+        squares = q.variance() + (q.mean - self.mean).square()
+        terms = squares / self.variance() / 2 + self.log_scale
+        cross_entropy = terms.sum(-1) + self.mean.shape[-1] / 2 * LOG_2PI
+        return cross_entropy - q.entropy()
+
+    def draw(self, eps, generator):
+        """One z for each row of `eps`."""
+        return self.rsample(eps)
+
+
+class GaussianMixture:
+    """p(z) = sum_k pi_k N(z; mu_k, Sigma_k).
+
+    `components` are Gaussians; `log_weights` None is pi_k = 1/K. The components of the
+    VampPrior (Tomczak and Welling, 2018) are the posteriors of pseudo-inputs.
     """
 
-    def __init__(self, components):
+    def __init__(self, components, log_weights=None):
         self.components = components
+        self.log_weights = log_weights
+
+    def log_pi(self):
+        """log pi, of shape (K,)."""
+        if self.log_weights is not None:
+            return self.log_weights
+        K = len(self.components.mean)
+        return self.components.mean.new_full((K,), -math.log(K))
+
+    def log_joint(self, z):
+        """log pi_k + log N(z; mu_k, Sigma_k), of shape (..., K)."""
+        # Every z under every component: (..., 1, latent_dim) against (K, latent_dim).
+        return self.components.log_prob(z.unsqueeze(-2)) + self.log_pi()
 
     def log_prob(self, z):
-        # Every z under every component: (..., 1, latent_dim) against (K, latent_dim).
-        log_terms = self.components.log_prob(z.unsqueeze(-2))
-        return torch.logsumexp(log_terms, -1) - math.log(log_terms.shape[-1])
+        return torch.logsumexp(self.log_joint(z), -1)
 
     def kl(self, q, z):
         """KL(q || p): the entropy of q in closed form, E_q[log p(z)] from the z."""
         return -q.entropy() - self.log_prob(z)
 
+    def draw_labels(self, n, generator):
+        """The component k of each of n draws, on the generator's device."""
+        if self.log_weights is None:
+            K, device = len(self.components.mean), generator.device
+            return torch.randint(K, (n,), generator=generator, device=device)
+        weights = self.log_weights.exp()
+        return torch.multinomial(weights, n, replacement=True, generator=generator)
+
     def draw(self, eps, generator):
         """One z for each row of `eps`."""
-        k = torch.randint(
-            len(self.components.mean),
-            (len(eps),),
-            generator=generator,
-            device=eps.device,
-        )
-        return self.components[k].rsample(eps)
+        return self.components[self.draw_labels(len(eps), generator)].rsample(eps)

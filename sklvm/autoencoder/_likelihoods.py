@@ -259,6 +259,44 @@ class HeteroscedasticGaussian(Likelihood):
         return mean + variance.sqrt() * _normal_like(mean, generator)
 
 
+class Categorical(Likelihood):
+    """Columns of one-hot rows, a group for each categorical variable.
+
+    The outputs are logits, normalised within each group.
+
+    Parameters
+    ----------
+    n_classes : sequence of int
+        Columns of each group.
+    """
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.n_classes = list(n_classes)
+
+    def start(self, X):
+        theta, _ = column_moments(X)
+        # A class that is rare in the sample is not impossible.
+        return torch.from_numpy(np.log(theta.clip(1 / (len(X) + 2))))
+
+    def _map_groups(self, function, outputs):
+        return torch.cat([function(g) for g in outputs.split(self.n_classes, -1)], -1)
+
+    def log_prob(self, x, outputs):
+        return x * self._map_groups(lambda group: group.log_softmax(-1), outputs)
+
+    def mean(self, outputs):
+        return self._map_groups(lambda group: group.softmax(-1), outputs)
+
+    def sample(self, outputs, generator):
+        def draw(group):
+            theta = group.softmax(-1).flatten(0, -2)
+            k = torch.multinomial(theta, 1, generator=generator)
+            return torch.zeros_like(theta).scatter_(-1, k, 1.0).view_as(group)
+
+        return self._map_groups(draw, outputs)
+
+
 def _scalar(value):
     return torch.tensor(value, dtype=torch.float32)
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from sklvm.autoencoder._distributions import (
     POSTERIORS,
-    PosteriorMixture,
+    GaussianMixture,
     StandardNormal,
 )
 from sklvm.autoencoder._objectives import OBJECTIVES
@@ -22,17 +22,19 @@ class LatentVariableModel(nn.Module):
     latent_dim : int
     posterior : {"diag", "full"}
     n_features : int
-    pseudo_inputs : tensor of shape (n_pseudo_inputs, n_features) or None
-        Where the VampPrior starts; None is the standard normal prior.
     has_missing : bool
         Whether rows may have NaN; the encoder is then told which entries are observed.
     dynamic : bool
         Whether grey values are made bits anew each time they are seen in training.
+    pseudo_inputs : tensor of shape (n_pseudo_inputs, n_features) or None
+        Where the VampPrior starts; None is the standard normal prior.
+    n_conditions : int
+        Number of features that encoder and decoder take besides x and z.
     """
 
     def __init__(
         self, encoder, decoder, likelihood, latent_dim, posterior, n_features,
-        pseudo_inputs, has_missing, dynamic,
+        has_missing=False, dynamic=False, pseudo_inputs=None, n_conditions=0,
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
@@ -47,8 +49,9 @@ class LatentVariableModel(nn.Module):
         self.has_missing = has_missing
         self.dynamic = dynamic
         # Numbers that one row, and one draw of it, take where they take most.
-        self.encoder_row_size = widest_layer(encoder, n_features * (1 + has_missing))
-        self.row_size = widest_layer(decoder, latent_dim)
+        n_inputs = n_features * (1 + has_missing) + n_conditions
+        self.encoder_row_size = widest_layer(encoder, n_inputs)
+        self.row_size = widest_layer(decoder, latent_dim + n_conditions)
         if pseudo_inputs is not None:
             self.row_size = max(self.row_size, len(pseudo_inputs) * latent_dim)
 
@@ -70,10 +73,11 @@ class LatentVariableModel(nn.Module):
 
     def posterior(self, batch):
         """q(z|x), a distribution a row."""
+        return self.family.of(self.encoder(self.encoder_input(batch)), self.latent_dim)
+
+    def encoder_input(self, batch):
         x, observed = batch
-        if observed is not None:
-            x = torch.cat([x, observed.to(x.dtype)], -1)
-        return self.family.of(self.encoder(x), self.latent_dim)
+        return x if observed is None else torch.cat([x, observed.to(x.dtype)], -1)
 
     def prior(self):
         """p(z)."""
@@ -81,7 +85,15 @@ class LatentVariableModel(nn.Module):
             return StandardNormal()
         u = self.pseudo_inputs
         observed = torch.ones_like(u, dtype=torch.bool) if self.has_missing else None
-        return PosteriorMixture(self.posterior((u, observed)))
+        return GaussianMixture(self.posterior((u, observed)))
+
+    def encode(self, batch):
+        """q(z|x) and what its draws are held against in the bound: p(z)."""
+        return self.posterior(batch), self.prior()
+
+    def marginal(self, p):
+        """p(z) itself, where `encode` has given a bound on it."""
+        return p
 
     def decode(self, z):
         """The likelihood's parameters for z of shape (..., latent_dim)."""
@@ -89,16 +101,24 @@ class LatentVariableModel(nn.Module):
             return self.decoder(z)
         return self.decoder(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
 
+    def outputs(self, batch, z):
+        """The likelihood's parameters for z and what a batch says of them besides."""
+        return self.decode(z)
+
+    def target(self, batch):
+        """What the decoder explains, and which entries of it are observed."""
+        return batch
+
     def log_conditional(self, batch, z):
         """log p(x|z), of shape (..., n_rows)."""
-        x, observed = batch
-        return self.likelihood.log_conditional(x, self.decode(z), observed)
+        x, observed = self.target(batch)
+        return self.likelihood.log_conditional(x, self.outputs(batch, z), observed)
 
     # Training ---------------------------------------------------------------------
 
     def draw(self, X, y, generator):
         """All that is random in the loss of a batch, drawn from the generator."""
-        x, observed = self.observe(X)
+        x, *rest = self.observe(X)
         if self.dynamic:
             grey = x
             x = torch.empty_like(grey).uniform_(generator=generator)
@@ -107,10 +127,9 @@ class LatentVariableModel(nn.Module):
         if self.n_draws > 1:
             shape = (self.n_draws, *shape)
         eps = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
-        return x, observed, eps
+        return (x, *rest), eps
 
-    def forward(self, x, observed, eps, warmup):
+    def forward(self, batch, eps, warmup):
         """The loss of a batch, in nats a row."""
-        batch = x, observed
-        q = self.posterior(batch)
-        return self.objective(self, batch, q, q.rsample(eps), self.beta * warmup)
+        q, p = self.encode(batch)
+        return self.objective(self, batch, q, p, q.rsample(eps), self.beta * warmup)

@@ -6,9 +6,9 @@ r"""The evidence lower bound and its kin, one function each.
       = E_q[\log p(x, z)] + H(q)
       = E_q[\log p(x, z) - \log q(z|x)]
 
-Every function takes the module, a batch (x, observed), its posteriors q, draws z of
-them, of shape (n_rows, latent_dim) or (n_draws, n_rows, latent_dim), and the weight
-beta of the rate KL(q || p). It returns a loss: its value is minus the objective, a mean
+Every function takes the module, a batch, its posteriors q and prior p, draws z of q, of
+shape (n_rows, latent_dim) or (n_draws, n_rows, latent_dim), and the weight beta of the
+rate KL(q || p). It returns a loss: its value is minus the objective, a mean
 over the rows, and its gradient is what the optimiser follows.
 """
 
@@ -17,39 +17,39 @@ import math
 import torch
 
 
-def kl(module, batch, q, z, beta):
+def kl(module, batch, q, p, z, beta):
     """First form: the KL divergence in closed form, where the prior has one."""
-    return _loss(module, batch, z, module.prior().kl(q, z), beta)
+    return _loss(module, batch, z, p.kl(q, z), beta)
 
 
-def entropy(module, batch, q, z, beta):
+def entropy(module, batch, q, p, z, beta):
     """Second form: H(q) in closed form, log p(z) at the draws."""
-    return _loss(module, batch, z, -module.prior().log_prob(z) - q.entropy(), beta)
+    return _loss(module, batch, z, -p.log_prob(z) - q.entropy(), beta)
 
 
-def log_ratio(module, batch, q, z, beta):
+def log_ratio(module, batch, q, p, z, beta):
     """Third form: both densities of z at the draws."""
-    rate = q.log_prob(z) - module.prior().log_prob(z)
+    rate = q.log_prob(z) - p.log_prob(z)
     return _loss(module, batch, z, rate, beta)
 
 
-def stl(module, batch, q, z, beta):
+def stl(module, batch, q, p, z, beta):
     """Third form without the score term ("sticking the landing", Roeder et al. 2017).
 
     The parameters of q are held fixed in log q, which changes the gradient by a term of
     mean zero; at the exact posterior each single gradient is then zero.
     """
-    rate = q.detach().log_prob(z) - module.prior().log_prob(z)
+    rate = q.detach().log_prob(z) - p.log_prob(z)
     return _loss(module, batch, z, rate, beta)
 
 
-def iwae(module, batch, q, z, beta):
+def iwae(module, batch, q, p, z, beta):
     """The importance-weighted bound of Burda et al. (2016), tighter with more draws.
 
     The encoder's gradient is doubly reparameterised (Tucker et al. 2019): each draw
     counts by the square of its normalised weight, and the score term is gone.
     """
-    log_weights, weights = _importance_weights(module, batch, q.detach(), z, beta)
+    log_weights, weights = _importance_weights(module, batch, q.detach(), p, z, beta)
     if z.requires_grad:
         z.register_hook(lambda gradient: gradient * weights.unsqueeze(-1))
     loss = -(weights * log_weights).sum(0).mean()
@@ -57,14 +57,14 @@ def iwae(module, batch, q, z, beta):
     return loss - (loss + bound).detach()
 
 
-def forward_kl(module, batch, q, z, beta):
+def forward_kl(module, batch, q, p, z, beta):
     """The encoder follows KL(p(z|x) || q(z|x)), the decoder the bound (wake phases).
 
     The expectation over p(z|x) is taken with self-normalised importance weights
     (Bornschein and Bengio, 2015).
     """
     z = z.detach()
-    log_weights, weights = _importance_weights(module, batch, q.detach(), z, beta)
+    log_weights, weights = _importance_weights(module, batch, q.detach(), p, z, beta)
     bound = log_weights.mean()
     cross_entropy = -(weights * q.log_prob(z)).sum(0).mean()
     return cross_entropy - cross_entropy.detach() - bound
@@ -78,9 +78,9 @@ def _loss(module, batch, z, rate, beta):
     return beta * rate.mean().clamp(min=module.free_bits) - log_conditional.mean()
 
 
-def _importance_weights(module, batch, q, z, beta):
+def _importance_weights(module, batch, q, p, z, beta):
     """log p(x|z) + beta (log p(z) - log q(z|x)), and the normalised weights."""
-    log_ratio = module.prior().log_prob(z) - q.log_prob(z)
+    log_ratio = p.log_prob(z) - q.log_prob(z)
     if module.free_bits and -log_ratio.detach().mean() < module.free_bits:
         # A rate below the free bits counts as them, and has no gradient.
         log_ratio = torch.full_like(log_ratio, -module.free_bits)

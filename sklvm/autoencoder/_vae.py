@@ -1,32 +1,17 @@
 """The variational autoencoder."""
 
-import copy
-import warnings
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from torch import nn
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm._base import largest_magnitude
-from sklvm.autoencoder._distributions import POSTERIORS
-from sklvm.autoencoder._fitted import FittedAutoencoder
-from sklvm.autoencoder._likelihoods import (
-    Gaussian,
-    Likelihood,
-    column_moments,
-    make_likelihood,
-)
+from sklvm.autoencoder._density import DensityAutoencoder
+from sklvm.autoencoder._likelihoods import column_moments
 from sklvm.autoencoder._model import LatentVariableModel
-from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
-from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
-from sklvm.neural._networks import ConvEncoder
-from sklvm.neural._training import DivergedError
 
 
-class VAE(FittedAutoencoder, BaseNeuralEstimator):
+class VAE(DensityAutoencoder):
     r"""Variational autoencoder.
 
     Maximises the evidence lower bound, the mean over the rows of
@@ -207,32 +192,11 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
     """
 
     _parameter_constraints = {
-        **BaseNeuralEstimator._parameter_constraints,
-        # The dimensions that a Sobol sequence has.
-        "latent_dim": [Interval(Integral, 1, 21201, closed="both")],
-        "likelihood": [StrOptions({"gaussian", "bernoulli"}), Likelihood],
-        "noise": [
-            StrOptions({"optimal", "learned", "heteroscedastic"}),
-            # Its square is a float32.
-            Interval(Real, 1e-15, 1e15, closed="both"),
-        ],
-        "binarize": [StrOptions({"dynamic"}), None],
-        "objective": [StrOptions(set(OBJECTIVES))],
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
-        "n_score_draws": [Interval(Integral, 1, None, closed="left")],
-        "beta": [Interval(Real, 0.0, None, closed="left")],
-        "free_bits": [Interval(Real, 0.0, None, closed="left")],
-        "posterior": [StrOptions(set(POSTERIORS))],
+        **DensityAutoencoder._parameter_constraints,
         "prior": [StrOptions({"standard", "vamp"})],
         "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [nn.Module, HasMethods("build"), None],
-        "decoder": [nn.Module, HasMethods("build"), None],
     }
-    _shaping = (
-        *BaseNeuralEstimator._shaping,
-        *("latent_dim", "likelihood", "noise", "binarize", "posterior", "prior"),
-        *("n_pseudo_inputs", "encoder", "decoder"),
-    )
+    _shaping = (*DensityAutoencoder._shaping, "prior", "n_pseudo_inputs")
 
     def __init__(
         self,
@@ -307,67 +271,6 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    # Checks -----------------------------------------------------------------------
-
-    def _check_combinations(self):
-        if self.objective in NEED_DRAWS and self.n_draws < 2:
-            raise ValueError(
-                f"n_draws={self.n_draws} leaves objective={self.objective!r} nothing to"
-                " weigh; set n_draws to 2 or more."
-            )
-        if self.binarize is not None and self.likelihood != "bernoulli":
-            raise ValueError(
-                f"binarize={self.binarize!r} draws bits and likelihood="
-                f"{self.likelihood!r} has none; set likelihood='bernoulli' or "
-                "binarize=None."
-            )
-        if self.noise != "optimal" and self.likelihood != "gaussian":
-            raise ValueError(
-                f"noise={self.noise!r} has no effect with likelihood="
-                f"{self.likelihood!r}; set likelihood='gaussian' or leave noise out."
-            )
-
-    def _warn_of_values(self, X):
-        """Say where X can be trained on and hardly was meant to be."""
-        if self.likelihood == "gaussian":
-            largest = largest_magnitude(X)
-            if largest > LARGE_VALUE:
-                warnings.warn(
-                    f"X has values up to {largest:g} and networks learn from values of "
-                    "order one; scale X (StandardScaler).",
-                    stacklevel=6,
-                )
-        elif self.likelihood == "bernoulli" and self.binarize is None:
-            # Parts, as X may be a memory map.
-            parts = (X[rows] for rows in gen_batches(len(X), 4096))
-            grey = next((x for x in parts if ((x > 0) & (x < 1)).any()), None)
-            if grey is not None:
-                value = grey[(grey > 0) & (grey < 1)][0]
-                warnings.warn(
-                    f"X has values between 0 and 1, {value:g} among them; with "
-                    "likelihood='bernoulli' the score is then a cross-entropy and not "
-                    "the logarithm of a probability, so set binarize='dynamic' or "
-                    "binarise X.",
-                    stacklevel=6,
-                )
-
-    # Fitting ----------------------------------------------------------------------
-
-    def fit(self, X, y=None):
-        """Maximise F by stochastic gradients.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN is missing: F is over the observed entries.
-        y : Ignored
-
-        Returns
-        -------
-        self : object
-        """
-        return self._fit(X, None)
-
     def partial_fit(self, X, y=None):
         """One pass over a batch of rows, at the constant learning rate `lr`.
 
@@ -387,47 +290,10 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
         return self._fit(X, None, one_pass=True)
 
     def _make_module(self, X, y, generator):
-        likelihood = self.likelihood
-        if isinstance(likelihood, Likelihood):
-            likelihood = copy.deepcopy(likelihood)
-        else:
-            likelihood = make_likelihood(likelihood, self.noise)
-        likelihood.check(X)
-        self._warn_of_values(X)
-        n_features, has_missing = X.shape[1], bool(np.isnan(X.min()))
-        encoder = self._network(
-            "encoder",
-            n_features * (1 + has_missing),
-            POSTERIORS[self.posterior].n_parameters(self.latent_dim),
-            generator,
-        )
-        decoder = self._network(
-            "decoder", self.latent_dim, n_features * likelihood.n_outputs, generator
-        )
-        self._start(encoder, decoder, likelihood.start(X))
+        parts = self._make_parts(X, generator)
         return LatentVariableModel(
-            encoder,
-            decoder,
-            likelihood,
-            self.latent_dim,
-            self.posterior,
-            n_features,
-            self._draw_pseudo_inputs(X, generator),
-            has_missing,
-            self.binarize == "dynamic",
+            **parts, pseudo_inputs=self._draw_pseudo_inputs(X, generator)
         )
-
-    def _start(self, encoder, decoder, outputs):
-        """Start networks of our own at q of unit scale and at the data's mean.
-
-        A decoder that has first to find the mean punishes every z meanwhile, and the
-        posterior collapses.
-        """
-        with torch.no_grad():
-            if self.encoder is None or isinstance(self.encoder, ConvEncoder):
-                encoder[-1].weight[self.latent_dim :] = 0.0
-            if self.decoder is None and outputs is not None:
-                decoder[-1].bias.copy_(torch.as_tensor(outputs))
 
     def _draw_pseudo_inputs(self, X, generator):
         """Random rows, each missing entry at the column's mean; None without need."""
@@ -439,21 +305,3 @@ class VAE(FittedAutoencoder, BaseNeuralEstimator):
             means, _ = column_moments(X)
             rows = np.where(np.isnan(rows), means, rows).astype(np.float32)
         return torch.from_numpy(rows)
-
-    def _configure(self, module):
-        module.configure(self.objective, self.n_draws, self.beta, self.free_bits)
-
-    def _finish(self, X, y, one_pass):
-        module, _ = self._fitted_module()
-        likelihood = module.likelihood
-        self.__dict__.pop("noise_", None)
-        if one_pass:
-            self.lower_bound_ = float(self.lower_bounds_[-1])
-        else:
-            if isinstance(likelihood, Gaussian) and likelihood.noise == "optimal":
-                likelihood.set_noise(self._mean_squared_error(X))
-            self.lower_bound_ = float(self._lower_bounds_of_rows(X, 1).mean())
-        if not np.isfinite(self.lower_bound_):
-            raise DivergedError(self.n_iter_, -self.lower_bound_)
-        if isinstance(likelihood, Gaussian):
-            self.noise_ = float(likelihood.variance().detach().sqrt())

@@ -19,7 +19,7 @@ class StopAfterWarmup(EarlyStopping):
         self.best_loss_ = np.inf
 
     def on_epoch_end(self, net, **kwargs):
-        if net.step_ < net.warmup_steps_:
+        if net.step_ < net.warmup_[1]:
             return
         loss = net.history[-1, self.monitor]
         if loss < self.best_loss_:

@@ -119,12 +119,14 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 self._check_continues()
                 self.net_.move(device)
             else:
-                self.net_ = self._make_net(X, y, device)
                 self._shape = {n: _frozen(getattr(self, n)) for n in self._shaping}
-            self._configure(self.net_.module)
             with self.net_.restored_on_error() if goes_on else nullcontext():
                 try:
-                    self._train(X, y, one_pass, goes_on)
+                    if goes_on:
+                        self._configure(self.net_.module)
+                        self._train(X, y, one_pass, warms_up=False)
+                    else:
+                        self._train_anew(X, y, device, one_pass)
                     self._finish(X, y, one_pass)
                 except DivergedError as error:
                     raise ValueError(self._why_diverged(error, X)) from None
@@ -142,9 +144,18 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                     "warm_start=False."
                 )
 
-    def _make_net(self, X, y, device):
-        seed = private_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        generator = torch.Generator().manual_seed(int(seed))
+    def _train_anew(self, X, y, device, one_pass):
+        """Build the net and train it; a subclass may have stages or restarts."""
+        self.net_ = self._make_net(X, y, device, self._draw_seed())
+        self._configure(self.net_.module)
+        self._train(X, y, one_pass)
+
+    def _draw_seed(self):
+        rng = private_random_state(self.random_state)
+        return int(rng.randint(np.iinfo(np.int32).max))
+
+    def _make_net(self, X, y, device, seed):
+        generator = torch.Generator().manual_seed(seed)
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
         params = {
             "max_epochs": self.max_epochs,
@@ -169,16 +180,22 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         net = TrainingNet(module, **params | (self.net_params or {}))
         net.initialize()
         net.generator_ = generator
-        net.split_seed_ = int(seed)
+        net.split_seed_ = seed
         return net
 
-    def _train(self, X, y, one_pass, goes_on):
+    def _train(
+        self, X, y, one_pass=False, *, n_epochs=None, warms_up=True, may_stop=True
+    ):
+        """Train the net for `n_epochs`, None for `max_epochs`, or for one pass."""
         net = self.net_
         device = torch.device(net.device)
         train, valid = Dataset(place(X, device), place(y, device)), None
-        if self.early_stopping and not one_pass:
-            train, valid = self._split(train)
-        self._set_up(net, len(train), valid, one_pass, goes_on)
+        if self._holds_out() and not one_pass:
+            rows, valid_rows = self._split(len(train))
+            train, valid = Subset(train, rows), Subset(train, valid_rows)
+        if not (self.early_stopping and may_stop):
+            valid = None
+        self._set_up(net, len(train), valid, one_pass, n_epochs, warms_up)
         n_before = len(net.history_)
         try:
             net.partial_fit(train)
@@ -190,10 +207,15 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                     callback.close()
         self._publish_trace(n_before, one_pass)
 
-    def _set_up(self, net, n_rows, valid, one_pass, goes_on):
+    def _holds_out(self):
+        """Whether `validation_fraction` of the rows is not trained on."""
+        return self.early_stopping
+
+    def _set_up(self, net, n_rows, valid, one_pass, n_epochs, warms_up):
         """Tell the net what this training is to be."""
+        n_epochs = n_epochs or self.max_epochs
         net.set_params(
-            max_epochs=1 if one_pass else self.max_epochs,
+            max_epochs=1 if one_pass else n_epochs,
             batch_size=self.batch_size,
             lr_schedule=self.lr_schedule,
             max_grad_norm=self.max_grad_norm,
@@ -201,15 +223,14 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         )
         net.callbacks = self._make_callbacks(valid, net.max_epochs)
         net._initialize_callbacks()
-        n_steps = math.ceil(n_rows / self.batch_size) * self.max_epochs
-        if not goes_on:
-            net.warmup_steps_ = round(self.warmup * n_steps)
+        n_steps = math.ceil(n_rows / self.batch_size) * n_epochs
+        if warms_up:
+            net.warmup_ = net.step_, net.step_ + round(self.warmup * n_steps)
         # How many calls of partial_fit will follow is not known: no schedule there.
         net.begin(self.lr, None if one_pass else n_steps)
 
-    def _split(self, dataset):
-        """Rows to train on, and rows held out for early stopping."""
-        n = len(dataset)
+    def _split(self, n):
+        """The n rows' numbers: those to train on, and those held out."""
         n_valid = round(self.validation_fraction * n)
         if not 0 < n_valid < n:
             raise ValueError(
@@ -220,7 +241,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         # The same rows again where a training goes on.
         generator = torch.Generator().manual_seed(self.net_.split_seed_)
         order = torch.randperm(n, generator=generator).numpy()
-        return Subset(dataset, order[n_valid:]), Subset(dataset, order[:n_valid])
+        return order[n_valid:], order[:n_valid]
 
     def _make_callbacks(self, valid, max_epochs):
         callbacks = [_copied(callback) for callback in self.callbacks or []]
@@ -274,7 +295,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         if stoppers:
             self.best_epoch_ = stoppers[0].best_epoch_
         stopped = self.n_iter_ - n_before < self.net_.max_epochs
-        warmup = self.net_.warmup_steps_ / max(self.net_.step_, 1) * self.n_iter_
+        warmup = self.net_.warmup_[1] / max(self.net_.step_, 1) * self.n_iter_
         trace = self.lower_bounds_[max(n_before, math.ceil(warmup)) :]
         self.converged_ = not one_pass and (
             stopped or not still_rises(trace, self.n_iter_no_change, self.tol)

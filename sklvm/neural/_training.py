@@ -94,9 +94,8 @@ class TrainingNet(NeuralNet):
 
     The module has two methods: ``draw(X, y, generator)`` gives the arguments of
     ``forward``, all that is random among them; ``forward(*arguments, warmup)`` gives
-    the loss, a mean over the rows. `warmup` rises from 0 to 1 over the first
-    `warmup_steps_` steps of the optimiser. No method of this class draws from a global
-    generator.
+    the loss, a mean over the rows. `warmup` rises from 0 to 1 between the two steps of
+    the optimiser in `warmup_`. No method of this class draws from a global generator.
 
     Parameters
     ----------
@@ -129,7 +128,7 @@ class TrainingNet(NeuralNet):
 
     def initialize(self):
         self.step_ = 0
-        self.warmup_steps_ = 0
+        self.warmup_ = 0, 0
         self.cosine_steps_ = None
         super().initialize()
         return self
@@ -145,9 +144,8 @@ class TrainingNet(NeuralNet):
 
     def warmup_factor(self):
         """What the weight of the warm-up is at the present step, from 0 to 1."""
-        if self.step_ >= self.warmup_steps_:
-            return 1.0
-        return (self.step_ + 1) / self.warmup_steps_
+        first, end = self.warmup_
+        return 1.0 if self.step_ >= end else (self.step_ + 1 - first) / (end - first)
 
     @contextmanager
     def restored_on_error(self):
@@ -156,7 +154,7 @@ class TrainingNet(NeuralNet):
         optimizer = copy.deepcopy(self.optimizer_.state_dict())
         n_epochs = len(self.history_)
         random = self.generator_.get_state()
-        steps = self.step_, self.warmup_steps_, self.cosine_steps_
+        steps = self.step_, self.warmup_, self.cosine_steps_
         try:
             yield
         except BaseException:
@@ -164,7 +162,7 @@ class TrainingNet(NeuralNet):
             self.optimizer_.load_state_dict(optimizer)
             del self.history_[n_epochs:]
             self.generator_.set_state(random)
-            self.step_, self.warmup_steps_, self.cosine_steps_ = steps
+            self.step_, self.warmup_, self.cosine_steps_ = steps
             raise
 
     def check_finite(self):

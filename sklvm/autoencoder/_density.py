@@ -1,21 +1,33 @@
-"""What a fitted autoencoder answers: codes, densities, samples, imputations."""
+"""Autoencoders that are a density of rows X: codes, scores, samples, imputations."""
 
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklvm._base import DensityScoreMixin, check_count, private_random_state
-from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
-from sklvm.neural._device import as_tensor
+from sklvm._base import DensityScoreMixin, check_count
+from sklvm.autoencoder._estimator import BaseAutoencoder
+from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.neural._estimator import BLOCK_SIZE
 
 
-class FittedAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityScoreMixin
+class DensityAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    DensityScoreMixin,
+    RowEstimates,
+    BaseAutoencoder,
 ):
-    """Methods of an estimator whose `net_.module` is a `LatentVariableModel`."""
+    """Estimator of p(x), whose `net_.module` is a `LatentVariableModel` of rows X."""
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "binarize": [StrOptions({"dynamic"}), None],
+    }
+    _shaping = (*BaseAutoencoder._shaping, "binarize")
+    _bits_remedy = "set binarize='dynamic' or binarise X"
 
     # Checks -----------------------------------------------------------------------
 
@@ -50,6 +62,53 @@ class FittedAutoencoder(
         check_is_fitted(self)
         return self._validate_rows(X, None, reset=False)[0]
 
+    def _check_combinations(self):
+        super()._check_combinations()
+        if self.binarize is not None and self.likelihood != "bernoulli":
+            raise ValueError(
+                f"binarize={self.binarize!r} draws bits and likelihood="
+                f"{self.likelihood!r} has none; set likelihood='bernoulli' or "
+                "binarize=None."
+            )
+
+    # Fitting ----------------------------------------------------------------------
+
+    def fit(self, X, y=None):
+        """Maximise F by stochastic gradients.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN is missing: F is over the observed entries.
+        y : Ignored
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, None)
+
+    def _make_parts(self, X, generator):
+        """What a `LatentVariableModel` of X consists of."""
+        likelihood = self._make_likelihood(X)
+        n_features, has_missing = X.shape[1], bool(np.isnan(X.min()))
+        encoder, decoder = self._make_networks(
+            n_features * (1 + has_missing),
+            self.latent_dim,
+            (n_features * likelihood.n_outputs, likelihood.start(X)),
+            generator,
+        )
+        return {
+            "encoder": encoder,
+            "decoder": decoder,
+            "likelihood": likelihood,
+            "latent_dim": self.latent_dim,
+            "posterior": self.posterior,
+            "n_features": n_features,
+            "has_missing": has_missing,
+            "dynamic": self.binarize == "dynamic",
+        }
+
     # The latent -------------------------------------------------------------------
 
     def transform(self, X):
@@ -63,10 +122,12 @@ class FittedAutoencoder(
         -------
         Z : ndarray of shape (n_samples, latent_dim), float32
         """
-        X = self._validate_new(X)
+        return self._map_codes(self._validate_new(X))
+
+    def _map_codes(self, X):
         module, _ = self._fitted_module()
         return self._map_rows(
-            lambda chunk: module.posterior(module.observe(chunk)).mean,
+            lambda rows: module.posterior(module.observe(rows)).mean,
             X,
             module.encoder_row_size,
         )
@@ -121,22 +182,28 @@ class FittedAutoencoder(
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
+
+        def draw_latent(eps, generator):
+            return self.net_.module.prior().draw(eps, generator), None
+
+        return self._sample(n_samples, draw_latent)[:2]
+
+    def _sample(self, n_samples, draw_latent):
+        """x, and the z and labels that `draw_latent(eps, generator)` gives."""
         module, device = self._fitted_module()
-        # The second number: the first one has started the training.
-        rng = private_random_state(self.random_state)
-        _, seed = rng.randint(np.iinfo(np.int32).max, size=2)
-        generator = torch.Generator(device).manual_seed(int(seed))
+        generator = self._sampling_generator()
         shape = (n_samples, module.latent_dim)
         with torch.inference_mode():
             eps = torch.randn(
                 shape, generator=generator, device=device, dtype=torch.float32
             )
-            Z = module.prior().draw(eps, generator)
+            Z, labels = draw_latent(eps, generator)
             X = [
                 module.likelihood.sample(module.decode(z), generator).cpu()
                 for z in Z.split(max(1, BLOCK_SIZE // module.row_size))
             ]
-        return torch.cat(X).numpy(), Z.cpu().numpy()
+        labels = None if labels is None else labels.cpu().numpy()
+        return torch.cat(X).numpy(), Z.cpu().numpy(), labels
 
     # The density ------------------------------------------------------------------
 
@@ -161,12 +228,6 @@ class FittedAutoencoder(
         check_count("n_score_draws", self.n_score_draws)
         return self._lower_bounds_of_rows(self._validate_new(X), self.n_score_draws)
 
-    def _lower_bounds_of_rows(self, X, n_draws):
-        def bound(batch, q, eps):
-            return self._log_weights(batch, q, eps).cpu().double().mean(0)
-
-        return self._map_chunks(bound, X, n_draws)
-
     def log_likelihood(self, X, n_importance=5000):
         """log p(x) of each row by importance sampling with q(z|x) as the proposal.
 
@@ -186,13 +247,7 @@ class FittedAutoencoder(
         """
         X = self._validate_new(X)
         check_count("n_importance", n_importance)
-
-        def log_sum(batch, q, eps):
-            log_weights = self._log_weights(batch, q, eps).cpu().double()
-            return torch.logsumexp(log_weights, 0)
-
-        log_sums = self._map_chunks(log_sum, X, n_importance)
-        return (log_sums - np.log(n_importance)).astype(np.float32)
+        return self._log_likelihoods_of_rows(X, n_importance)
 
     def impute(self, X, n_importance=1000):
         """Fill NaN by E[x_missing | x_observed], estimated by importance sampling.
@@ -221,51 +276,10 @@ class FittedAutoencoder(
             filled[rows] = np.where(np.isnan(X[rows]), means, X[rows])
         return filled
 
-    # Draws that belong to the rows ------------------------------------------------
-
-    def _map_chunks(self, function, X, n_draws):
-        """`function(batch, q, eps)` of chunks of rows, each row encoded once.
-
-        All chunks have the same size, the last one filled up: a matrix product rounds
-        differently for another number of rows, and a row's value would depend on how
-        many stand beside it.
-        """
-        module, device = self._fitted_module()
-        row_size = max(module.row_size * n_draws, module.encoder_row_size)
-        size = max(1, BLOCK_SIZE // row_size)
-        results = []
-        with torch.inference_mode():
-            for start in range(0, len(X), size):
-                taken = np.arange(start, start + size).clip(max=len(X) - 1)
-                rows = np.asarray(X[taken])
-                keys = row_keys(rows)
-                if module.dynamic:
-                    rows = row_bits(keys, rows)
-                batch = module.observe(as_tensor(rows, device))
-                eps = row_normals(keys, n_draws, module.latent_dim).to(device)
-                results.append(function(batch, module.posterior(batch), eps))
-        return torch.cat(results).numpy()[: len(X)]
-
-    def _draws(self, q, eps):
-        """z of q in blocks of draws that keep memory bounded."""
-        size = self.net_.module.row_size * eps.shape[1]
-        for block in eps.split(max(1, BLOCK_SIZE // size)):
-            yield q.rsample(block)
-
-    def _log_weights(self, batch, q, eps):
-        """log p(x, z) - log q(z|x) of the draws, of shape (n_draws, n_rows)."""
-        module = self.net_.module
-        prior = module.prior()
-        blocks = [
-            module.log_conditional(batch, z) + prior.log_prob(z) - q.log_prob(z)
-            for z in self._draws(q, eps)
-        ]
-        return torch.cat(blocks)
-
-    def _posterior_mean_of_x(self, batch, q, eps):
+    def _posterior_mean_of_x(self, batch, q, p, eps):
         """E[x|x_observed], of shape (n_rows, n_features)."""
         module = self.net_.module
-        weights = torch.softmax(self._log_weights(batch, q, eps), 0)
+        weights = self._log_weights(batch, q, module.marginal(p), eps).softmax(0)
         total, first = 0.0, 0
         for z in self._draws(q, eps):
             mean = module.likelihood.mean(module.decode(z))
@@ -273,19 +287,6 @@ class FittedAutoencoder(
             total = total + torch.einsum("sn,snd->nd", block, mean)
             first += len(z)
         return total.cpu()
-
-    def _mean_squared_error(self, X):
-        """E_q of the squared error of an observed entry, one draw a row."""
-        decode = self.net_.module.decode
-
-        def sums(batch, q, eps):
-            x, observed = batch
-            observed = torch.ones_like(x) if observed is None else observed.to(x.dtype)
-            squares = (x - decode(q.rsample(eps[0]))).square() * observed
-            return torch.stack([squares.sum(-1), observed.sum(-1)], -1).cpu()
-
-        total, n_observed = self._map_chunks(sums, X, n_draws=1).sum(0, np.float64)
-        return total / max(n_observed, 1)
 
     @property
     def _n_features_out(self):

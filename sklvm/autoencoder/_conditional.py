@@ -1,0 +1,250 @@
+"""The conditional variational autoencoder."""
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from torch import nn
+
+from sklvm.autoencoder._conditional_model import ConditionalModel
+from sklvm.autoencoder._estimator import BaseAutoencoder
+from sklvm.autoencoder._fitted_conditional import FittedConditional
+from sklvm.autoencoder._likelihoods import Categorical, Likelihood
+
+
+class ConditionalVAE(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    FittedConditional,
+    BaseAutoencoder,
+):
+    r"""Conditional variational autoencoder: a density of y given x.
+
+    Models p(y|x) = E_{p(z|x)}[p(y|z,x)], which may have several modes and columns that
+    depend on each other, and maximises the conditional evidence lower bound, the mean
+    over the rows of
+
+    .. math::
+
+        F(\theta, \phi; x, y) = E_{q(z|y,x)}[\log p_\theta(y|z,x)]
+                                - \beta KL(q_\phi(z|y,x) \| p_\theta(z|x))
+                                \le \log p_\theta(y|x) \quad (\beta = 1)
+
+    where the decoder gives p(y|z,x), with independent columns, the encoder the Gaussian
+    q(z|y,x), and a third network the Gaussian p(z|x). Without the second term z would
+    carry y itself, and p(z|x), from which predictions are made, would know nothing of
+    it. Everything is computed and returned in float32; scores are in nats per sample,
+    summed over the columns of y, with all constants.
+
+    Parameters
+    ----------
+    latent_dim : int, default=2
+        Dimension of z.
+    likelihood : {"gaussian", "bernoulli", "categorical"} or Likelihood, \
+            default="gaussian"
+        p(y|z,x): real columns, columns of 0 and 1, or columns of labels of any kind. A
+        family of your own is an instance of a subclass of
+        `sklvm.autoencoder.Likelihood`.
+    noise : float or {"optimal", "learned", "heteroscedastic"}, default="optimal"
+        Standard deviation of the Gaussian p(y|z,x), as in `VAE`.
+    objective, n_draws, n_score_draws : default="kl", 1, 16
+        How the bound is estimated, as in `VAE`.
+    beta, warmup, free_bits : default=1.0, 0.0, 0.0
+        Weight of the KL divergence, as in `VAE`.
+    posterior : {"diag", "full"}, default="diag"
+        Covariance of q(z|y,x).
+    encoder : torch.nn.Module, object with `build` or None, default=None
+        None is an MLP of `hidden_layer_sizes`. A module maps rows [y, x] to the
+        parameters of q(z|y,x), as in `VAE`; y is one-hot where it is categorical.
+    prior : torch.nn.Module, object with `build` or None, default=None
+        The same for p(z|x): from rows x to rows of 2 * latent_dim, means and log
+        standard deviations.
+    decoder : torch.nn.Module, object with `build` or None, default=None
+        The same for p(y|z,x): from rows [z, x] to means or logits of y.
+    hidden_layer_sizes, activation : default=(200,), "relu"
+        Of all three networks, reversed in the decoder; () makes them linear.
+    max_epochs, lr, batch_size, optimizer, lr_schedule, max_grad_norm : \
+            default=100, 1e-3, 128, "adam", "cosine", None
+        The training, as in `VAE`.
+    early_stopping, validation_fraction, n_iter_no_change, tol : \
+            default=False, 0.1, 10, 1e-2
+        When to stop, as in `VAE`.
+    warm_start, callbacks, device, compile, net_params, random_state, verbose : \
+            default=False, None, "cpu", False, None, None, 0
+        As in `VAE`.
+
+    Attributes
+    ----------
+    classes_ : ndarray or list of ndarrays
+        The labels of a categorical y; a list for two columns or more.
+    net_, noise_, lower_bound_, lower_bounds_, n_iter_, converged_, best_epoch_, \
+            n_features_in_, feature_names_in_ :
+        As in `VAE`, for the rows (x, y). `net_.module_` has `encoder`, `prior_network`,
+        `decoder` and `likelihood`.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, has another shape than in `fit` or a class that was not seen
+        there, or does not fit the likelihood; and as in `VAE`.
+
+    See Also
+    --------
+    VAE : A density of X alone, where missing columns can be imputed.
+
+    Notes
+    -----
+    Neither a classifier nor a regressor to scikit-learn: `score` is a log-likelihood.
+    Scorers as "r2", "accuracy" or "neg_log_loss" measure what `predict` returns.
+
+    References
+    ----------
+    K. Sohn, H. Lee and X. Yan, "Learning Structured Output Representation using Deep
+    Conditional Generative Models", NeurIPS 2015, eq. 4.
+
+    Examples
+    --------
+    Two answers to every question, which a regression would average:
+
+    >>> import numpy as np
+    >>> from sklvm import ConditionalVAE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(1, 2, size=(1000, 1))
+    >>> y = X[:, 0] * rng.choice([-1, 1], 1000) + 0.1 * rng.normal(size=1000)
+    >>> model = ConditionalVAE(latent_dim=1, lr=5e-3, tol=1, random_state=0).fit(X, y)
+    >>> answers, _ = model.sample([[1.5]], n_samples=100)
+    >>> 20 < (answers > 0).sum() < 80
+    np.True_
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "likelihood": [
+            StrOptions({"gaussian", "bernoulli", "categorical"}),
+            Likelihood,
+        ],
+        "prior": [nn.Module, HasMethods("build"), None],
+    }
+    _shaping = (*BaseAutoencoder._shaping, "prior")
+    _bits_remedy = "binarise y"
+
+    def __init__(
+        self,
+        latent_dim=2,
+        *,
+        likelihood="gaussian",
+        noise="optimal",
+        objective="kl",
+        n_draws=1,
+        n_score_draws=16,
+        beta=1.0,
+        warmup=0.0,
+        free_bits=0.0,
+        posterior="diag",
+        encoder=None,
+        prior=None,
+        decoder=None,
+        hidden_layer_sizes=(200,),
+        activation="relu",
+        max_epochs=100,
+        lr=1e-3,
+        batch_size=128,
+        optimizer="adam",
+        lr_schedule="cosine",
+        max_grad_norm=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-2,
+        warm_start=False,
+        callbacks=None,
+        device="cpu",
+        compile=False,
+        net_params=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.latent_dim = latent_dim
+        self.likelihood = likelihood
+        self.noise = noise
+        self.objective = objective
+        self.n_draws = n_draws
+        self.n_score_draws = n_score_draws
+        self.beta = beta
+        self.warmup = warmup
+        self.free_bits = free_bits
+        self.posterior = posterior
+        self.encoder = encoder
+        self.prior = prior
+        self.decoder = decoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.compile = compile
+        self.net_params = net_params
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y):
+        """Maximise F by stochastic gradients.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, y)
+
+    def _make_module(self, X, y, generator):
+        # A row is [y, x]; see `_validate_rows`.
+        y, x = np.split(X, [X.shape[1] - self.n_features_in_], axis=1)
+        likelihood = self._make_likelihood(y, "y")
+        self._warn_of_scale(x, "X")
+        L, n_y, n_x = self.latent_dim, y.shape[1], x.shape[1]
+        encoder, decoder = self._make_networks(
+            n_y + n_x,
+            L + n_x,
+            (n_y * likelihood.n_outputs, likelihood.start(y)),
+            generator,
+        )
+        prior = self._network("prior", n_x, 2 * L, generator)
+        if self.prior is None:
+            # p(z|x) = N(0, I), whatever x, until z means something.
+            nn.init.zeros_(prior[-1].weight)
+        return ConditionalModel(
+            encoder=encoder,
+            decoder=decoder,
+            prior_network=prior,
+            likelihood=likelihood,
+            latent_dim=L,
+            posterior=self.posterior,
+            n_features=n_y,
+            n_conditions=n_x,
+        )
+
+    def _make_likelihood(self, X, name="X"):
+        if self.likelihood == "categorical":
+            return Categorical([len(labels) for labels in self._labels])
+        return super()._make_likelihood(X, name)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,52 @@
+r"""The model p(z|x) p(y|z,x) with its encoder q(z|y,x), as one torch module."""
+
+import torch
+
+from sklvm.autoencoder._distributions import GaussianPrior
+from sklvm.autoencoder._model import LatentVariableModel
+
+
+class ConditionalModel(LatentVariableModel):
+    """A `LatentVariableModel` of y whose networks all see x.
+
+    A row is [y, x], and a batch is (y, None, x).
+
+    Parameters
+    ----------
+    prior_network : torch.nn.Module
+        From x to the mean and the log standard deviation of p(z|x).
+    n_conditions : int
+        Number of features of x.
+    **parts : what a `LatentVariableModel` consists of
+        `n_features` is that of y.
+    """
+
+    def __init__(self, *, prior_network, n_conditions, **parts):
+        super().__init__(n_conditions=n_conditions, **parts)
+        self.prior_network = prior_network
+
+    def observe(self, X):
+        y, x = X.split([self.n_features, X.shape[1] - self.n_features], -1)
+        return y, None, x
+
+    def target(self, batch):
+        return batch[:2]
+
+    def encoder_input(self, batch):
+        y, _, x = batch
+        return torch.cat([y, x], -1)
+
+    def conditional_prior(self, x):
+        """p(z|x), a Gaussian a row."""
+        return GaussianPrior.of(self.prior_network(x), self.latent_dim)
+
+    def encode(self, batch):
+        """q(z|y,x) and p(z|x)."""
+        return self.posterior(batch), self.conditional_prior(batch[2])
+
+    def decode(self, z, x):
+        """The likelihood's parameters for z of shape (..., n_rows, latent_dim)."""
+        return super().decode(torch.cat([z, x.expand(*z.shape[:-1], -1)], -1))
+
+    def outputs(self, batch, z):
+        return self.decode(z, batch[2])

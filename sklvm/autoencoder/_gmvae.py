@@ -1,0 +1,389 @@
+"""The Gaussian mixture variational autoencoder."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS
+from sklvm.autoencoder._components import (
+    USED_SHARE,
+    SplitDeadComponents,
+    latent_mixture,
+)
+from sklvm.autoencoder._density import DensityAutoencoder
+from sklvm.autoencoder._fitted_components import FittedComponents
+from sklvm.autoencoder._mixture_model import MixtureModel
+from sklvm.autoencoder._objectives import NEED_DRAWS
+from sklvm.neural._training import DivergedError
+
+
+class GMVAE(FittedComponents, DensityAutoencoder):
+    r"""Gaussian mixture variational autoencoder: clusters in a latent space.
+
+    Maximises the evidence lower bound, the mean over the rows of
+
+    .. math::
+
+        F(\theta, \phi; x) = E_{q(w|x)}\Big[\log p(x|w)
+            + \sum_k q(z{=}k|w,x) \log \frac{p(z{=}k) p(w|z{=}k)}{q(z{=}k|w,x)}
+            - \log q(w|x)\Big] \le \log p(x)
+
+    where z is one of K components, p(w|z=k) = N(mu_k, sigma_k^2) in the latent space of
+    w, the decoder gives p(x|w), with independent features, and the encoder the Gaussian
+    q(w|x). Since x and z are independent given w, the best q(z|w,x) is p(z|w), the
+    responsibilities of a mixture; with it the sum is log p(w). Everything is computed
+    and returned in float32; scores are in nats per sample, with all constants.
+
+    A fit has three stages, as a mixture that starts from nothing collapses. The
+    autoencoder is trained alone, without noise. A `GaussianMixtureEM` of its codes, the
+    best of many restarts by its likelihood, starts the components. Then everything
+    trains together: during the warm-up q(z|x) is held at that mixture's
+    responsibilities, so that the latent space takes its shape, and is free afterwards.
+    A component that dies is given half of the largest one.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of components K.
+    latent_dim : int, default=2
+        Dimension of w.
+    covariance_type : {"diag", "spherical"}, default="diag"
+        A variance for each component and dimension of w, or one for each component.
+    weights : {"uniform", "free"}, default="uniform"
+        "uniform" fixes p(z) at 1 / K; "free" learns it.
+    categorical : {"exact", "network", "gumbel", "reinforce"}, default="exact"
+        q(z|w,x). "exact" is p(z|w). The others learn a network that shares the
+        encoder's body: "network" sums over k; "gumbel" relaxes a draw of z, with a
+        temperature that falls from 1 to 0.3 as beta rises; "reinforce" takes the score
+        function of four draws with a leave-one-out baseline. They are there to be
+        compared: their bound is never above that of "exact".
+    reg_covar : float, default=1e-2
+        Added to the variances sigma_k^2, which is the least they can be.
+    pretraining : float, default=0.3
+        Share of `max_epochs` that trains the autoencoder alone.
+    n_init : int, default=1
+        Number of whole trainings. With more than one, `validation_fraction` of the rows
+        is held out, and the training with the highest F of these rows is kept.
+    likelihood, noise, binarize : default="gaussian", "optimal", None
+        p(x|w), as in `VAE`.
+    objective, n_draws, n_score_draws : default="kl", 1, 16
+        How the bound is estimated, as in `VAE`. "kl" has the entropy of q(w|x) in
+        closed form, like "entropy".
+    beta, free_bits : default=1.0, 0.0
+        As in `VAE`, for the terms of w and z together.
+    warmup : float, default=0.3
+        Share of the steps after the start during which beta rises linearly from 0 and
+        q(z|x) is held at the responsibilities of the start. A fit that goes on has no
+        warm-up of its own.
+    posterior, encoder, decoder, hidden_layer_sizes, activation : \
+            default="diag", None, None, (200,), "relu"
+        q(w|x) and the networks, as in `VAE`. For a `categorical` other than "exact" an
+        encoder of your own is a torch.nn.Sequential that ends in a Linear.
+    max_epochs, lr, batch_size, optimizer, lr_schedule, max_grad_norm : \
+            default=100, 1e-3, 128, "adam", "cosine", None
+        The training, as in `VAE`; a schedule starts again after the pretraining.
+    early_stopping, validation_fraction, n_iter_no_change, tol : \
+            default=False, 0.1, 10, 1e-2
+        When to stop, as in `VAE`.
+    warm_start : bool, default=False
+        Go on from the present parameters in the next `fit`, without a new start.
+    callbacks, device, compile, net_params, random_state, verbose : \
+            default=None, "cpu", False, None, None, 0
+        As in `VAE`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        p(z).
+    means_ : ndarray of shape (n_components, latent_dim)
+        mu_k.
+    covariances_ : ndarray of shape (n_components, latent_dim) or (n_components,)
+        sigma_k^2, for "diag" and "spherical".
+    component_usage_ : ndarray of shape (n_components,)
+        Mean of q(z|x) over the training rows. `fit` warns of components with less than
+        a hundredth of 1 / K.
+    attempts_ : ndarray of shape (n_init,)
+        F of the held-out rows for each training, -inf where it diverged; of the
+        training rows (`lower_bound_`) for `n_init=1`.
+    lower_bounds_ : ndarray of shape (n_iter_,)
+        The objective of each epoch, a mean over its batches: log p(x|w) in the
+        pretraining, then F with beta and free bits.
+    net_, noise_, lower_bound_, n_iter_, converged_, best_epoch_, n_features_in_, \
+            feature_names_in_ :
+        As in `VAE`.
+
+    Raises
+    ------
+    ValueError
+        As in `VAE`, and if `n_components` is above the number of rows.
+
+    See Also
+    --------
+    GaussianMixtureEM : The mixture in the space of X itself, with an exact posterior.
+    VAE : The same without z.
+
+    References
+    ----------
+    N. Dilokthanakul et al., "Deep Unsupervised Clustering with Gaussian Mixture
+    Variational Autoencoders", 2016. Z. Jiang et al., "Variational Deep Embedding",
+    IJCAI 2017, eq. 8 and appendix A: the best q(z|x). E. Jang, S. Gu and B. Poole,
+    "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017. W. Kool, H. van
+    Hoof and M. Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklvm import GMVAE
+    >>> X = load_iris().data
+    >>> gmvae = GMVAE(n_components=3, tol=1, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), gmvae).fit(X)
+    >>> model.predict_proba(X).shape
+    (150, 3)
+    """
+
+    _parameter_constraints = {
+        **DensityAutoencoder._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions({"diag", "spherical"})],
+        "weights": [StrOptions({"uniform", "free"})],
+        "categorical": [StrOptions(set(CATEGORICAL))],
+        "reg_covar": [Interval(Real, 0.0, None, closed="neither")],
+        "pretraining": [Interval(Real, 0.0, 1.0, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+    }
+    _shaping = (
+        *DensityAutoencoder._shaping,
+        *("n_components", "covariance_type", "weights", "categorical", "reg_covar"),
+    )
+
+    def __init__(
+        self,
+        n_components=2,
+        latent_dim=2,
+        *,
+        covariance_type="diag",
+        weights="uniform",
+        categorical="exact",
+        reg_covar=1e-2,
+        pretraining=0.3,
+        n_init=1,
+        likelihood="gaussian",
+        noise="optimal",
+        binarize=None,
+        objective="kl",
+        n_draws=1,
+        n_score_draws=16,
+        beta=1.0,
+        warmup=0.3,
+        free_bits=0.0,
+        posterior="diag",
+        encoder=None,
+        decoder=None,
+        hidden_layer_sizes=(200,),
+        activation="relu",
+        max_epochs=100,
+        lr=1e-3,
+        batch_size=128,
+        optimizer="adam",
+        lr_schedule="cosine",
+        max_grad_norm=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-2,
+        warm_start=False,
+        callbacks=None,
+        device="cpu",
+        compile=False,
+        net_params=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.latent_dim = latent_dim
+        self.covariance_type = covariance_type
+        self.weights = weights
+        self.categorical = categorical
+        self.reg_covar = reg_covar
+        self.pretraining = pretraining
+        self.n_init = n_init
+        self.likelihood = likelihood
+        self.noise = noise
+        self.binarize = binarize
+        self.objective = objective
+        self.n_draws = n_draws
+        self.n_score_draws = n_score_draws
+        self.beta = beta
+        self.warmup = warmup
+        self.free_bits = free_bits
+        self.posterior = posterior
+        self.encoder = encoder
+        self.decoder = decoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.compile = compile
+        self.net_params = net_params
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Checks -----------------------------------------------------------------------
+
+    def _check_combinations(self):
+        super()._check_combinations()
+        if self.categorical in N_DRAWS and self.objective in NEED_DRAWS:
+            raise ValueError(
+                f"objective={self.objective!r} weighs draws by p(w), which "
+                f"categorical={self.categorical!r} only draws; choose categorical="
+                "'exact' or 'network', or another objective."
+            )
+
+    def _check_trunk(self, encoder):
+        is_sequence = isinstance(encoder, nn.Sequential) and len(encoder)
+        if not is_sequence or not isinstance(encoder[-1], nn.Linear):
+            raise ValueError(
+                f"encoder={type(encoder).__name__} has no body that categorical="
+                f"{self.categorical!r} could share; make it a torch.nn.Sequential that "
+                "ends in a Linear, or choose categorical='exact'."
+            )
+
+    # Fitting ----------------------------------------------------------------------
+
+    def fit_predict(self, X, y=None):
+        """Fit, then the component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.fit(X).predict(X)
+
+    def _make_module(self, X, y, generator):
+        if len(X) < self.n_components:
+            raise ValueError(
+                f"n_components={self.n_components} is above the n_samples = {len(X)} "
+                "rows of X; decrease n_components or give more rows."
+            )
+        parts = self._make_parts(X, generator)
+        if self.categorical != "exact":
+            self._check_trunk(parts["encoder"])
+        return MixtureModel(
+            n_components=self.n_components,
+            covariance_type=self.covariance_type,
+            free_weights=self.weights == "free",
+            reg_covar=self.reg_covar,
+            categorical=self.categorical,
+            **parts,
+        )
+
+    def _holds_out(self):
+        return self.early_stopping or self.n_init > 1
+
+    def _train_anew(self, X, y, device, one_pass):
+        """All restarts; the one with the highest held-out F stays."""
+        first = self._draw_seed()
+        others = np.random.RandomState(first).randint(2**31 - 1, size=self.n_init - 1)
+        attempts, best, error = [], None, None
+        for seed in [first, *others.tolist()]:
+            try:
+                F = self._train_once(X, device, seed, split_seed=first)
+            except DivergedError as diverged:
+                F, error = -np.inf, diverged
+            attempts.append(F)
+            if np.isfinite(F) and max(attempts) == F:
+                best = self.__dict__.copy()
+        if best is None:
+            raise error
+        self.__dict__.update(best)
+        self.attempts_ = np.array(attempts)
+
+    def _train_once(self, X, device, seed, split_seed):
+        """One training of the three stages; F of the rows that choose among them."""
+        self.net_ = self._make_net(X, None, device, seed)
+        self.net_.split_seed_ = split_seed
+        module = self.net_.module
+        self._configure(module)
+        n_alone = min(round(self.pretraining * self.max_epochs), self.max_epochs - 1)
+        if n_alone:
+            module.pretraining = True
+            self._train(X, None, n_epochs=n_alone, warms_up=False, may_stop=False)
+            module.pretraining = False
+        resp = self._start_components(X, seed)
+        module.is_held = self.warmup > 0
+        self._train(X, resp, n_epochs=self.max_epochs - n_alone)
+        module.release()
+        self._set_noise(X)
+        if self.n_init == 1:
+            return 0.0  # nothing to choose from; `_finish` puts F here
+        held_out = X[self._split(len(X))[1]]
+        F = self._lower_bounds_of_rows(held_out, self.n_score_draws).mean()
+        return float(F) if np.isfinite(F) else -np.inf
+
+    def _start_components(self, X, seed):
+        """Start the mixture at that of the codes; its responsibilities."""
+        codes = self._map_codes(X)
+        rows = self._split(len(X))[0] if self._holds_out() else slice(None)
+        mixture = latent_mixture(codes[rows], self.n_components, self.weights, seed)
+        variances = np.diagonal(mixture.covariances_, axis1=1, axis2=2)
+        if self.covariance_type == "spherical":
+            variances = variances.mean(axis=1, keepdims=True)
+        module = self.net_.module
+        module.set_components(mixture.weights_, mixture.means_, variances)
+        if self.encoder is None:
+            module.set_posterior_scale(codes[rows].std())
+        return mixture.predict_proba(codes).astype(np.float32)
+
+    def _make_callbacks(self, valid, max_epochs):
+        callbacks = super()._make_callbacks(valid, max_epochs)
+        return (
+            callbacks
+            if self.net_.module.pretraining
+            else [*callbacks, SplitDeadComponents()]
+        )
+
+    def _finish(self, X, y, one_pass):
+        super()._finish(X, y, one_pass)
+        module = self.net_.module
+        if self.n_init == 1 or not hasattr(self, "attempts_"):
+            self.attempts_ = np.array([self.lower_bound_])
+        with torch.no_grad():
+            variances = module.component_variances().cpu().numpy()
+            self.means_ = module.component_means.detach().cpu().numpy().copy()
+            self.weights_ = module.prior().log_pi().exp().cpu().numpy()
+        self.covariances_ = (
+            variances if self.covariance_type == "diag" else variances[:, 0]
+        )
+        self.component_usage_ = self._responsibilities(X).mean(axis=0)
+        dead = np.flatnonzero(self.component_usage_ < USED_SHARE / self.n_components)
+        if len(dead):
+            warnings.warn(
+                f"The components {', '.join(map(str, dead))} of n_components="
+                f"{self.n_components} hold hardly any row; decrease n_components or "
+                "increase n_init.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )

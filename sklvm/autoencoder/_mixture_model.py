@@ -1,0 +1,227 @@
+r"""The model p(z) p(w|z) p(x|w) with q(w|x) and q(z|w,x), as one torch module."""
+
+import math
+
+import torch
+from torch import nn
+
+from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS, TEMPERATURES, network
+from sklvm.autoencoder._distributions import DiagonalGaussian, GaussianMixture
+from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.neural._networks import initialised
+
+# Responsibilities below it count as it, so that their logarithm is finite.
+TINY = 1e-30
+
+
+class CategoricalBound:
+    """A bound on log p(w), the mixture's density, by a network q(z|w,x).
+
+    `logits(w)` gives log q(z|w,x) up to a constant; `estimate` is one of `CATEGORICAL`
+    with its noise and temperature.
+    """
+
+    def __init__(self, mixture, logits, estimate):
+        self.mixture = mixture
+        self.logits = logits
+        self.estimate = estimate
+
+    def log_q(self, w):
+        return torch.log_softmax(self.logits(w), -1)
+
+    def log_prob(self, w):
+        return self.estimate(self.mixture.log_joint(w), self.log_q(w))
+
+    def kl(self, q, w):
+        """KL(q || p), of which this is an upper bound."""
+        return -q.entropy() - self.log_prob(w)
+
+
+class HeldBound(CategoricalBound):
+    """The bound on log p(w) with responsibilities that are given, a row each."""
+
+    def __init__(self, mixture, resp):
+        self.mixture = mixture
+        self.resp = resp
+
+    def log_prob(self, w):
+        return network(self.mixture.log_joint(w), self.resp.clamp(min=TINY).log())
+
+
+class MixtureModel(LatentVariableModel):
+    """A `LatentVariableModel` whose latent w has a mixture of Gaussians for prior.
+
+    Parameters
+    ----------
+    n_components : int
+    covariance_type : {"diag", "spherical"}
+    free_weights : bool
+        Whether p(z) is learned.
+    reg_covar : float
+        Least variance of a component.
+    categorical : {"exact", "network", "gumbel", "reinforce"}
+    **parts : what a `LatentVariableModel` consists of
+    """
+
+    def __init__(
+        self, *, n_components, covariance_type, free_weights, reg_covar, categorical,
+        **parts,
+    ):  # fmt: skip
+        super().__init__(**parts)
+        K, L = n_components, self.latent_dim
+        n_scales = L if covariance_type == "diag" else 1
+        self.component_means = nn.Parameter(torch.zeros(K, L))
+        self.component_log_scales = nn.Parameter(torch.zeros(K, n_scales))
+        self.component_logits = nn.Parameter(torch.zeros(K)) if free_weights else None
+        self.reg_covar = reg_covar
+        self.categorical = categorical
+        # The autoencoder alone; q(z|x) held at what comes with the rows.
+        self.pretraining = self.is_held = False
+        self.row_size = max(self.row_size, K * L)
+        self.head_x = self.head_w = None
+        if categorical != "exact":
+            n_features = self.encoder[-1].in_features
+            # w and its squares, so that p(z|w) is among what the network can say. Both
+            # are zero until `set_components` starts them.
+            self.head_x = initialised(nn.Linear, n_features, K, generator=None)
+            self.head_w = initialised(nn.Linear, 2 * L, K, generator=None)
+            nn.init.zeros_(self.head_x.weight)
+
+    # The distributions ------------------------------------------------------------
+
+    def component_variances(self):
+        """sigma_k^2, of shape (K, latent_dim) or (K, 1)."""
+        return self.reg_covar + (2 * self.component_log_scales).exp()
+
+    def log_weights(self):
+        """log p(z), or None where all are equal."""
+        if self.component_logits is None:
+            return None
+        return torch.log_softmax(self.component_logits, 0)
+
+    def prior(self):
+        """p(w), z summed out."""
+        log_scales = self.component_variances().log() / 2
+        log_scales = log_scales.expand(-1, self.latent_dim)
+        components = DiagonalGaussian(self.component_means, log_scales)
+        return GaussianMixture(components, self.log_weights())
+
+    def encode(self, batch, noise=None, temperature=None):
+        """q(w|x), and p(w) or, with a network q(z|w,x), its bound."""
+        if self.head_x is None:
+            return self.posterior(batch), self.prior()
+        features = self.encoder[:-1](self.encoder_input(batch))
+        q = self.family.of(self.encoder[-1](features), self.latent_dim)
+        logits_x = self.head_x(features)
+
+        def logits(w):
+            return logits_x + self.head_w(torch.cat([w, w.square()], -1))
+
+        # Without noise the sum itself, which the others estimate.
+        function = network if noise is None else CATEGORICAL[self.categorical]
+
+        def estimate(log_joint, log_q):
+            return function(log_joint, log_q, noise, temperature)
+
+        return q, CategoricalBound(self.prior(), logits, estimate)
+
+    def marginal(self, p):
+        return self.prior()
+
+    def log_responsibilities(self, p, w):
+        """log q(z|w,x), of shape (..., K)."""
+        if self.head_x is None:
+            return torch.log_softmax(p.log_joint(w), -1)
+        return p.log_q(w)
+
+    # Training ---------------------------------------------------------------------
+
+    def draw(self, X, y, generator):
+        batch, eps = super().draw(X, y, generator)
+        noise = None
+        n_draws = N_DRAWS.get(self.categorical)
+        if n_draws and not self.pretraining:
+            shape = (n_draws, *eps.shape[:-1], len(self.component_means))
+            noise = torch.empty(shape, device=eps.device, dtype=eps.dtype)
+            noise = -noise.exponential_(generator=generator).log()
+        return batch, eps, noise, y
+
+    def forward(self, batch, eps, noise, resp, warmup):
+        """The loss of a batch, in nats a row."""
+        if self.pretraining:
+            return -self.log_conditional(batch, self.posterior(batch).mean).mean()
+        if self.is_held and self.training:
+            q, p = self.posterior(batch), HeldBound(self.prior(), resp)
+        else:
+            first, last = TEMPERATURES
+            temperature = first * (last / first) ** warmup
+            q, p = self.encode(batch, noise, temperature)
+        return self.objective(self, batch, q, p, q.rsample(eps), self.beta * warmup)
+
+    # The components ---------------------------------------------------------------
+
+    def release(self):
+        """Let q(z|x) be free, from p(z|w) on."""
+        if self.is_held and self.head_x is not None:
+            self.start_heads()
+        self.is_held = False
+
+    @torch.no_grad()
+    def usage(self, rows):
+        """Mean responsibilities of rows, each at the mean of its q(w|x)."""
+        q, p = self.encode(self.observe(rows))
+        return self.log_responsibilities(p, q.mean).exp().mean(0).cpu().numpy()
+
+    @torch.no_grad()
+    def set_components(self, weights, means, variances):
+        """Start p(z) and p(w|z) at arrays, and q(z|w,x) at p(z|w)."""
+        like = self.component_means
+        weights, means, variances = (
+            torch.as_tensor(a, dtype=like.dtype, device=like.device)
+            for a in (weights, means, variances)
+        )
+        least = 1e-2 * self.reg_covar + torch.finfo(like.dtype).tiny
+        self.component_means.copy_(means)
+        variances = (variances - self.reg_covar).clamp(min=least)
+        self.component_log_scales.copy_(variances.log() / 2)
+        if self.component_logits is not None:
+            self.component_logits.copy_(weights.log())
+        if self.head_x is not None:
+            self.start_heads()
+
+    @torch.no_grad()
+    def set_posterior_scale(self, scale):
+        """Start q(w|x) at a fifth of the codes' scale, in an encoder of our own."""
+        self.encoder[-1].bias[self.latent_dim : 2 * self.latent_dim] = math.log(
+            max(scale, TINY) / 5
+        )
+
+    @torch.no_grad()
+    def start_heads(self):
+        """Make q(z|w,x) equal to p(z|w), a quadratic function of w."""
+        precisions = (1 / self.component_variances()).expand(-1, self.latent_dim)
+        self.head_x.weight.zero_()
+        self.head_x.bias.zero_()
+        linear = precisions * self.component_means
+        self.head_w.weight.copy_(torch.cat([linear, -precisions / 2], -1))
+        constant = precisions.log() - linear * self.component_means
+        bias = constant.sum(-1) / 2
+        log_weights = self.log_weights()
+        self.head_w.bias.copy_(bias if log_weights is None else bias + log_weights)
+
+    @torch.no_grad()
+    def split_component(self, largest, dead):
+        """Give a dead component half of the largest one, along its widest axis."""
+        scales = self.component_variances()[largest].sqrt().expand(self.latent_dim)
+        step = torch.zeros_like(scales)
+        axis = scales.argmax()
+        step[axis] = scales[axis]
+        centre = self.component_means[largest].clone()
+        self.component_means[dead] = centre + step
+        self.component_means[largest] = centre - step
+        self.component_log_scales[dead] = self.component_log_scales[largest]
+        if self.component_logits is not None:
+            self.component_logits[largest] -= math.log(2)
+            self.component_logits[dead] = self.component_logits[largest]
+        if self.head_x is not None:
+            self.start_heads()
