@@ -13,6 +13,8 @@ per sample with all constants kept, so that the scores of different models on th
 data compare directly.
 """
 
+import sys
+import warnings
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -30,6 +32,14 @@ def private_random_state(random_state):
     if random_state is None:
         return np.random.RandomState()
     return check_random_state(random_state)
+
+
+def warn_user(message, category=UserWarning):
+    """A warning that points at the line outside of this package that led to it."""
+    frame, level = sys._getframe(1), 2
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == "sklvm":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 @contextmanager

@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import (
+    GMVAE,
+    VAE,
+    BernoulliMixtureEM,
+    ConditionalVAE,
+    GaussianMixtureEM,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,15 @@ def three_blobs(seed, n_samples):
     return (centres[labels] + rng.normal(size=(n_samples, 5)),)
 
 
+def two_answers(seed, n_samples):
+    """y of two columns given x, one of two lines each time."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 3))
+    side = rng.choice([-1, 1], size=(n_samples, 1))
+    y = X[:, :2] + side * [1.5, 1.0] + 0.5 * rng.normal(size=(n_samples, 2))
+    return X, y
+
+
 MIXTURE = {
     "make_data": three_blobs,
     "quick": {"n_components": 3},
@@ -97,5 +112,47 @@ REGISTRY = [
             for noise in ("learned", "heteroscedastic", 1.0)
         ],
         keeps_float64=False,
+    ),
+    Entry(
+        GMVAE,
+        make_data=three_blobs,
+        quick={
+            "n_components": 3,
+            "hidden_layer_sizes": (16,),
+            "max_epochs": 60,
+            "lr": 0.01,
+            "tol": 0.5,
+        },
+        unfinished={"max_epochs": 1},
+        grid={"n_components": [1, 2, 3]},
+        variants=[
+            {"max_epochs": 20, "random_state": 0} | params
+            for params in (
+                {"categorical": "network"},
+                {"categorical": "gumbel"},
+                {"categorical": "reinforce"},
+                {"covariance_type": "spherical"},
+                {"weights": "free"},
+            )
+        ],
+        keeps_float64=False,
+    ),
+    Entry(
+        ConditionalVAE,
+        make_data=two_answers,
+        quick={
+            "hidden_layer_sizes": (16,),
+            "max_epochs": 60,
+            "lr": 0.01,
+            "tol": 0.5,
+        },
+        unfinished={"max_epochs": 1},
+        grid={"latent_dim": [1, 2, 3]},
+        variants=[
+            {"noise": noise, "max_epochs": 20, "random_state": 0}
+            for noise in ("learned", "heteroscedastic", 1.0)
+        ],
+        keeps_float64=False,
+        samples_given_rows=True,
     ),
 ]

@@ -9,7 +9,6 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
 
 from sklvm.mixture import GaussianMixtureEM
-from sklvm.neural._device import as_tensor
 
 # Restarts of EM for the start. The codes of images have many local optima, of which
 # the best one is found in one restart of ten or twenty.
@@ -60,7 +59,7 @@ class SplitDeadComponents(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         rows = np.linspace(0, len(X) - 1, min(len(X), N_WATCHED)).astype(int)
-        self.rows_ = np.stack([np.asarray(X[i][0]) for i in rows])
+        self.rows_ = torch.stack([torch.as_tensor(X[i][0]) for i in rows])
         self.last_epoch_ = len(net.history) + net.max_epochs // 2
 
     def on_epoch_begin(self, net, **kwargs):
@@ -70,7 +69,7 @@ class SplitDeadComponents(Callback):
     def on_epoch_end(self, net, **kwargs):
         n_split = 0
         if len(net.history) <= self.last_epoch_:
-            usage = net.module.usage(as_tensor(self.rows_, torch.device(net.device)))
+            usage = net.module.usage(self.rows_.to(net.device))
             for dead in np.flatnonzero(usage < USED_SHARE / len(usage)):
                 net.module.split_component(int(usage.argmax()), int(dead))
                 usage[dead] = usage[usage.argmax()] = usage.max() / 2

@@ -1,22 +1,16 @@
 """The conditional variational autoencoder."""
 
-import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from torch import nn
 
+from sklvm._base import largest_magnitude
 from sklvm.autoencoder._conditional_model import ConditionalModel
 from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._fitted_conditional import FittedConditional
 from sklvm.autoencoder._likelihoods import Categorical, Likelihood
 
 
-class ConditionalVAE(
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    FittedConditional,
-    BaseAutoencoder,
-):
+class ConditionalVAE(FittedConditional, BaseAutoencoder):
     r"""Conditional variational autoencoder: a density of y given x.
 
     Models p(y|x) = E_{p(z|x)}[p(y|z,x)], which may have several modes and columns that
@@ -125,6 +119,7 @@ class ConditionalVAE(
         "prior": [nn.Module, HasMethods("build"), None],
     }
     _shaping = (*BaseAutoencoder._shaping, "prior")
+    _data_name = "y"
     _bits_remedy = "binarise y"
 
     def __init__(
@@ -211,9 +206,8 @@ class ConditionalVAE(
         return self._fit(X, y)
 
     def _make_module(self, X, y, generator):
-        # A row is [y, x]; see `_validate_rows`.
-        y, x = np.split(X, [X.shape[1] - self.n_features_in_], axis=1)
-        likelihood = self._make_likelihood(y, "y")
+        y, x = self._split_rows(X)
+        likelihood = self._make_likelihood(y)
         self._warn_of_scale(x, "X")
         L, n_y, n_x = self.latent_dim, y.shape[1], x.shape[1]
         encoder, decoder = self._make_networks(
@@ -237,10 +231,17 @@ class ConditionalVAE(
             n_conditions=n_x,
         )
 
-    def _make_likelihood(self, X, name="X"):
+    def _make_likelihood(self, X):
         if self.likelihood == "categorical":
             return Categorical([len(labels) for labels in self._labels])
-        return super()._make_likelihood(X, name)
+        return super()._make_likelihood(X)
+
+    def _why_diverged(self, error, X):
+        """As for the part of the rows, y or x, that has the larger values."""
+        y, x = self._split_rows(X)
+        if largest_magnitude(y) > largest_magnitude(x):
+            return super()._why_diverged(error, y, "y")
+        return super()._why_diverged(error, x)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

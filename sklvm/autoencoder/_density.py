@@ -45,9 +45,9 @@ class DensityAutoencoder(
     def _check_missing(self, X, reset):
         if not reset and not self.net_.module.has_missing:
             raise ValueError(
-                "X has NaN and the VAE was fitted to rows without any, so that its "
-                "encoder has not learned to read them; set some entries of the training"
-                " data (the first batch of partial_fit) to NaN."
+                f"X has NaN and the {type(self).__name__} was fitted to rows without "
+                "any, so that its encoder has not learned to read them; set some "
+                "entries of the training data to NaN."
             )
         # fmax passes over NaN: only a column without any value has none.
         never = np.flatnonzero(np.isnan(np.fmax.reduce(X, axis=0))) if reset else ()

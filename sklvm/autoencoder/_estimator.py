@@ -1,7 +1,6 @@
 """What the variational autoencoders share: parameters, checks, networks, noise."""
 
 import copy
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
-from sklvm._base import largest_magnitude, private_random_state
+from sklvm._base import largest_magnitude, private_random_state, warn_user
 from sklvm.autoencoder._distributions import POSTERIORS
 from sklvm.autoencoder._likelihoods import Gaussian, Likelihood, make_likelihood
 from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
@@ -46,6 +45,10 @@ class BaseAutoencoder(BaseNeuralEstimator):
         *("latent_dim", "likelihood", "noise", "posterior", "encoder", "decoder"),
     )
 
+    # What the likelihood is of, and the remedy where it has grey values for bits.
+    _data_name = "X"
+    _bits_remedy = "binarise X"
+
     # Checks -----------------------------------------------------------------------
 
     def _check_combinations(self):
@@ -60,7 +63,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
                 f"{self.likelihood!r}; set likelihood='gaussian' or leave noise out."
             )
 
-    def _warn_of_values(self, X, name="X"):
+    def _warn_of_values(self, X, name):
         """Say where X can be trained on and hardly was meant to be."""
         if self.likelihood == "gaussian":
             self._warn_of_scale(X, name)
@@ -70,20 +73,18 @@ class BaseAutoencoder(BaseNeuralEstimator):
             grey = next((x for x in parts if ((x > 0) & (x < 1)).any()), None)
             if grey is not None:
                 value = grey[(grey > 0) & (grey < 1)][0]
-                warnings.warn(
+                warn_user(
                     f"{name} has values between 0 and 1, {value:g} among them; with "
                     "likelihood='bernoulli' the score is then a cross-entropy and not "
-                    f"the logarithm of a probability, so {self._bits_remedy}.",
-                    stacklevel=7,
+                    f"the logarithm of a probability, so {self._bits_remedy}."
                 )
 
     def _warn_of_scale(self, X, name):
         largest = largest_magnitude(X)
         if largest > LARGE_VALUE:
-            warnings.warn(
+            warn_user(
                 f"{name} has values up to {largest:g} and networks learn from values "
-                f"of order one; scale {name} (StandardScaler).",
-                stacklevel=8,
+                f"of order one; scale {name} (StandardScaler)."
             )
 
     def _draws_bits(self):
@@ -92,14 +93,15 @@ class BaseAutoencoder(BaseNeuralEstimator):
 
     # Fitting ----------------------------------------------------------------------
 
-    def _make_likelihood(self, X, name="X"):
+    def _make_likelihood(self, X):
         likelihood = self.likelihood
         if isinstance(likelihood, Likelihood):
             likelihood = copy.deepcopy(likelihood)
         else:
             likelihood = make_likelihood(likelihood, self.noise)
+        likelihood.data_name = self._data_name
         likelihood.check(X)
-        self._warn_of_values(X, name)
+        self._warn_of_values(X, likelihood.data_name)
         return likelihood
 
     def _make_networks(self, n_encoder_inputs, n_decoder_inputs, outputs, generator):

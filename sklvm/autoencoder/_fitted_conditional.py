@@ -1,13 +1,13 @@
 """What a fitted ConditionalVAE answers: predictions, codes, densities, samples."""
 
-import warnings
-
 import numpy as np
 import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklvm._base import check_count, check_sample_weight, weighted_mean
+from sklvm._base import check_count, check_sample_weight, warn_user, weighted_mean
+from sklvm.autoencoder._likelihoods import Categorical
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._noise import row_normals
 from sklvm.neural._device import as_tensor
@@ -15,7 +15,7 @@ from sklvm.neural._estimator import BLOCK_SIZE
 
 
 def _has_labels(estimator):
-    if estimator.likelihood != "categorical":
+    if not estimator._is_categorical():
         raise AttributeError(
             f"likelihood={estimator.likelihood!r} has no classes; set likelihood="
             "'categorical' for a y of labels."
@@ -23,10 +23,25 @@ def _has_labels(estimator):
     return True
 
 
-class FittedConditional(RowEstimates):
+class FittedConditional(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowEstimates
+):
     """Methods of an estimator whose `net_.module` is a `ConditionalModel`."""
 
     # Checks -----------------------------------------------------------------------
+
+    def _is_categorical(self):
+        """Whether y is labels: in the fitted model, or where there is none in the next.
+
+        A parameter may have been set to something else since the fit.
+        """
+        if not hasattr(self, "net_"):
+            return self.likelihood == "categorical"
+        return isinstance(self.net_.module.likelihood, Categorical)
+
+    def _split_rows(self, rows):
+        """y and x of rows [y, x]."""
+        return np.split(rows, [rows.shape[1] - self.n_features_in_], axis=1)
 
     def _validate_rows(self, X, y, reset):
         """Rows [y, x] in float32."""
@@ -40,18 +55,27 @@ class FittedConditional(RowEstimates):
                 f"y has shape {y.shape}; it must have shape "
                 f"{(len(y), *self._y_shape)}, with the columns that it had in fit."
             )
-        Y = self._as_numbers(y.reshape(len(y), -1), reset)
+        y = y.reshape(len(y), -1)
+        if reset:
+            self._learn_labels(y)
+        Y = self._as_numbers(y, reset)
         if not reset:
             self.net_.module.likelihood.check(Y)
         return np.concatenate([Y, X], axis=1), None
 
+    def _learn_labels(self, y):
+        self.__dict__.pop("classes_", None)
+        if self.likelihood == "categorical":
+            self._labels = [_labels(column) for column in y.T]
+            self.classes_ = self._labels if len(self._labels) > 1 else self._labels[0]
+
     def _as_numbers(self, y, reset):
         """y in float32; the labels of a categorical one as one-hot columns."""
-        if self.likelihood != "categorical":
+        as_labels = (
+            self.likelihood == "categorical" if reset else self._is_categorical()
+        )
+        if not as_labels:
             return self._as_float32(y)
-        if reset:
-            self._labels = [np.unique(column) for column in y.T]
-            self.classes_ = self._labels if len(self._labels) > 1 else self._labels[0]
         columns = zip(y.T, self._labels, strict=True)
         return np.concatenate([_one_hot(*column) for column in columns], axis=1)
 
@@ -97,7 +121,7 @@ class FittedConditional(RowEstimates):
             float32, or labels; in the shape of the y of `fit`.
         """
         mean = self._mean_of_y(X, n_draws)
-        if self.likelihood == "categorical":
+        if self._is_categorical():
             columns = zip(self._labels, self._groups(mean), strict=True)
             labels = [classes[theta.argmax(axis=1)] for classes, theta in columns]
             mean = np.stack(labels, axis=1)
@@ -135,10 +159,10 @@ class FittedConditional(RowEstimates):
             x = as_tensor(rows, device)
             eps = row_normals(keys, n_draws, module.latent_dim).to(device)
             means = [
-                module.likelihood.mean(module.decode(z, x)).sum(0)
+                module.likelihood.mean(module.decode(z, x)).double().sum(0)
                 for z in self._draws(module.conditional_prior(x), eps)
             ]
-            return (sum(means) / n_draws).cpu()
+            return (sum(means) / n_draws).float().cpu()
 
         return self._map_keyed(mean, X, n_draws)
 
@@ -180,7 +204,7 @@ class FittedConditional(RowEstimates):
         return (Y[0], Z[0]) if n_samples is None else (Y, Z)
 
     def _as_labels(self, Y):
-        if self.likelihood != "categorical":
+        if not self._is_categorical():
             return Y
         groups = self._groups(Y.reshape(-1, Y.shape[-1]))
         columns = zip(self._labels, groups, strict=True)
@@ -235,10 +259,9 @@ class FittedConditional(RowEstimates):
             In nats. The draws belong to the row (x, y).
         """
         if y is None:
-            warnings.warn(
+            warn_user(
                 "y=None: nothing is observed, so that every row's log probability is "
-                "0; give y to score it.",
-                stacklevel=2,
+                "0; give y to score it."
             )
             return np.zeros(len(self._validate_new(X)), dtype=np.float32)
         return self._log_density(X, y, "score_samples").astype(np.float32)
@@ -291,12 +314,25 @@ class FittedConditional(RowEstimates):
         return self.net_.module.latent_dim
 
 
-def _one_hot(column, classes):
-    unknown = np.setdiff1d(column, classes)
-    if len(unknown):
+def _labels(column):
+    """The labels of a column of y, in order."""
+    try:
+        return np.unique(column)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in column.tolist()})
         raise ValueError(
-            f"y has the class {unknown[0]!r}, which was not seen in fit; the classes "
-            f"are {', '.join(map(repr, classes.tolist()))}."
+            f"y has labels of the types {', '.join(kinds)} in one column, which have "
+            "no order; give labels of one type."
+        ) from None
+
+
+def _one_hot(column, classes):
+    codes = {label: k for k, label in enumerate(classes.tolist())}
+    column = column.tolist()
+    unknown = [label for label in column if label not in codes]
+    if unknown:
+        raise ValueError(
+            f"y has the class {unknown[0]!r}, which was not seen in fit; drop its rows,"
+            f" or fit with rows of it as well as of {', '.join(map(repr, codes))}."
         )
-    codes = np.searchsorted(classes, column)
-    return np.eye(len(classes), dtype=np.float32)[codes]
+    return np.eye(len(codes), dtype=np.float32)[[codes[label] for label in column]]

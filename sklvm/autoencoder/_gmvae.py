@@ -1,6 +1,5 @@
 """The Gaussian mixture variational autoencoder."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from sklvm._base import warn_user
 from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS
 from sklvm.autoencoder._components import (
     USED_SHARE,
@@ -163,6 +163,8 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         *("n_components", "covariance_type", "weights", "categorical", "reg_covar"),
     )
 
+    _hold_out_remedy = "early_stopping=False and n_init=1"
+
     def __init__(
         self,
         n_components=2,
@@ -283,10 +285,13 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         return self.fit(X).predict(X)
 
     def _make_module(self, X, y, generator):
-        if len(X) < self.n_components:
+        n = len(X)
+        if self._holds_out():
+            n -= round(self.validation_fraction * n)
+        if n < self.n_components:
             raise ValueError(
-                f"n_components={self.n_components} is above the n_samples = {len(X)} "
-                "rows of X; decrease n_components or give more rows."
+                f"n_components={self.n_components} is above the n_samples = {n} rows "
+                "to train on; decrease n_components or give more rows."
             )
         parts = self._make_parts(X, generator)
         if self.categorical != "exact":
@@ -332,6 +337,9 @@ class GMVAE(FittedComponents, DensityAutoencoder):
             module.pretraining = True
             self._train(X, None, n_epochs=n_alone, warms_up=False, may_stop=False)
             module.pretraining = False
+            # Adam's moments are 0 for what the first stage did not train; going on with
+            # them, its next steps would be several times lr.
+            self.net_._initialize_optimizer()
         resp = self._start_components(X, seed)
         module.is_held = self.warmup > 0
         self._train(X, resp, n_epochs=self.max_epochs - n_alone)
@@ -348,7 +356,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         codes = self._map_codes(X)
         rows = self._split(len(X))[0] if self._holds_out() else slice(None)
         mixture = latent_mixture(codes[rows], self.n_components, self.weights, seed)
-        variances = np.diagonal(mixture.covariances_, axis1=1, axis2=2)
+        variances = np.diagonal(mixture.covariances_, axis1=1, axis2=2).copy()
         if self.covariance_type == "spherical":
             variances = variances.mean(axis=1, keepdims=True)
         module = self.net_.module
@@ -380,10 +388,9 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         self.component_usage_ = self._responsibilities(X).mean(axis=0)
         dead = np.flatnonzero(self.component_usage_ < USED_SHARE / self.n_components)
         if len(dead):
-            warnings.warn(
+            warn_user(
                 f"The components {', '.join(map(str, dead))} of n_components="
                 f"{self.n_components} hold hardly any row; decrease n_components or "
                 "increase n_init.",
                 ConvergenceWarning,
-                stacklevel=4,
             )

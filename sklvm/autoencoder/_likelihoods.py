@@ -57,6 +57,8 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
     """
 
     n_outputs = 1
+    # What messages call the data: X, or y where that is modelled.
+    data_name = "X"
 
     @abstractmethod
     def log_prob(self, x, outputs):
@@ -109,8 +111,9 @@ class Bernoulli(Likelihood):
         if low < -ROUNDING or high > 1 + ROUNDING:
             outside = low if low < -ROUNDING else high
             raise ValueError(
-                f"likelihood='bernoulli' needs values in [0, 1] and X has {outside:g}; "
-                "scale X (MinMaxScaler(clip=True)), or choose likelihood='gaussian'."
+                f"likelihood='bernoulli' needs values in [0, 1] and {self.data_name} "
+                f"has {outside:g}; scale {self.data_name} (MinMaxScaler(clip=True)), "
+                "or choose likelihood='gaussian'."
             )
 
     def start(self, X):
@@ -160,7 +163,7 @@ class Gaussian(Likelihood):
             self.log_noise = nn.Parameter(_scalar(0.0))
 
     def check(self, X):
-        _check_squares(X)
+        _check_squares(X, self.data_name)
 
     def start(self, X):
         mean, variance = column_moments(X)
@@ -233,7 +236,7 @@ class HeteroscedasticGaussian(Likelihood):
         self.register_buffer("_floor", _scalar(0.0))
 
     def check(self, X):
-        _check_squares(X)
+        _check_squares(X, self.data_name)
 
     def start(self, X):
         mean, variance = column_moments(X)
@@ -305,12 +308,12 @@ def _log_normal(x, mean, variance):
     return -((x - mean).square() / variance + variance.log() + LOG_2PI) / 2
 
 
-def _check_squares(X):
+def _check_squares(X, name):
     largest = largest_magnitude(X)
     if largest > MAX_VALUE:
         raise ValueError(
-            f"X has values up to {largest:g}, whose squares overflow float32; scale X "
-            "(StandardScaler)."
+            f"{name} has values up to {largest:g}, whose squares overflow float32; "
+            f"scale {name} (StandardScaler)."
         )
 
 

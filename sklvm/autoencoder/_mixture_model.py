@@ -8,7 +8,6 @@ from torch import nn
 from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS, TEMPERATURES, network
 from sklvm.autoencoder._distributions import DiagonalGaussian, GaussianMixture
 from sklvm.autoencoder._model import LatentVariableModel
-from sklvm.neural._networks import initialised
 
 # Responsibilities below it count as it, so that their logarithm is finite.
 TINY = 1e-30
@@ -81,11 +80,10 @@ class MixtureModel(LatentVariableModel):
         self.head_x = self.head_w = None
         if categorical != "exact":
             n_features = self.encoder[-1].in_features
-            # w and its squares, so that p(z|w) is among what the network can say. Both
-            # are zero until `set_components` starts them.
-            self.head_x = initialised(nn.Linear, n_features, K, generator=None)
-            self.head_w = initialised(nn.Linear, 2 * L, K, generator=None)
-            nn.init.zeros_(self.head_x.weight)
+            # w and its squares, so that p(z|w) is among what the network can say.
+            self.head_x = nn.utils.skip_init(nn.Linear, n_features, K)
+            self.head_w = nn.utils.skip_init(nn.Linear, 2 * L, K)
+            self.start_heads()
 
     # The distributions ------------------------------------------------------------
 

@@ -48,3 +48,18 @@ class ProgressBar(Callback):
         if hasattr(self, "bar_"):
             self.bar_.close()
             del self.bar_
+
+
+def copied(callback):
+    """A copy for the net, so that training leaves the user's own as it is.
+
+    What it refers to is shared: a list that a callback fills is filled for its user.
+    """
+    if isinstance(callback, tuple):
+        return callback[0], copied(callback[1])
+    return callback if isinstance(callback, type) else copy.copy(callback)
+
+
+def unnamed(callback):
+    """The callback of a (name, callback) pair."""
+    return callback[1] if isinstance(callback, tuple) else callback

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
 from numbers import Integral, Real
@@ -23,8 +22,9 @@ from sklvm._base import (
     largest_magnitude,
     private_random_state,
     unchanged_on_error,
+    warn_user,
 )
-from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup
+from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unnamed
 from sklvm.neural._device import as_tensor, place, resolve_device
 from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
 from sklvm.neural._training import DivergedError, TrainingNet
@@ -78,6 +78,8 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
     _shaping = (
         *("hidden_layer_sizes", "activation", "optimizer", "compile", "net_params"),
     )
+
+    _hold_out_remedy = "early_stopping=False"
 
     # What a subclass supplies -----------------------------------------------------
 
@@ -192,9 +194,9 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         train, valid = Dataset(place(X, device), place(y, device)), None
         if self._holds_out() and not one_pass:
             rows, valid_rows = self._split(len(train))
-            train, valid = Subset(train, rows), Subset(train, valid_rows)
-        if not (self.early_stopping and may_stop):
-            valid = None
+            if self.early_stopping and may_stop:
+                valid = Subset(train, valid_rows)
+            train = Subset(train, rows)
         self._set_up(net, len(train), valid, one_pass, n_epochs, warms_up)
         n_before = len(net.history_)
         try:
@@ -236,7 +238,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} of {n} rows leaves no "
                 "row for training or none for validation; change it, give more rows, or"
-                " set early_stopping=False."
+                f" set {self._hold_out_remedy}."
             )
         # The same rows again where a training goes on.
         generator = torch.Generator().manual_seed(self.net_.split_seed_)
@@ -244,7 +246,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         return order[n_valid:], order[:n_valid]
 
     def _make_callbacks(self, valid, max_epochs):
-        callbacks = [_copied(callback) for callback in self.callbacks or []]
+        callbacks = [copied(callback) for callback in self.callbacks or []]
         kinds = [c if isinstance(c, type) else type(c) for c in map(unnamed, callbacks)]
         if not all(issubclass(kind, Callback) for kind in kinds):
             raise ValueError(
@@ -272,11 +274,11 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             callbacks.append(ProgressBar(type(self).__name__, max_epochs))
         return callbacks
 
-    def _why_diverged(self, error, X):
+    def _why_diverged(self, error, X, name="X"):
         """One sentence: the epoch, the likely cause, the remedy."""
         largest = largest_magnitude(X)
         if largest > LARGE_VALUE:
-            cause = f"X has values up to {largest:g}; scale it (StandardScaler)"
+            cause = f"{name} has values up to {largest:g}; scale it (StandardScaler)"
         else:
             cause = f"lr={self.lr} is too large; decrease it"
             if self.max_grad_norm is None:
@@ -303,11 +305,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _warn_unless_converged(self):
         if not self.converged_:
-            warnings.warn(
+            warn_user(
                 f"The lower bound still rose by more than tol={self.tol} over the last "
                 f"epochs of max_epochs={self.max_epochs}; increase max_epochs or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     # Networks ---------------------------------------------------------------------
@@ -385,21 +386,6 @@ def _frozen(value):
     if isinstance(value, list | tuple | np.ndarray):
         return tuple(np.ravel(value).tolist())
     return value.copy() if isinstance(value, dict) else value
-
-
-def _copied(callback):
-    """A copy for the net, so that training leaves the user's own as it is.
-
-    What it refers to is shared: a list that a callback fills is filled for its user.
-    """
-    if isinstance(callback, tuple):
-        return callback[0], _copied(callback[1])
-    return callback if isinstance(callback, type) else copy.copy(callback)
-
-
-def unnamed(callback):
-    """The callback of a (name, callback) pair."""
-    return callback[1] if isinstance(callback, tuple) else callback
 
 
 def still_rises(trace, window, tol):

@@ -74,7 +74,7 @@ def prior_encoder(n_features, latent_dim=1):
     return constant(n_features, np.zeros(2 * latent_dim))
 
 
-def frozen(X, encoder=None, decoder=None, **params):
+def frozen(X, encoder=None, decoder=None, *, y=None, estimator=VAE, **params):
     """A fit that leaves encoder and decoder as they are given (or initialised)."""
     params = {
         "encoder": encoder,
@@ -84,7 +84,7 @@ def frozen(X, encoder=None, decoder=None, **params):
         "max_epochs": 1,
         "random_state": 0,
     } | params
-    return quietly(VAE(**params).fit, X)
+    return quietly(estimator(**params).fit, *((X,) if y is None else (X, y)))
 
 
 def gradients(est):
