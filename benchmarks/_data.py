@@ -41,6 +41,15 @@ def binary_mnist(folder):
     return tuple((x > 127).astype(np.uint8) for x in grey_mnist(folder))
 
 
+def mnist_digits(folder):
+    """Which digit each of grey_mnist's images is: 60,000 and 10,000 integers."""
+    archive = _archive(folder, "mnist")
+    if archive is None:
+        digits = fetch_openml("mnist_784", version=1, as_frame=False).target.astype(int)
+        return digits[:60_000], digits[60_000:]
+    return archive["y_train"].astype(int), archive["y_test"].astype(int)
+
+
 def magic04(folder):
     """The MAGIC gamma telescope, 19,020 rows of 10 features."""
     archive = _archive(folder, "magic04")

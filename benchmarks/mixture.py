@@ -6,12 +6,11 @@ python benchmarks/mixture.py memory
 python benchmarks/mixture.py mnist --data FOLDER --plot loglik.png --theta theta.png
 """
 
-import argparse
-
 import _mixture_memory
 import _mixture_mnist
 import _mixture_quality
 import _mixture_speed
+from _commands import main
 
 BENCHMARKS = {
     "speed": _mixture_speed,
@@ -21,23 +20,5 @@ BENCHMARKS = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    subparsers = parser.add_subparsers(required=True)
-    for name, benchmark in BENCHMARKS.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=benchmark.__doc__.partition("\n")[0],
-            description=benchmark.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        benchmark.add_arguments(subparser)
-        subparser.set_defaults(run=benchmark.run)
-    arguments = parser.parse_args()
-    arguments.run(arguments)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, BENCHMARKS)

@@ -6,12 +6,11 @@ python benchmarks/vae.py score --data FOLDER
 python benchmarks/vae.py grid
 """
 
-import argparse
-
 import _vae_grid
 import _vae_quality
 import _vae_score
 import _vae_speed
+from _commands import main
 
 BENCHMARKS = {
     "speed": _vae_speed,
@@ -21,23 +20,5 @@ BENCHMARKS = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    subparsers = parser.add_subparsers(required=True)
-    for name, benchmark in BENCHMARKS.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=benchmark.__doc__.partition("\n")[0],
-            description=benchmark.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        benchmark.add_arguments(subparser)
-        subparser.set_defaults(run=benchmark.run)
-    arguments = parser.parse_args()
-    arguments.run(arguments)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, BENCHMARKS)

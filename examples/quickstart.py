@@ -5,10 +5,11 @@ Every estimator on handwritten digits
 Fits each estimator of the package to scikit-learn's 8 x 8 scans of handwritten digits,
 prints one table, and saves one picture of what was learnt and of what it draws.
 
-The score is log p(x) of held-out images, in nats per image; for the VAE it is a lower
-bound on it. It compares directly between models of the *same* data, so only between
-rows of the table with the same entry under "data": a density of grey values and a
-probability of black and white pixels are not the same quantity.
+The score is log p(x) of held-out images, in nats per image; for the autoencoders it is
+a lower bound on it. It compares directly between models of the *same* data, so only
+between rows of the table with the same entry under "data": a density of grey values, a
+probability of black and white pixels, and a probability of the lower half of the pixels
+given the upper half are not the same quantity.
 """
 
 # %%
@@ -22,10 +23,17 @@ from sklearn.datasets import load_digits
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.model_selection import train_test_split
 
-from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import (
+    GMVAE,
+    VAE,
+    BernoulliMixtureEM,
+    ConditionalVAE,
+    GaussianMixtureEM,
+)
 
 grey, digit = load_digits(return_X_y=True)
-DATA = {"binary": (grey > 7.5).astype(float), "grey": grey}
+ink = (grey > 7.5).astype(float)
+DATA = {"binary": ink, "grey": grey, "binary, lower half given upper": ink}
 
 # %%
 # The estimators, each after the data it is for. One more is one more line.
@@ -37,7 +45,9 @@ DATA = {"binary": (grey > 7.5).astype(float), "grey": grey}
 #
 # The VAE needs no such care: its noise is one number for all pixels. That also costs
 # nats where some pixels are always blank. How long it trains is chosen here, so ``tol``
-# is infinite: no warning that F would still rise.
+# is infinite: no warning that F would still rise. The GMVAE has the networks of the VAE
+# and the components of the mixtures. The ConditionalVAE is of another kind, a model of
+# y given x: x is the upper half of an image, y the lower half.
 MIXTURE = {"n_components": 10, "n_init": 10, "random_state": 0}
 NETWORK = {
     "latent_dim": 16,
@@ -46,11 +56,17 @@ NETWORK = {
     "tol": np.inf,
     "random_state": 0,
 }
+SMALLER = {**NETWORK, "latent_dim": 8, "max_epochs": 100}
 ESTIMATORS = [
     ("binary", BernoulliMixtureEM(theta_prior=(1.5, 1.5), **MIXTURE)),
     ("binary", VAE(likelihood="bernoulli", **NETWORK)),
+    ("binary", GMVAE(n_components=10, likelihood="bernoulli", **SMALLER)),
     ("grey", GaussianMixtureEM(reg_covar=1 / 12, **MIXTURE)),
     ("grey", VAE(likelihood="gaussian", **NETWORK)),
+    (
+        "binary, lower half given upper",
+        ConditionalVAE(likelihood="bernoulli", **SMALLER),
+    ),
 ]
 
 
@@ -63,20 +79,28 @@ def clustering_accuracy(labels, clusters):
     return counts[rows, columns].sum() / len(labels)
 
 
+def given(estimator, images):
+    """What the methods of the estimator take: the images, or x and y, their halves."""
+    if isinstance(estimator, ConditionalVAE):
+        return np.split(images, 2, axis=1)
+    return [images]
+
+
 def evaluate(data, estimator):
     """Fit on training images, measure on held-out ones: one row of the table."""
     train, test, _, test_digit = train_test_split(
         DATA[data], digit, test_size=0.25, stratify=digit, random_state=0
     )
     start = time.perf_counter()
-    estimator.fit(train)
+    estimator.fit(*given(estimator, train))
     seconds = time.perf_counter() - start
+    held_out = given(estimator, test)
     return {
         "estimator": type(estimator).__name__,
         "data": data,
-        "held-out nats per image": f"{estimator.score(test):.2f}",
+        "held-out nats per image": f"{estimator.score(*held_out):.2f}",
         "fit s": f"{seconds:.2f}",
-        "latent size": str(estimator.transform(test[:1]).shape[1]),
+        "latent size": str(estimator.transform(*held_out).shape[1]),
         "accuracy": (
             f"{clustering_accuracy(test_digit, estimator.predict(test)):.3f}"
             if hasattr(estimator, "fit_predict")
@@ -94,17 +118,31 @@ def print_table(rows):
         print("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
 
 
-def learnt(data, estimator, n_images):
-    """What to call the images that show what was learnt, and the images.
+def learnt(estimator, images):
+    """What to call the images that show what was learnt, and as many of them.
 
-    The means of a mixture's components; of a VAE, the decoder's means on the straight
-    line between the latents of two digits.
+    The means of the components; of a VAE, the decoder's means on the straight line
+    between the latents of two digits; of a model of lower halves, their means.
     """
+    if isinstance(estimator, ConditionalVAE):
+        upper, _ = given(estimator, images)
+        means = np.hstack([upper, estimator.predict(upper)])
+        return "means", means
+    if isinstance(estimator, GMVAE):
+        return "components", estimator.inverse_transform(estimator.means_)
     if hasattr(estimator, "n_components"):
-        return "components", estimator.inverse_transform(np.eye(n_images))
-    first, last = estimator.transform(DATA[data][:2])
-    path = np.linspace(first, last, n_images)
+        return "components", estimator.inverse_transform(np.eye(len(images)))
+    first, last = estimator.transform(images[:2])
+    path = np.linspace(first, last, len(images))
     return "from a zero to a one through the latents", estimator.inverse_transform(path)
+
+
+def draws(estimator, images):
+    """As many samples as images; of lower halves, one for each upper half."""
+    if isinstance(estimator, ConditionalVAE):
+        upper, _ = given(estimator, images)
+        return np.hstack([upper, estimator.sample(upper)[0]])
+    return estimator.sample(len(images))[0]
 
 
 def save_picture(path, n_columns=10):
@@ -116,9 +154,10 @@ def save_picture(path, n_columns=10):
     )
     parts = figure.subfigures(len(ESTIMATORS), squeeze=False)[:, 0]
     for part, (data, estimator) in zip(parts, ESTIMATORS, strict=True):
-        what, means = learnt(data, estimator, n_columns)
+        images = DATA[data][:n_columns]
+        what, means = learnt(estimator, images)
         part.suptitle(f"{type(estimator).__name__}, {data}: {what}; samples below")
-        samples, _ = estimator.sample(n_columns)
+        samples = draws(estimator, images)
         axes = part.subplots(2, n_columns, subplot_kw={"xticks": [], "yticks": []})
         for axis, image in zip(axes.flat, [*means, *samples], strict=True):
             image = image.reshape(8, 8)
