@@ -55,5 +55,5 @@ CATEGORICAL = {
 }
 # Those that draw z, and how often for each w; a baseline needs two draws or more.
 N_DRAWS = {"gumbel": 1, "reinforce": 4}
-# The relaxation falls from the first temperature to the last while beta warms up.
+# Of the relaxation, at the start of the training of q(z|w,x) and at its end.
 TEMPERATURES = 1.0, 0.3

@@ -8,22 +8,40 @@ from sklearn import config_context
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
 
+from sklvm.autoencoder._categorical import TEMPERATURES
+from sklvm.autoencoder._mixture_model import LEAST_VARIANCE, TINY
 from sklvm.mixture import GaussianMixtureEM
+from sklvm.neural._device import as_tensor
 
-# Restarts of EM for the start. The codes of images have many local optima, of which
-# the best one is found in one restart of ten or twenty.
+# Restarts of EM for the start, for each component and at most. Codes of images have
+# many local optima; of ten components the best one is found in one restart of fifteen.
 N_RESTARTS = 10
+MAX_RESTARTS = 100
 # Most rows that the mixture is fitted to.
 N_ROWS = 20_000
-# Added to the covariances, as a share of the codes' mean variance.
-RIDGE = 1e-3
 # A component with a smaller share of the rows, times K, is dead.
 USED_SHARE = 1e-2
 # Rows by which an epoch's components are judged.
 N_WATCHED = 4096
 
 
-def latent_mixture(codes, n_components, weights, seed):
+def start_components(module, codes, rows, *, variance, reg_covar, seed, **params):
+    """Start a `MixtureModel` at the mixture of the codes; its responsibilities.
+
+    `variance` is that of the codes[rows], which the mixture is fitted to.
+    """
+    reg_covar = max(reg_covar * variance, TINY)
+    mixture = latent_mixture(codes[rows], reg_covar, seed, **params)
+    variances = np.diagonal(mixture.covariances_, axis1=1, axis2=2).copy()
+    if codes[rows].var() < LEAST_VARIANCE:
+        variances[:] = variance
+    if module.component_log_scales.shape[1] == 1:
+        variances = variances.mean(axis=1, keepdims=True)
+    module.set_components(mixture.weights_, mixture.means_, variances, reg_covar)
+    return mixture.predict_proba(codes).astype(np.float32)
+
+
+def latent_mixture(codes, reg_covar, seed, **params):
     """GaussianMixtureEM of the codes with full covariances, the best of the restarts.
 
     Full, as clusters of codes lie in planes of their own, which diagonal covariances
@@ -31,18 +49,16 @@ def latent_mixture(codes, n_components, weights, seed):
     """
     rng = check_random_state(seed)
     codes = codes.astype(np.float64)
-    params = {
-        "n_components": n_components,
-        "weights": weights,
-        "reg_covar": RIDGE * (codes.var(axis=0).mean() or 1.0),
-        "max_iter": 300,
-        "random_state": seed,
-    }
     sample = codes
     if len(codes) > N_ROWS:
         sample = codes[rng.choice(len(codes), N_ROWS, replace=False)]
     mixture = GaussianMixtureEM(
-        init_params="random_from_data", n_init=N_RESTARTS * n_components, **params
+        init_params="random_from_data",
+        n_init=min(N_RESTARTS * params["n_components"], MAX_RESTARTS),
+        max_iter=300,
+        reg_covar=reg_covar,
+        random_state=seed,
+        **params,
     )
     with config_context(array_api_dispatch=False), warnings.catch_warnings():
         # EM that is not quite done, or had to re-seed, is a start all the same.
@@ -50,31 +66,46 @@ def latent_mixture(codes, n_components, weights, seed):
         return mixture.fit(sample)
 
 
-class SplitDeadComponents(Callback):
-    """Gives a component that has lost its rows half of those of the largest one.
+class TendComponents(Callback):
+    """What changes from epoch to epoch while a mixture trains together with the rest.
 
-    It looks after each epoch of the first half of the training, as what is split later
-    has no time to settle. It also releases q(z|x) when the warm-up is over.
+    A component that has lost its rows is given half of the largest one, in the first
+    half of the epochs, as what is split later has no time to settle. q(z|x) is released
+    when the warm-up is over; the temperature falls from there to the end.
     """
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         rows = np.linspace(0, len(X) - 1, min(len(X), N_WATCHED)).astype(int)
-        self.rows_ = torch.stack([torch.as_tensor(X[i][0]) for i in rows])
-        self.last_epoch_ = len(net.history) + net.max_epochs // 2
+        rows = [X[i][0] for i in rows]
+        is_tensor = isinstance(rows[0], torch.Tensor)
+        device = torch.device(net.device)
+        self.rows_ = (
+            torch.stack(rows) if is_tensor else as_tensor(np.stack(rows), device)
+        )
+        self.n_before_ = self.n_held_ = len(net.history)
+        self.temperature_ = net.module.temperature
 
     def on_epoch_begin(self, net, **kwargs):
-        if net.step_ >= net.warmup_[1]:
-            net.module.release()
+        n_done, module = len(net.history) - 1, net.module
+        if module.is_held and net.step_ >= net.warmup_[1]:
+            module.release()
+            self.n_held_ = n_done
+        if not module.is_held:
+            n_free = self.n_before_ + net.max_epochs - self.n_held_
+            share = (n_done - self.n_held_) / max(n_free - 1, 1)
+            fall = TEMPERATURES[1] / self.temperature_
+            module.temperature = self.temperature_ * fall**share
 
     def on_epoch_end(self, net, **kwargs):
         n_split = 0
-        if len(net.history) <= self.last_epoch_:
-            usage = net.module.usage(self.rows_.to(net.device))
+        if len(net.history) - self.n_before_ <= net.max_epochs // 2:
+            usage = net.module.usage(self.rows_)
             for dead in np.flatnonzero(usage < USED_SHARE / len(usage)):
-                net.module.split_component(int(usage.argmax()), int(dead))
-                usage[dead] = usage[usage.argmax()] = usage.max() / 2
+                largest = int(usage.argmax())
+                net.module.split_component(largest, int(dead))
+                usage[[largest, dead]] = usage[largest] / 2
                 n_split += 1
         net.history.record("n_split", n_split)
 
     def on_train_end(self, net, **kwargs):
-        del self.rows_
+        self.__dict__.pop("rows_", None)  # they are data

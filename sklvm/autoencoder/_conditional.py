@@ -88,7 +88,9 @@ class ConditionalVAE(FittedConditional, BaseAutoencoder):
     Notes
     -----
     Neither a classifier nor a regressor to scikit-learn: `score` is a log-likelihood.
-    Scorers as "r2", "accuracy" or "neg_log_loss" measure what `predict` returns.
+    Scorers as "r2", "accuracy" or "neg_log_loss" measure what `predict` returns. For a
+    categorical y give cross-validation ``cv=StratifiedKFold()``, which it does not
+    choose by itself.
 
     References
     ----------

@@ -64,8 +64,14 @@ class BaseAutoencoder(BaseNeuralEstimator):
             )
 
     def _warn_of_values(self, X, name):
-        """Say where X can be trained on and hardly was meant to be."""
-        if self.likelihood == "gaussian":
+        """Say where a training is possible and hardly what was meant."""
+        gaussian = self.likelihood == "gaussian"
+        if self.objective == "iwae" and gaussian and self.noise == "optimal":
+            warn_user(
+                "noise='optimal' weighs all draws alike, as F does and objective='iwae'"
+                " does not, so that the latent may stay unused; set noise='learned'."
+            )
+        if gaussian:
             self._warn_of_scale(X, name)
         elif self.likelihood == "bernoulli" and not self._draws_bits():
             # Parts, as X may be a memory map.

@@ -13,6 +13,20 @@ from sklvm._base import check_count
 class FittedComponents:
     """Methods of an estimator whose `net_.module` is a `MixtureModel`."""
 
+    def fit_predict(self, X, y=None):
+        """Fit, then the component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.fit(X).predict(X)
+
     def predict_proba(self, X):
         """q(z|x) of each row, the mean of q(z|w,x) over draws of w.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -45,6 +46,8 @@ class FittedConditional(
 
     def _validate_rows(self, X, y, reset):
         """Rows [y, x] in float32."""
+        if issparse(y):
+            raise ValueError("y is sparse and has to be dense; give y.toarray().")
         X, y = validate_data(
             self, X, y, dtype=np.float32, order="C", multi_output=True, reset=reset
         )
@@ -84,8 +87,9 @@ class FittedConditional(
             with np.errstate(over="ignore"):
                 numbers = y.astype(np.float32)
         except (ValueError, TypeError):
+            value = y.ravel().tolist()[0]
             raise ValueError(
-                f"y has values that are not numbers, {y.ravel()[0]!r} among them; set "
+                f"y has values that are not numbers, {value!r} among them; set "
                 "likelihood='categorical' for labels."
             ) from None
         if not np.isfinite(numbers).all():
@@ -218,7 +222,8 @@ class FittedConditional(
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            None as in a Pipeline, whose transformers see X only.
+            None as in a Pipeline, whose transformers see X only, and as in
+            `fit_transform`.
 
         Returns
         -------
@@ -244,7 +249,9 @@ class FittedConditional(
     def score_samples(self, X, y=None):
         """The conditional evidence lower bound F of each row.
 
-        As in `VAE`, always with beta = 1 and in its third form.
+        As in `VAE`, always with beta = 1 and in its third form. Where the encoder was
+        not trained by F itself, as with objective="iwae", q(z|y,x) may be far from the
+        posterior and F far below `log_likelihood`.
 
         Parameters
         ----------
@@ -292,6 +299,9 @@ class FittedConditional(
 
     def log_likelihood(self, X, y=None, n_importance=5000):
         """log p(y|x) of each row by importance sampling with q(z|y,x) as the proposal.
+
+        An underestimate on average, and by much where q(z|y,x) misses what p(z|x)
+        finds likely, as after a training with beta = 0.
 
         Parameters
         ----------

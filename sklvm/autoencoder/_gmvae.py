@@ -6,18 +6,17 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
 
 from sklvm._base import warn_user
 from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS
 from sklvm.autoencoder._components import (
     USED_SHARE,
-    SplitDeadComponents,
-    latent_mixture,
+    TendComponents,
+    start_components,
 )
 from sklvm.autoencoder._density import DensityAutoencoder
 from sklvm.autoencoder._fitted_components import FittedComponents
-from sklvm.autoencoder._mixture_model import MixtureModel
+from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
 from sklvm.autoencoder._objectives import NEED_DRAWS
 from sklvm.neural._training import DivergedError
 
@@ -40,11 +39,12 @@ class GMVAE(FittedComponents, DensityAutoencoder):
     and returned in float32; scores are in nats per sample, with all constants.
 
     A fit has three stages, as a mixture that starts from nothing collapses. The
-    autoencoder is trained alone, without noise. A `GaussianMixtureEM` of its codes, the
-    best of many restarts by its likelihood, starts the components. Then everything
-    trains together: during the warm-up q(z|x) is held at that mixture's
-    responsibilities, so that the latent space takes its shape, and is free afterwards.
-    A component that dies is given half of the largest one.
+    autoencoder is trained alone, without noise. A `GaussianMixtureEM` of its codes with
+    full covariances, the best of 10 K restarts (at most 100) by its likelihood, starts
+    the components. Then everything trains together: during the warm-up q(z|x) is held
+    at that mixture's responsibilities, so that the latent space takes its shape, and is
+    free afterwards. In the first half of this stage a component that dies is given half
+    of the largest one.
 
     Parameters
     ----------
@@ -59,11 +59,12 @@ class GMVAE(FittedComponents, DensityAutoencoder):
     categorical : {"exact", "network", "gumbel", "reinforce"}, default="exact"
         q(z|w,x). "exact" is p(z|w). The others learn a network that shares the
         encoder's body: "network" sums over k; "gumbel" relaxes a draw of z, with a
-        temperature that falls from 1 to 0.3 as beta rises; "reinforce" takes the score
-        function of four draws with a leave-one-out baseline. They are there to be
+        temperature that falls from 1 to 0.3 after the warm-up; "reinforce" takes the
+        score function of four draws with a leave-one-out baseline. They are there to be
         compared: their bound is never above that of "exact".
-    reg_covar : float, default=1e-2
-        Added to the variances sigma_k^2, which is the least they can be.
+    reg_covar : float, default=1e-3
+        Added to the variances sigma_k^2, so the least they can be, as a share of the
+        mean variance of the codes after the pretraining.
     pretraining : float, default=0.3
         Share of `max_epochs` that trains the autoencoder alone.
     n_init : int, default=1
@@ -94,7 +95,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         Go on from the present parameters in the next `fit`, without a new start.
     callbacks, device, compile, net_params, random_state, verbose : \
             default=None, "cpu", False, None, None, 0
-        As in `VAE`.
+        As in `VAE`. A callback that stops the pretraining stops the training.
 
     Attributes
     ----------
@@ -108,11 +109,11 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         Mean of q(z|x) over the training rows. `fit` warns of components with less than
         a hundredth of 1 / K.
     attempts_ : ndarray of shape (n_init,)
-        F of the held-out rows for each training, -inf where it diverged; of the
-        training rows (`lower_bound_`) for `n_init=1`.
+        F of the held-out rows for each training of the latest fit that started anew,
+        -inf where it diverged; for `n_init=1` it is `lower_bound_`.
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective of each epoch, a mean over its batches: log p(x|w) in the
-        pretraining, then F with beta and free bits.
+        pretraining, then F with beta and free bits; for "gumbel" its relaxation.
     net_, noise_, lower_bound_, n_iter_, converged_, best_epoch_, n_features_in_, \
             feature_names_in_ :
         As in `VAE`.
@@ -173,7 +174,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         covariance_type="diag",
         weights="uniform",
         categorical="exact",
-        reg_covar=1e-2,
+        reg_covar=1e-3,
         pretraining=0.3,
         n_init=1,
         likelihood="gaussian",
@@ -259,30 +260,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
                 "'exact' or 'network', or another objective."
             )
 
-    def _check_trunk(self, encoder):
-        is_sequence = isinstance(encoder, nn.Sequential) and len(encoder)
-        if not is_sequence or not isinstance(encoder[-1], nn.Linear):
-            raise ValueError(
-                f"encoder={type(encoder).__name__} has no body that categorical="
-                f"{self.categorical!r} could share; make it a torch.nn.Sequential that "
-                "ends in a Linear, or choose categorical='exact'."
-            )
-
     # Fitting ----------------------------------------------------------------------
-
-    def fit_predict(self, X, y=None):
-        """Fit, then the component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-        """
-        return self.fit(X).predict(X)
 
     def _make_module(self, X, y, generator):
         n = len(X)
@@ -295,12 +273,11 @@ class GMVAE(FittedComponents, DensityAutoencoder):
             )
         parts = self._make_parts(X, generator)
         if self.categorical != "exact":
-            self._check_trunk(parts["encoder"])
+            check_trunk(parts["encoder"], self.categorical)
         return MixtureModel(
             n_components=self.n_components,
             covariance_type=self.covariance_type,
             free_weights=self.weights == "free",
-            reg_covar=self.reg_covar,
             categorical=self.categorical,
             **parts,
         )
@@ -312,22 +289,24 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         """All restarts; the one with the highest held-out F stays."""
         first = self._draw_seed()
         others = np.random.RandomState(first).randint(2**31 - 1, size=self.n_init - 1)
-        attempts, best, error = [], None, None
+        attempts, best = [], None
         for seed in [first, *others.tolist()]:
             try:
-                F = self._train_once(X, device, seed, split_seed=first)
+                self._train_once(X, device, seed, split_seed=first)
+                attempts.append(self._held_out_bound(X) if self.n_init > 1 else np.nan)
             except DivergedError as diverged:
-                F, error = -np.inf, diverged
-            attempts.append(F)
-            if np.isfinite(F) and max(attempts) == F:
-                best = self.__dict__.copy()
+                attempts.append(-np.inf)
+                error = diverged
+            else:
+                if best is None or attempts[-1] == np.nanmax(attempts):
+                    best = self.__dict__.copy()
         if best is None:
             raise error
         self.__dict__.update(best)
         self.attempts_ = np.array(attempts)
 
     def _train_once(self, X, device, seed, split_seed):
-        """One training of the three stages; F of the rows that choose among them."""
+        """One training of the three stages."""
         self.net_ = self._make_net(X, None, device, seed)
         self.net_.split_seed_ = split_seed
         module = self.net_.module
@@ -341,42 +320,59 @@ class GMVAE(FittedComponents, DensityAutoencoder):
             # them, its next steps would be several times lr.
             self.net_._initialize_optimizer()
         resp = self._start_components(X, seed)
+        if n_alone and self.net_.was_stopped_:
+            return  # by a callback, which means the whole training
         module.is_held = self.warmup > 0
         self._train(X, resp, n_epochs=self.max_epochs - n_alone)
         module.release()
-        self._set_noise(X)
-        if self.n_init == 1:
-            return 0.0  # nothing to choose from; `_finish` puts F here
-        held_out = X[self._split(len(X))[1]]
-        F = self._lower_bounds_of_rows(held_out, self.n_score_draws).mean()
-        return float(F) if np.isfinite(F) else -np.inf
 
     def _start_components(self, X, seed):
         """Start the mixture at that of the codes; its responsibilities."""
-        codes = self._map_codes(X)
-        rows = self._split(len(X))[0] if self._holds_out() else slice(None)
-        mixture = latent_mixture(codes[rows], self.n_components, self.weights, seed)
-        variances = np.diagonal(mixture.covariances_, axis1=1, axis2=2).copy()
-        if self.covariance_type == "spherical":
-            variances = variances.mean(axis=1, keepdims=True)
         module = self.net_.module
-        module.set_components(mixture.weights_, mixture.means_, variances)
-        if self.encoder is None:
-            module.set_posterior_scale(codes[rows].std())
-        return mixture.predict_proba(codes).astype(np.float32)
-
-    def _make_callbacks(self, valid, max_epochs):
-        callbacks = super()._make_callbacks(valid, max_epochs)
-        return (
-            callbacks
-            if self.net_.module.pretraining
-            else [*callbacks, SplitDeadComponents()]
+        codes = self._map_codes(X)
+        rows = self._training_rows(X)
+        variance = codes[rows].var(axis=0, dtype=np.float64).mean()
+        if self.encoder is None and self.decoder is None and variance < 1:
+            # Adam's steps have the size lr, whatever the scale of the latent: in a
+            # small one they would be too large.
+            codes, variance = module.scale_up(codes, variance)
+        resp = start_components(
+            module,
+            codes,
+            rows,
+            variance=variance,
+            reg_covar=self.reg_covar,
+            seed=seed,
+            n_components=self.n_components,
+            weights=self.weights,
+            verbose=self.verbose,
         )
+        if self.encoder is None:
+            module.set_posterior_scale(np.sqrt(variance) / 5)
+        return resp
+
+    def _training_rows(self, X):
+        return self._split(len(X))[0] if self._holds_out() else slice(None)
+
+    def _held_out_bound(self, X):
+        """F of the rows that choose among the restarts."""
+        self._set_noise(X[self._training_rows(X)])
+        held_out = X[self._split(len(X))[1]]
+        F = float(self._lower_bounds_of_rows(held_out, self.n_score_draws).mean())
+        if not np.isfinite(F):
+            raise DivergedError(self.n_iter_, -F)
+        return F
+
+    def _make_callbacks(self, stops_early, max_epochs):
+        callbacks = super()._make_callbacks(stops_early, max_epochs)
+        if not self.net_.module.pretraining:
+            callbacks.append(TendComponents())
+        return callbacks
 
     def _finish(self, X, y, one_pass):
         super()._finish(X, y, one_pass)
         module = self.net_.module
-        if self.n_init == 1 or not hasattr(self, "attempts_"):
+        if len(getattr(self, "attempts_", [0])) == 1:
             self.attempts_ = np.array([self.lower_bound_])
         with torch.no_grad():
             variances = module.component_variances().cpu().numpy()
@@ -389,8 +385,8 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         dead = np.flatnonzero(self.component_usage_ < USED_SHARE / self.n_components)
         if len(dead):
             warn_user(
-                f"The components {', '.join(map(str, dead))} of n_components="
-                f"{self.n_components} hold hardly any row; decrease n_components or "
+                f"n_components={self.n_components} and {len(dead)} of them hold hardly "
+                f"any row ({', '.join(map(str, dead))}); decrease n_components or "
                 "increase n_init.",
                 ConvergenceWarning,
             )

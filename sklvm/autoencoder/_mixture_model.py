@@ -2,6 +2,7 @@ r"""The model p(z) p(w|z) p(x|w) with q(w|x) and q(z|w,x), as one torch module."
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -9,12 +10,34 @@ from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS, TEMPERATURES, n
 from sklvm.autoencoder._distributions import DiagonalGaussian, GaussianMixture
 from sklvm.autoencoder._model import LatentVariableModel
 
+# Codes that vary less are next to constant: weights that made more of them would be
+# beyond what Adam's steps can handle.
+LEAST_VARIANCE = 1e-4
 # Responsibilities below it count as it, so that their logarithm is finite.
 TINY = 1e-30
 
 
-class CategoricalBound:
-    """A bound on log p(w), the mixture's density, by a network q(z|w,x).
+def check_trunk(encoder, categorical):
+    """Raise if the encoder has no body that a network q(z|w,x) could share."""
+    is_sequence = type(encoder).forward is nn.Sequential.forward and len(encoder)
+    if not is_sequence or not isinstance(encoder[-1], nn.Linear):
+        raise ValueError(
+            f"encoder={type(encoder).__name__} has no body that categorical="
+            f"{categorical!r} could share; make it a torch.nn.Sequential that ends in "
+            "a Linear, or choose categorical='exact'."
+        )
+
+
+class _Bound:
+    """A bound on log p(w), the density of a mixture; a subclass has `log_prob`."""
+
+    def kl(self, q, w):
+        """KL(q || p), of which this is an upper bound."""
+        return -q.entropy() - self.log_prob(w)
+
+
+class NetworkBound(_Bound):
+    """The bound with a network q(z|w,x).
 
     `logits(w)` gives log q(z|w,x) up to a constant; `estimate` is one of `CATEGORICAL`
     with its noise and temperature.
@@ -31,20 +54,16 @@ class CategoricalBound:
     def log_prob(self, w):
         return self.estimate(self.mixture.log_joint(w), self.log_q(w))
 
-    def kl(self, q, w):
-        """KL(q || p), of which this is an upper bound."""
-        return -q.entropy() - self.log_prob(w)
 
-
-class HeldBound(CategoricalBound):
-    """The bound on log p(w) with responsibilities that are given, a row each."""
+class HeldBound(_Bound):
+    """The bound with responsibilities that are given, a row each."""
 
     def __init__(self, mixture, resp):
         self.mixture = mixture
-        self.resp = resp
+        self.log_q = resp.clamp(min=TINY).log()
 
     def log_prob(self, w):
-        return network(self.mixture.log_joint(w), self.resp.clamp(min=TINY).log())
+        return network(self.mixture.log_joint(w), self.log_q)
 
 
 class MixtureModel(LatentVariableModel):
@@ -56,40 +75,39 @@ class MixtureModel(LatentVariableModel):
     covariance_type : {"diag", "spherical"}
     free_weights : bool
         Whether p(z) is learned.
-    reg_covar : float
-        Least variance of a component.
     categorical : {"exact", "network", "gumbel", "reinforce"}
     **parts : what a `LatentVariableModel` consists of
     """
 
     def __init__(
-        self, *, n_components, covariance_type, free_weights, reg_covar, categorical,
-        **parts,
-    ):  # fmt: skip
+        self, *, n_components, covariance_type, free_weights, categorical, **parts
+    ):
         super().__init__(**parts)
         K, L = n_components, self.latent_dim
         n_scales = L if covariance_type == "diag" else 1
-        self.component_means = nn.Parameter(torch.zeros(K, L))
-        self.component_log_scales = nn.Parameter(torch.zeros(K, n_scales))
-        self.component_logits = nn.Parameter(torch.zeros(K)) if free_weights else None
-        self.reg_covar = reg_covar
+        self.component_means = _zeros(K, L)
+        self.component_log_scales = _zeros(K, n_scales)
+        self.component_logits = _zeros(K) if free_weights else None
+        # The floor under sigma_k^2, which `set_components` knows.
+        self.register_buffer("least_variance", torch.zeros((), dtype=torch.float32))
         self.categorical = categorical
         # The autoencoder alone; q(z|x) held at what comes with the rows.
         self.pretraining = self.is_held = False
+        self.temperature = TEMPERATURES[0]
         self.row_size = max(self.row_size, K * L)
         self.head_x = self.head_w = None
         if categorical != "exact":
             n_features = self.encoder[-1].in_features
             # w and its squares, so that p(z|w) is among what the network can say.
-            self.head_x = nn.utils.skip_init(nn.Linear, n_features, K)
-            self.head_w = nn.utils.skip_init(nn.Linear, 2 * L, K)
+            self.head_x = _linear(n_features, K)
+            self.head_w = _linear(2 * L, K)
             self.start_heads()
 
     # The distributions ------------------------------------------------------------
 
     def component_variances(self):
         """sigma_k^2, of shape (K, latent_dim) or (K, 1)."""
-        return self.reg_covar + (2 * self.component_log_scales).exp()
+        return self.least_variance + (2 * self.component_log_scales).exp()
 
     def log_weights(self):
         """log p(z), or None where all are equal."""
@@ -104,12 +122,17 @@ class MixtureModel(LatentVariableModel):
         components = DiagonalGaussian(self.component_means, log_scales)
         return GaussianMixture(components, self.log_weights())
 
-    def encode(self, batch, noise=None, temperature=None):
+    def encode(self, batch, noise=None):
         """q(w|x), and p(w) or, with a network q(z|w,x), its bound."""
         if self.head_x is None:
             return self.posterior(batch), self.prior()
-        features = self.encoder[:-1](self.encoder_input(batch))
-        q = self.family.of(self.encoder[-1](features), self.latent_dim)
+        if self.is_held:  # the components have moved, and the heads were not trained
+            self.start_heads()
+        *body, last = self.encoder
+        features = self.encoder_input(batch)
+        for layer in body:
+            features = layer(features)
+        q = self.family.of(last(features), self.latent_dim)
         logits_x = self.head_x(features)
 
         def logits(w):
@@ -119,9 +142,9 @@ class MixtureModel(LatentVariableModel):
         function = network if noise is None else CATEGORICAL[self.categorical]
 
         def estimate(log_joint, log_q):
-            return function(log_joint, log_q, noise, temperature)
+            return function(log_joint, log_q, noise, self.temperature)
 
-        return q, CategoricalBound(self.prior(), logits, estimate)
+        return q, NetworkBound(self.prior(), logits, estimate)
 
     def marginal(self, p):
         return self.prior()
@@ -151,9 +174,7 @@ class MixtureModel(LatentVariableModel):
         if self.is_held and self.training:
             q, p = self.posterior(batch), HeldBound(self.prior(), resp)
         else:
-            first, last = TEMPERATURES
-            temperature = first * (last / first) ** warmup
-            q, p = self.encode(batch, noise, temperature)
+            q, p = self.encode(batch, noise)
         return self.objective(self, batch, q, p, q.rsample(eps), self.beta * warmup)
 
     # The components ---------------------------------------------------------------
@@ -167,20 +188,25 @@ class MixtureModel(LatentVariableModel):
     @torch.no_grad()
     def usage(self, rows):
         """Mean responsibilities of rows, each at the mean of its q(w|x)."""
-        q, p = self.encode(self.observe(rows))
+        mode = self.training
+        try:
+            q, p = self.eval().encode(self.observe(rows))
+        finally:
+            self.train(mode)
         return self.log_responsibilities(p, q.mean).exp().mean(0).cpu().numpy()
 
     @torch.no_grad()
-    def set_components(self, weights, means, variances):
+    def set_components(self, weights, means, variances, least_variance):
         """Start p(z) and p(w|z) at arrays, and q(z|w,x) at p(z|w)."""
         like = self.component_means
         weights, means, variances = (
             torch.as_tensor(a, dtype=like.dtype, device=like.device)
             for a in (weights, means, variances)
         )
-        least = 1e-2 * self.reg_covar + torch.finfo(like.dtype).tiny
+        self.least_variance.fill_(least_variance)
         self.component_means.copy_(means)
-        variances = (variances - self.reg_covar).clamp(min=least)
+        # What is at the floor starts a little above it, where it has a gradient.
+        variances = (variances - least_variance).clamp(min=least_variance / 100)
         self.component_log_scales.copy_(variances.log() / 2)
         if self.component_logits is not None:
             self.component_logits.copy_(weights.log())
@@ -189,10 +215,24 @@ class MixtureModel(LatentVariableModel):
 
     @torch.no_grad()
     def set_posterior_scale(self, scale):
-        """Start q(w|x) at a fifth of the codes' scale, in an encoder of our own."""
-        self.encoder[-1].bias[self.latent_dim : 2 * self.latent_dim] = math.log(
-            max(scale, TINY) / 5
-        )
+        """Start q(w|x) at a scale, in an encoder of our own."""
+        L = self.latent_dim
+        self.encoder[-1].bias[L : 2 * L] = math.log(scale)
+
+    @torch.no_grad()
+    def scale_up(self, codes, variance):
+        """Bring the latent of networks of our own to a variance of 1.
+
+        Returns the codes in the new scale, and their variance.
+        """
+        if variance < LEAST_VARIANCE:
+            return codes, 1.0  # a scale that the networks can start from
+        scale = math.sqrt(variance)
+        last, first = self.encoder[-1], self.decoder[0]
+        last.weight[: self.latent_dim] /= scale
+        last.bias[: self.latent_dim] /= scale
+        first.weight *= scale
+        return codes / np.float32(scale), 1.0
 
     @torch.no_grad()
     def start_heads(self):
@@ -223,3 +263,11 @@ class MixtureModel(LatentVariableModel):
             self.component_logits[dead] = self.component_logits[largest]
         if self.head_x is not None:
             self.start_heads()
+
+
+def _zeros(*shape):
+    return nn.Parameter(torch.zeros(shape, dtype=torch.float32))
+
+
+def _linear(n_inputs, n_outputs):
+    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, dtype=torch.float32)

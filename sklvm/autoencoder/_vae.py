@@ -38,8 +38,9 @@ class VAE(DensityAutoencoder):
         Standard deviation sigma of the Gaussian p(x|z), in units of X. A number fixes
         it. "optimal" is sqrt(mean squared error), the maximum of F in closed form:
         of each batch in training, of the whole training set for `noise_`. "learned"
-        makes it a parameter. "heteroscedastic" lets the decoder give a sigma(z) for
-        each feature. What is not fixed is kept above 1e-3 of the data's deviation.
+        makes it a parameter, which objective="iwae" needs. "heteroscedastic" lets the
+        decoder give a sigma(z) for each feature. What is not fixed is kept above 1e-3
+        of the data's deviation.
     binarize : {"dynamic"} or None, default=None
         "dynamic" takes the values of X for probabilities and draws the bits that the
         Bernoulli likelihood needs, anew in each epoch. `score_samples` and

@@ -27,13 +27,8 @@ from sklvm._base import (
 from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unnamed
 from sklvm.neural._device import as_tensor, place, resolve_device
 from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
-from sklvm.neural._training import DivergedError, TrainingNet
+from sklvm.neural._training import OPTIMIZERS, DivergedError, TrainingNet
 
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
 # Values beyond are units that nobody has scaled, as salaries or years.
 LARGE_VALUE = 100.0
 # Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
@@ -194,10 +189,14 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         train, valid = Dataset(place(X, device), place(y, device)), None
         if self._holds_out() and not one_pass:
             rows, valid_rows = self._split(len(train))
-            if self.early_stopping and may_stop:
+            if self.early_stopping:
                 valid = Subset(train, valid_rows)
             train = Subset(train, rows)
         self._set_up(net, len(train), valid, one_pass, n_epochs, warms_up)
+        net.callbacks = self._make_callbacks(
+            may_stop and valid is not None, net.max_epochs
+        )
+        net._initialize_callbacks()
         n_before = len(net.history_)
         try:
             net.partial_fit(train)
@@ -223,8 +222,6 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             max_grad_norm=self.max_grad_norm,
             train_split=None if valid is None else predefined_split(valid),
         )
-        net.callbacks = self._make_callbacks(valid, net.max_epochs)
-        net._initialize_callbacks()
         n_steps = math.ceil(n_rows / self.batch_size) * n_epochs
         if warms_up:
             net.warmup_ = net.step_, net.step_ + round(self.warmup * n_steps)
@@ -245,7 +242,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         order = torch.randperm(n, generator=generator).numpy()
         return order[n_valid:], order[:n_valid]
 
-    def _make_callbacks(self, valid, max_epochs):
+    def _make_callbacks(self, stops_early, max_epochs):
         callbacks = [copied(callback) for callback in self.callbacks or []]
         kinds = [c if isinstance(c, type) else type(c) for c in map(unnamed, callbacks)]
         if not all(issubclass(kind, Callback) for kind in kinds):
@@ -260,7 +257,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 f"lr_schedule={self.lr_schedule!r} and a callback both set the learning"
                 " rate; set lr_schedule='constant' or leave the LRScheduler out."
             )
-        if valid is not None:
+        if stops_early:
             callbacks.append(
                 StopAfterWarmup(
                     patience=self.n_iter_no_change,
@@ -294,7 +291,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = len(history)
         stoppers = [c for c in self.net_.callbacks if isinstance(c, StopAfterWarmup)]
         self.__dict__.pop("best_epoch_", None)
-        if stoppers:
+        if stoppers and hasattr(stoppers[0], "best_epoch_"):
             self.best_epoch_ = stoppers[0].best_epoch_
         stopped = self.n_iter_ - n_before < self.net_.max_epochs
         warmup = self.net_.warmup_[1] / max(self.net_.step_, 1) * self.n_iter_

@@ -25,6 +25,11 @@ from torch.utils.data import Subset
 
 from sklvm.neural._device import as_tensor, resolve_device
 
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -186,9 +191,11 @@ class TrainingNet(NeuralNet):
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""
+        self.was_stopped_ = True
         with suppress(_StopRequest):
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y)
+            self.was_stopped_ = False
         # An epoch that a callback has cut short has no loss.
         if self.history_ and "train_loss" not in self.history_[-1]:
             del self.history_[-1]

@@ -95,7 +95,7 @@ def known(X, mixture=DIAG, *, encoder=None, decoder=None, **params):
 def set_mixture(est, mixture):
     """Write the parameters into the module, and p(z|w) into the heads of a network."""
     module = est.net_.module
-    scales = 0.5 * np.log(mixture.variances - est.reg_covar)
+    scales = 0.5 * np.log(mixture.variances - module.least_variance.item())
     with torch.no_grad():
         module.component_means.copy_(torch.as_tensor(mixture.means))
         columns = module.component_log_scales.shape[1]

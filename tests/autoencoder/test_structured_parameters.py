@@ -59,9 +59,10 @@ class GMVAEChecks:
 
     @staticmethod
     def reg_covar():
-        low, high = (MIXTURE.fit(reg_covar=r).covariances_ for r in (1e-3, 2.0))
-        assert high.min() >= 2 * (1 - 1e-5)
-        assert low.min() < 2
+        low, high = (MIXTURE.fit(reg_covar=r) for r in (1e-3, 2.0))
+        floor = high.net_.module.least_variance.item()
+        assert high.covariances_.min() >= floor * (1 - 1e-5)
+        assert low.covariances_.min() < floor
 
     @staticmethod
     def pretraining():
