@@ -33,7 +33,7 @@ def start_components(module, codes, rows, *, variance, reg_covar, seed, **params
     reg_covar = max(reg_covar * variance, TINY)
     mixture = latent_mixture(codes[rows], reg_covar, seed, **params)
     variances = np.diagonal(mixture.covariances_, axis1=1, axis2=2).copy()
-    if codes[rows].var() < LEAST_VARIANCE:
+    if codes[rows].var(axis=0).mean() < LEAST_VARIANCE:
         variances[:] = variance
     if module.component_log_scales.shape[1] == 1:
         variances = variances.mean(axis=1, keepdims=True)
