@@ -35,6 +35,14 @@ def take(data, rows):
     return tuple(array[rows] for array in data)
 
 
+def entries_and_jobs():
+    """Every estimator, those that have `n_jobs` with each of its kinds of value."""
+    for entry in REGISTRY:
+        values = (None, 1, 2) if "n_jobs" in entry.make().get_params() else ()
+        for jobs in [{"n_jobs": n} for n in values] or [{}]:
+            yield pytest.param(entry, jobs, id=f"{entry.estimator.__name__}-{jobs}")
+
+
 def draw(entry, est, data, n_samples):
     if entry.samples_given_rows:
         return est.sample(data[0][:n_samples])
@@ -166,14 +174,10 @@ def global_state():
 
 
 @pytest.mark.parametrize("random_state", [0, None])
-@pytest.mark.parametrize("n_jobs", [None, 1, 2])
-def test_no_global_state_is_touched(entry, random_state, n_jobs):
+@pytest.mark.parametrize("entry, jobs", entries_and_jobs())
+def test_no_global_state_is_touched(entry, random_state, jobs):
     data = entry.make_data(0, 100)
-    est = entry.make(random_state=random_state)
-    if "n_jobs" in est.get_params():
-        est.set_params(n_jobs=n_jobs)
-    elif n_jobs is not None:
-        pytest.skip("has no n_jobs")
+    est = entry.make(random_state=random_state, **jobs)
     broken = (np.full_like(data[0], np.inf), *data[1:])
     # Three threads: a number that no library chooses by itself on most machines.
     with threadpool_limits(limits=3):

@@ -47,11 +47,9 @@ def latent_mixture(codes, reg_covar, seed, **params):
     Full, as clusters of codes lie in planes of their own, which diagonal covariances
     do not tell apart. Of random rows, as better starts often end in the same optimum.
     """
-    rng = check_random_state(seed)
-    codes = codes.astype(np.float64)
-    sample = codes
     if len(codes) > N_ROWS:
-        sample = codes[rng.choice(len(codes), N_ROWS, replace=False)]
+        rng = check_random_state(seed)
+        codes = codes[rng.choice(len(codes), N_ROWS, replace=False)]
     mixture = GaussianMixtureEM(
         init_params="random_from_data",
         n_init=min(N_RESTARTS * params["n_components"], MAX_RESTARTS),
@@ -63,7 +61,7 @@ def latent_mixture(codes, reg_covar, seed, **params):
     with config_context(array_api_dispatch=False), warnings.catch_warnings():
         # EM that is not quite done, or had to re-seed, is a start all the same.
         warnings.simplefilter("ignore")
-        return mixture.fit(sample)
+        return mixture.fit(codes.astype(np.float64))
 
 
 class TendComponents(Callback):

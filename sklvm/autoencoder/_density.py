@@ -71,6 +71,9 @@ class DensityAutoencoder(
                 "binarize=None."
             )
 
+    def _draws_bits(self):
+        return self.binarize is not None
+
     # Fitting ----------------------------------------------------------------------
 
     def fit(self, X, y=None):

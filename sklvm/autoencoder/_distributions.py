@@ -162,10 +162,6 @@ class GaussianPrior(DiagonalGaussian):
         cross_entropy = terms.sum(-1) + self.mean.shape[-1] / 2 * LOG_2PI
         return cross_entropy - q.entropy()
 
-    def draw(self, eps, generator):
-        """One z for each row of `eps`."""
-        return self.rsample(eps)
-
 
 class GaussianMixture:
     """p(z) = sum_k pi_k N(z; mu_k, Sigma_k).

@@ -95,7 +95,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
 
     def _draws_bits(self):
         """Whether grey values are made bits."""
-        return getattr(self, "binarize", None) is not None
+        return False
 
     # Fitting ----------------------------------------------------------------------
 

@@ -124,12 +124,8 @@ class FittedConditional(
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             float32, or labels; in the shape of the y of `fit`.
         """
-        mean = self._mean_of_y(X, n_draws)
-        if self._is_categorical():
-            columns = zip(self._labels, self._groups(mean), strict=True)
-            labels = [classes[theta.argmax(axis=1)] for classes, theta in columns]
-            mean = np.stack(labels, axis=1)
-        return mean.reshape(len(mean), *self._y_shape)
+        y = self._as_labels(self._mean_of_y(X, n_draws))
+        return y.reshape(len(y), *self._y_shape)
 
     @available_if(_has_labels)
     def predict_proba(self, X, n_draws=256):
@@ -208,11 +204,12 @@ class FittedConditional(
         return (Y[0], Z[0]) if n_samples is None else (Y, Z)
 
     def _as_labels(self, Y):
+        """The most probable label of each categorical column; other y as they are."""
         if not self._is_categorical():
             return Y
         groups = self._groups(Y.reshape(-1, Y.shape[-1]))
         columns = zip(self._labels, groups, strict=True)
-        labels = [classes[one_hot.argmax(axis=1)] for classes, one_hot in columns]
+        labels = [classes[theta.argmax(axis=1)] for classes, theta in columns]
         return np.stack(labels, axis=1)
 
     def transform(self, X, y=None):

@@ -181,7 +181,7 @@ class MixtureModel(LatentVariableModel):
 
     def release(self):
         """Let q(z|x) be free, from p(z|w) on."""
-        if self.is_held and self.head_x is not None:
+        if self.is_held:
             self.start_heads()
         self.is_held = False
 
@@ -210,8 +210,7 @@ class MixtureModel(LatentVariableModel):
         self.component_log_scales.copy_(variances.log() / 2)
         if self.component_logits is not None:
             self.component_logits.copy_(weights.log())
-        if self.head_x is not None:
-            self.start_heads()
+        self.start_heads()
 
     @torch.no_grad()
     def set_posterior_scale(self, scale):
@@ -236,16 +235,16 @@ class MixtureModel(LatentVariableModel):
 
     @torch.no_grad()
     def start_heads(self):
-        """Make q(z|w,x) equal to p(z|w), a quadratic function of w."""
+        """Make q(z|w,x), where it is a network, p(z|w), which is quadratic in w."""
+        if self.head_x is None:
+            return
         precisions = (1 / self.component_variances()).expand(-1, self.latent_dim)
         self.head_x.weight.zero_()
         self.head_x.bias.zero_()
         linear = precisions * self.component_means
         self.head_w.weight.copy_(torch.cat([linear, -precisions / 2], -1))
         constant = precisions.log() - linear * self.component_means
-        bias = constant.sum(-1) / 2
-        log_weights = self.log_weights()
-        self.head_w.bias.copy_(bias if log_weights is None else bias + log_weights)
+        self.head_w.bias.copy_(constant.sum(-1) / 2 + self.prior().log_pi())
 
     @torch.no_grad()
     def split_component(self, largest, dead):
@@ -261,8 +260,7 @@ class MixtureModel(LatentVariableModel):
         if self.component_logits is not None:
             self.component_logits[largest] -= math.log(2)
             self.component_logits[dead] = self.component_logits[largest]
-        if self.head_x is not None:
-            self.start_heads()
+        self.start_heads()
 
 
 def _zeros(*shape):
