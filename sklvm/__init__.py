@@ -12,6 +12,7 @@ __all__ = [
     "BernoulliMixtureEM",
     "ConditionalVAE",
     "GaussianMixtureEM",
+    "SparseSegmentationRDA",
     "__version__",
 ]
 
@@ -21,6 +22,7 @@ _NEURAL = {
     "GMVAE": "sklvm.autoencoder",
     "VAE": "sklvm.autoencoder",
     "ConditionalVAE": "sklvm.autoencoder",
+    "SparseSegmentationRDA": "sklvm.segmentation",
 }
 
 

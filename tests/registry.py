@@ -16,6 +16,7 @@ from sklvm import (
     BernoulliMixtureEM,
     ConditionalVAE,
     GaussianMixtureEM,
+    SparseSegmentationRDA,
 )
 
 
@@ -40,6 +41,8 @@ class Entry:
     variants: list[dict[str, Any]] = field(default_factory=list)
     # False where everything is computed in float32.
     keeps_float64: bool = True
+    # True where X and its code are classes: int32 out, whatever the width of X.
+    integers: bool = False
     # True where sample() takes the rows to condition on, not a number of samples.
     samples_given_rows: bool = False
 
@@ -73,6 +76,21 @@ def two_answers(seed, n_samples):
     side = rng.choice([-1, 1], size=(n_samples, 1))
     y = X[:, :2] + side * [1.5, 1.0] + 0.5 * rng.normal(size=(n_samples, 2))
     return X, y
+
+
+def label_maps(seed, n_samples, height=6, width=8):
+    """A half plane of class 1, a rectangle of class 2, and one pixel in fifty wrong."""
+    rng = np.random.default_rng(seed)
+    maps = np.zeros((n_samples, height, width), dtype=int)
+    for classes in maps:
+        classes[:, rng.integers(1, width) :] = 1
+        top, left = rng.integers(height - 2), rng.integers(width - 2)
+        bottom = rng.integers(top + 2, height + 1)
+        right = rng.integers(left + 2, width + 1)
+        classes[top:bottom, left:right] = 2
+    noise = rng.random(maps.shape) < 0.02
+    maps[noise] = rng.integers(3, size=noise.sum())
+    return (maps.reshape(n_samples, height * width),)
 
 
 MIXTURE = {
@@ -154,5 +172,31 @@ REGISTRY = [
         ],
         keeps_float64=False,
         samples_given_rows=True,
+    ),
+    Entry(
+        SparseSegmentationRDA,
+        make_data=label_maps,
+        quick={
+            "image_shape": (6, 8),
+            "n_classes": 3,
+            "channels": (8, 8),
+            "max_epochs": 8,
+            "lr": 0.01,
+            "tol": 10.0,
+        },
+        unfinished={"max_epochs": 1, "tol": 0.0},
+        grid={"distortion_weight": [0.5, 2.0]},
+        variants=[
+            {"max_epochs": 3, "random_state": 0} | params
+            for params in (
+                {"rate_model": "subset"},
+                {"rate_model": "learned"},
+                {"gradient": "concrete"},
+                {"gradient": "reinforce"},
+                {"refine": None},
+            )
+        ],
+        keeps_float64=False,
+        integers=True,
     ),
 ]

@@ -1,0 +1,137 @@
+"""Checks of label maps, images and codes at the public edge."""
+
+import math
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_n_features, validate_data
+
+
+def check_label_maps(estimator, X, *, reset):
+    """Maps as int32 of shape (n, P), classes known and no map all void."""
+    X = validate_data(
+        estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
+    )
+    name = type(estimator).__name__
+    if X.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to {name}: X has {X.min():g}; classes are "
+            "whole numbers from 0."
+        )
+    if X.dtype.kind == "f" and (np.floor(X) != X).any():
+        value = X[np.floor(X) != X][0]
+        raise ValueError(
+            f"X has the value {value:g}, which is no class; give whole numbers from 0, "
+            "one a pixel."
+        )
+    if reset:
+        _set_shape(estimator, X)
+    if X.max() >= estimator.n_classes_:
+        raise ValueError(
+            f"X has the class {X.max():g} and n_classes={estimator.n_classes_}; "
+            f"classes are 0 to {estimator.n_classes_ - 1}, so set n_classes or mend X."
+        )
+    void = estimator.void_class
+    if void is not None:
+        all_void = (void == X).all(axis=1)
+        if all_void.any():
+            raise ValueError(
+                f"Row {all_void.argmax()} of X is void_class={void} at every pixel; "
+                "leave it out."
+            )
+    return X.astype(np.int32)
+
+
+def _set_shape(estimator, X):
+    """The classes and the shape of maps that X has."""
+    largest = int(X.max())
+    n_classes, void = estimator.n_classes, estimator.void_class
+    estimator.n_classes_ = largest + 1 if n_classes is None else int(n_classes)
+    if void is not None and void >= estimator.n_classes_:
+        raise ValueError(
+            f"void_class={void} is not one of the classes 0 to "
+            f"{estimator.n_classes_ - 1}; set it to one of them, or n_classes."
+        )
+    shape = estimator.image_shape
+    if shape is None:
+        estimator.image_shape_ = 1, X.shape[1]
+        return
+    shape = np.ravel(shape).tolist()
+    if len(shape) != 2 or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise ValueError(
+            f"image_shape={estimator.image_shape!r} must be (height, width), two "
+            "positive integers."
+        )
+    if math.prod(shape) != X.shape[1]:
+        raise ValueError(
+            f"image_shape={estimator.image_shape!r} has {math.prod(shape)} pixels and X"
+            f" has {X.shape[1]} columns; set image_shape to the shape of a map."
+        )
+    estimator.image_shape_ = tuple(shape)
+
+
+def check_images(estimator, images, n_rows, *, reset):
+    """Images as float32 of shape (n, P * channels), or None."""
+    n_channels = None if reset else estimator.n_image_channels_
+    if images is None:
+        if n_channels:
+            raise ValueError(
+                f"images=None, but {type(estimator).__name__} was fitted with images; "
+                "give an image for each map."
+            )
+        estimator.n_image_channels_ = 0
+        return None
+    if n_channels == 0:
+        raise ValueError(
+            f"images were given, but {type(estimator).__name__} was fitted without; "
+            "leave them out, or fit with images."
+        )
+    images = check_array(images, dtype=np.float32, input_name="images")
+    n_pixels = math.prod(estimator.image_shape_)
+    width = n_pixels * n_channels if n_channels else None
+    if images.shape[1] != width and (width or images.shape[1] % n_pixels):
+        raise ValueError(
+            f"images has {images.shape[1]} columns, which must be "
+            f"{width or f'a multiple of {n_pixels}'}: pixels times channels."
+        )
+    if len(images) != n_rows:
+        raise ValueError(
+            f"images has {len(images)} rows and there are {n_rows} maps; give an image "
+            "for each."
+        )
+    estimator.n_image_channels_ = images.shape[1] // n_pixels
+    return images
+
+
+def check_codes(estimator, S):
+    """Sparse maps as int32 of shape (n, H, W), -1 for blank."""
+    S = check_array(S, dtype="numeric", input_name="S")
+    _check_n_features(estimator, S, reset=False)
+    k = estimator.n_classes_
+    if S.min() < -1 or S.max() >= k or (np.floor(S) != S).any():
+        wrong = S[(S < -1) | (k <= S) | (np.floor(S) != S)][0]
+        raise ValueError(
+            f"S has the value {wrong:g}; a sparse map has -1 for blank and classes "
+            f"0 to {k - 1}."
+        )
+    return S.astype(np.int32).reshape(-1, *estimator.image_shape_)
+
+
+def check_weight(distortion_weight):
+    """A weight of the distortion that may have been changed since the fit."""
+    weight = float(distortion_weight)
+    if not 0 < weight < math.inf:
+        raise ValueError(
+            f"distortion_weight={distortion_weight} must be positive and finite, in "
+            "nats a wrong pixel."
+        )
+    return weight
+
+
+def check_max_distortion(value):
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise ValueError(
+            f"max_distortion={value!r} must be a number of pixels, 0 or more, or None."
+        )
+    return int(value)

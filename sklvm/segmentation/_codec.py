@@ -1,0 +1,162 @@
+"""Real bytes for symbols with integer frequencies: a range coder in Python integers.
+
+The coder keeps an interval of the numbers below one: each symbol takes the share of it
+that its frequency has of the total. The bytes are those of the shortest number in the
+last interval, so they exceed the ideal code length, the sum of ln(total / frequency),
+by 9 bits at the most. No float takes part, so the bytes mean the same everywhere.
+
+`Encoder` and `Decoder` have the same methods: the one is told each value and writes it,
+the other reads it, and both return it. A model is written down once, for both.
+"""
+
+from bisect import bisect_right
+
+# The interval's length is held between 2**48 and 2**64; totals are at most 2**32.
+LENGTH = 1 << 64
+SHORTEST = 1 << 48
+STEP = 16
+# Binary frequencies are of this total.
+BIT_TOTAL = 1 << 20
+
+
+class CodeError(ValueError):
+    """The bytes are not the code of anything."""
+
+
+class Sampler:
+    """Draws values with their frequencies."""
+
+    def __init__(self, rng):
+        self.rng = rng
+
+    def uniform(self, total, value=None):
+        return int(self.rng.integers(total))
+
+    def choose(self, cumulative, value=None):
+        return bisect_right(cumulative, self.uniform(cumulative[-1])) - 1
+
+    def bits(self, frequencies, values=None):
+        draws = self.rng.integers(BIT_TOTAL, size=len(frequencies))
+        return (draws < frequencies).tolist()
+
+
+class Encoder:
+    """Writes values; `finish` gives the bytes."""
+
+    def __init__(self):
+        self.low = 0
+        self.length = LENGTH
+        self.n_bits = 64
+
+    def _narrow(self, start, frequency, total):
+        unit = self.length // total
+        self.low += unit * start
+        self.length = unit * frequency
+        while self.length < SHORTEST:
+            self.low <<= STEP
+            self.length <<= STEP
+            self.n_bits += STEP
+
+    def uniform(self, total, value=None):
+        """One of `total` values, all as likely."""
+        self._narrow(value, 1, total)
+        return value
+
+    def choose(self, cumulative, value=None):
+        """A value whose frequency is cumulative[value + 1] - cumulative[value]."""
+        start = cumulative[value]
+        self._narrow(start, cumulative[value + 1] - start, cumulative[-1])
+        return value
+
+    def bits(self, frequencies, values=None):
+        """Bits that are 1 with these frequencies, of `BIT_TOTAL`."""
+        low, length, n_bits = self.low, self.length, self.n_bits
+        for frequency, value in zip(frequencies, values, strict=True):
+            ones = (length >> 20) * frequency
+            if value:
+                length = ones
+            else:
+                low += ones
+                length -= ones
+            while length < SHORTEST:
+                low <<= STEP
+                length <<= STEP
+                n_bits += STEP
+        self.low, self.length, self.n_bits = low, length, n_bits
+        return values
+
+    def finish(self):
+        """The bytes: the shortest number in the interval, read after the point."""
+        end = self.low + self.length
+        for shift in range(self.n_bits // 8 * 8, -1, -8):
+            number = -(-self.low >> shift)
+            if number << shift < end:
+                break
+        n_bytes = (self.n_bits - shift) // 8
+        return number.to_bytes(n_bytes, "big") if n_bytes else b""
+
+
+class Decoder:
+    """Reads values from bytes; any bytes give values, or a CodeError."""
+
+    def __init__(self, data):
+        self.data = data
+        self.position = 8
+        self.length = LENGTH
+        self.offset = int.from_bytes(data[:8].ljust(8, b"\0"), "big")
+
+    def _target(self, unit, total):
+        target = self.offset // unit
+        if target >= total:
+            raise CodeError("it points outside of every value's share")
+        return target
+
+    def _narrow(self, start, frequency, unit):
+        self.offset -= unit * start
+        self.length = unit * frequency
+        while self.length < SHORTEST:
+            self._shift()
+
+    def _shift(self):
+        data = self.data[self.position : self.position + 2].ljust(2, b"\0")
+        self.offset = self.offset << STEP | int.from_bytes(data, "big")
+        self.length <<= STEP
+        self.position += 2
+
+    def uniform(self, total, value=None):
+        unit = self.length // total
+        value = self._target(unit, total)
+        self._narrow(value, 1, unit)
+        return value
+
+    def choose(self, cumulative, value=None):
+        unit = self.length // cumulative[-1]
+        value = bisect_right(cumulative, self._target(unit, cumulative[-1])) - 1
+        start = cumulative[value]
+        self._narrow(start, cumulative[value + 1] - start, unit)
+        return value
+
+    def bits(self, frequencies, values=None):
+        values = []
+        offset, length = self.offset, self.length
+        for frequency in frequencies:
+            ones = (length >> 20) * frequency
+            value = offset < ones
+            values.append(value)
+            if value:
+                length = ones
+            else:
+                offset -= ones
+                length -= ones
+            if length < SHORTEST:
+                self.offset, self.length = offset, length
+                while self.length < SHORTEST:
+                    self._shift()
+                offset, length = self.offset, self.length
+        self.offset, self.length = offset, length
+        return values
+
+    def finish(self):
+        """Raise where bytes are left over."""
+        if self.position < len(self.data) or self.data[-1:] == b"\0":
+            raise CodeError("it has bytes beyond its end")

@@ -1,0 +1,312 @@
+"""What a fitted `SparseSegmentationRDA` answers."""
+
+import numpy as np
+import torch
+from sklearn.utils import Bunch, gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from sklvm._base import (
+    check_count,
+    check_sample_weight,
+    private_random_state,
+    weighted_mean,
+)
+from sklvm.segmentation._checks import (
+    check_codes,
+    check_images,
+    check_label_maps,
+    check_max_distortion,
+    check_weight,
+)
+from sklvm.segmentation._networks import seed_planes
+from sklvm.segmentation._refine import (
+    Task,
+    better_of,
+    objective,
+    refine,
+    run,
+    until_distortion,
+)
+
+# Small maps are decoded together, at most so many of them and so many pixels.
+BLOCK_MAPS, BLOCK_PIXELS = 32, 8192
+
+
+def search(task, own, is_greedy, max_distortion):
+    """The state of the code of one map, a generator as in `_refine`."""
+    starts = [own, *task.starts()]
+    state = yield from (refine if is_greedy else better_of)(task, starts)
+    if max_distortion is not None:
+        state = yield from until_distortion(task, state, max_distortion)
+    return state
+
+
+class FittedSegmentations:
+    """Codes, maps, rates and bytes of a fitted model."""
+
+    # Decoding and searching -----------------------------------------------------------
+
+    def _block_size(self):
+        n_pixels = self.image_shape_[0] * self.image_shape_[1]
+        return max(1, min(BLOCK_MAPS, BLOCK_PIXELS // n_pixels))
+
+    def _counted(self, labels):
+        """Where an error counts."""
+        if self.void_class is None:
+            return np.ones(labels.shape, dtype=bool)
+        return labels != self.void_class
+
+    def _in_blocks(self, function, *arrays):
+        """`function` of blocks of rows that are all of one size.
+
+        So what it computes of a row does not depend on how many there are: sums in
+        another order would round differently.
+        """
+        size, parts = self._block_size(), []
+        n = len(arrays[0])
+        for rows in gen_batches(n, size):
+            block = [None if a is None else a[rows] for a in arrays]
+            n_rows = rows.stop - rows.start
+            short = size - n_rows
+            if short:
+                block = [
+                    None
+                    if a is None
+                    else np.concatenate([a, np.repeat(a[:1], short, 0)])
+                    for a in block
+                ]
+            parts.append(function(*block)[:n_rows])
+        return np.concatenate(parts)
+
+    def _to_device(self, array, dtype=None):
+        if array is None:
+            return None
+        return torch.as_tensor(np.ascontiguousarray(array), dtype=dtype).to(
+            self.net_.device
+        )
+
+    def _decode(self, codes, images):
+        """Dense maps (n, H, W) of codes (n, H, W)."""
+        module = self._fitted_module()[0]
+
+        def decode(codes, images):
+            planes = self._to_device(seed_planes(codes, self.n_classes_))
+            with torch.inference_mode():
+                logits = module.class_logits(planes, self._to_device(images))
+            labels = logits.argmax(dim=1).cpu().numpy().astype(np.int32)
+            return np.where(codes >= 0, codes, labels)
+
+        return self._in_blocks(decode, codes, images)
+
+    def _own_codes(self, labels, images, weights):
+        """The codes of the encoder itself: seeds that are likelier than not."""
+        module = self._fitted_module()[0]
+
+        def encode(labels, images, weights):
+            with torch.inference_mode():
+                logits = module.seed_logits(
+                    self._to_device(labels),
+                    self._to_device(images),
+                    self._to_device(weights, torch.float32),
+                )
+            seeded = (logits.cpu().numpy() > 0) & self._counted(labels)
+            return np.where(seeded, labels, -1)
+
+        return self._in_blocks(encode, labels, images, weights)
+
+    def _search(self, labels, images, weights=None, max_distortion=None):
+        """The states of the codes of maps (n, P)."""
+        labels = labels.reshape(-1, *self.image_shape_)
+        if weights is None:
+            weights = np.full(len(labels), check_weight(self.distortion_weight))
+        own = self._own_codes(labels, images, weights)
+        counted = self._counted(labels)
+        states = []
+        for rows in gen_batches(len(labels), self._block_size()):
+            searches = [
+                search(
+                    Task(labels[i], counted[i], self.rate_model_, weights[i]),
+                    own[i],
+                    self.refine is not None,
+                    max_distortion,
+                )
+                for i in range(rows.start, rows.stop)
+            ]
+            seen = None if images is None else images[rows]
+
+            def decode(numbers, codes, seen=seen):
+                return self._decode(
+                    np.stack(codes), None if seen is None else seen[numbers]
+                )
+
+            states += run(searches, decode)
+        return states
+
+    def _check_rows(self, X, images):
+        check_is_fitted(self)
+        labels = check_label_maps(self, X, reset=False)
+        return labels, check_images(self, images, len(labels), reset=False)
+
+    # Codes and maps -------------------------------------------------------------------
+
+    def transform(self, X, images=None, max_distortion=None):
+        """Sparse maps: the seeds that were found to be worth their rate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_pixels)
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+            Where `fit` had them.
+        max_distortion : int or None, default=None
+            Add seeds until at most so many pixels are wrong.
+
+        Returns
+        -------
+        S : ndarray of shape (n_samples, n_pixels), int32
+            The class at each seed, -1 for blank.
+        """
+        if max_distortion is not None:
+            max_distortion = check_max_distortion(max_distortion)
+        labels, images = self._check_rows(X, images)
+        states = self._search(labels, images, max_distortion=max_distortion)
+        return np.stack([state.code.ravel() for state in states])
+
+    def inverse_transform(self, S, images=None):
+        """Dense maps; the seeds stay as they are.
+
+        Parameters
+        ----------
+        S : array-like of shape (n_samples, n_pixels)
+            Sparse maps, -1 for blank.
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_pixels), int32
+        """
+        check_is_fitted(self)
+        codes = check_codes(self, S)
+        images = check_images(self, images, len(codes), reset=False)
+        return self._decode(codes, images).reshape(len(codes), -1)
+
+    def sample(self, n_samples=1, images=None):
+        """Draw lists of seeds from P(L) and decode them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_pixels), int32
+        S : ndarray of shape (n_samples, n_pixels), int32
+            The sparse maps that were drawn.
+        """
+        check_is_fitted(self)
+        n_samples = check_count("n_samples", n_samples)
+        # The second number: the first one has started the training.
+        rng = private_random_state(self.random_state)
+        rng = np.random.default_rng(rng.randint(np.iinfo(np.int32).max, size=2)[1])
+        S = np.stack([self.rate_model_.sample(rng) for _ in range(n_samples)])
+        return self.inverse_transform(S, images), S
+
+    # The objective --------------------------------------------------------------------
+
+    def rate(self, S):
+        """-ln P(L) of sparse maps, in nats.
+
+        Parameters
+        ----------
+        S : array-like of shape (n_samples, n_pixels)
+
+        Returns
+        -------
+        rate : ndarray of shape (n_samples,), float64
+        """
+        check_is_fitted(self)
+        codes = check_codes(self, S)
+        return self.rate_model_.rate(codes.reshape(len(codes), -1))
+
+    def distortion(self, X, S, images=None):
+        """Number of pixels, void ones apart, at which the decoded S is not X.
+
+        Parameters
+        ----------
+        X, S : array-like of shape (n_samples, n_pixels)
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+
+        Returns
+        -------
+        distortion : ndarray of shape (n_samples,), int64
+        """
+        labels, _ = self._check_rows(X, images)
+        decoded = self.inverse_transform(S, images)
+        if len(decoded) != len(labels):
+            raise ValueError(
+                f"S has {len(decoded)} rows and X has {len(labels)}; give a sparse map "
+                "for each map."
+            )
+        return ((decoded != labels) & self._counted(labels)).sum(axis=1)
+
+    def score_samples(self, X, images=None):
+        """-(rate + distortion_weight * distortion) of each map, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_pixels)
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+        """
+        states = self._search(*self._check_rows(X, images))
+        return -np.array([objective(state) for state in states], dtype=float)
+
+    def score(self, X, y=None, sample_weight=None, images=None):
+        """Mean of `score_samples`, in nats per map.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_pixels)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the maps in the mean.
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        scores = self.score_samples(X, images)
+        return weighted_mean(scores, check_sample_weight(sample_weight, scores))
+
+    def rate_distortion_curve(self, X, distortion_weights, images=None):
+        """Rate and distortion at several weights, with the networks as they are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_pixels)
+        distortion_weights : array-like of shape (n_weights,)
+            Nats a wrong pixel; the training covers a tenth to ten times its own.
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+
+        Returns
+        -------
+        curve : Bunch of arrays of shape (n_weights,)
+            distortion_weight; rate, the mean nats a map; distortion, the mean number of
+            wrong pixels; bits_per_pixel; error, the share of wrong pixels, void apart.
+        """
+        labels, images = self._check_rows(X, images)
+        weights = [check_weight(w) for w in np.ravel(distortion_weights)]
+        rate, distortion = [], []
+        for weight in weights:
+            states = self._search(labels, images, np.full(len(labels), weight))
+            wrong = np.array([state.wrong.sum() for state in states])
+            objectives = np.array([objective(state) for state in states])
+            rate.append((objectives - weight * wrong).mean())
+            distortion.append(wrong.mean())
+        rate, distortion = np.array(rate), np.array(distortion)
+        return Bunch(
+            distortion_weight=np.array(weights),
+            rate=rate,
+            distortion=distortion,
+            bits_per_pixel=rate / np.log(2) / labels.shape[1],
+            error=distortion / self._counted(labels).sum(axis=1).mean(),
+        )

@@ -1,0 +1,320 @@
+r"""The learned P(L): a mixture over how seeds lie, fitted to training maps and codes.
+
+    P(L) = sum_q w_q  prod_i h_qi^{s_i} (1 - h_qi)^{1 - s_i}  prod_{j in L} p(c_j | ...)
+
+A component is either a lattice, most of whose sites are seeds, with few seeds beside
+it; or no lattice and a mean number of seeds. Where seeds are thick, as on a lattice, what
+a seed costs is what its class costs given the seeds above and to the left of it: a bit
+or less. Beside the lattice seeds are likelier in cells whose corners differ.
+"""
+
+import numpy as np
+from scipy.special import logsumexp
+
+from sklvm.segmentation._codec import BIT_TOTAL
+from sklvm.segmentation._contexts import (
+    ContextTable,
+    cumulative,
+    integer_frequencies,
+)
+from sklvm.segmentation._rate import RateModel
+
+# Between the seeds of a lattice; those that a map is too small for are left out.
+STEPS = 16, 12, 10, 8, 6, 5, 4, 3, 2
+# Mean numbers of seeds of the components without a lattice.
+NUMBERS = 2, 8, 32, 128, 512
+# Rows of a map are told apart in so many bands.
+BANDS = 6
+# What is believed before any code has been seen, as much as one code counts: the
+# frequencies of seeds on a lattice, beside it in cells of one class, and of several.
+FIRST_FREQUENCIES = 0.97, 5e-4, 1e-2
+# Components that fall behind by so many nats in their flags alone add nothing.
+NEGLIGIBLE = 40.0
+
+
+def as_bit_frequencies(h):
+    """Frequencies of ones, of `BIT_TOTAL`; neither never nor always."""
+    return np.clip(np.rint(h * BIT_TOTAL), 1, BIT_TOTAL - 1).astype(np.int64)
+
+
+class Layout:
+    """A component's geometry: its lattice, and what surrounds the pixels beside it."""
+
+    def __init__(self, image_shape, step):
+        height, width = image_shape
+        starts = [min(step // 2, n // 2) for n in image_shape]
+        rows, columns = (
+            np.arange(start, n, step)
+            for start, n in zip(starts, image_shape, strict=True)
+        )
+        self.grid_shape = len(rows), len(columns)
+        self.sites = (rows[:, None] * width + columns).ravel()
+        self.on = np.zeros(height * width, dtype=bool)
+        self.on[self.sites] = True
+        self.beside = np.flatnonzero(~self.on)
+        self.corners = self._corners(image_shape, starts, step)
+        self.bands = (rows * BANDS // height).repeat(len(columns))
+
+    def _corners(self, image_shape, starts, step):
+        """Of the pixels beside the lattice the four sites around, the nearest first."""
+        axes = []
+        for n, start, n_sites in zip(image_shape, starts, self.grid_shape, strict=True):
+            at = (np.arange(n) - start) // step
+            low, high = (np.clip(a, 0, n_sites - 1) for a in (at, at + 1))
+            nearer = 2 * ((np.arange(n) - start) % step) > step
+            axes.append((np.where(nearer, high, low), np.where(nearer, low, high)))
+        (near_row, far_row), (near_column, far_column) = axes
+        pairs = [(near_row, near_column), (near_row, far_column),
+                 (far_row, near_column), (far_row, far_column)]  # fmt: skip
+        numbers = [r[:, None] * self.grid_shape[1] + c for r, c in pairs]
+        return np.stack([n.ravel()[self.beside] for n in numbers])
+
+    def neighbours(self, grid, n_classes):
+        """Of each site the classes left, above, above left and above right."""
+        rows, columns = self.grid_shape
+        padded = np.full((rows + 1, columns + 2), n_classes)
+        padded[1:, 1:-1] = grid.reshape(self.grid_shape)
+        parts = padded[1:, :-2], padded[:-1, 1:-1], padded[:-1, :-2], padded[:-1, 2:]
+        return [part.ravel() for part in parts]
+
+
+class Nowhere:
+    """The geometry of a component without a lattice: all pixels are alike."""
+
+    def __init__(self, image_shape):
+        n_pixels = image_shape[0] * image_shape[1]
+        self.grid_shape = 0, 0
+        self.sites = np.zeros(0, dtype=int)
+        self.on = np.zeros(n_pixels, dtype=bool)
+        self.beside = np.arange(n_pixels)
+        self.corners = np.full((4, n_pixels), -1)
+        self.bands = np.zeros(0, dtype=int)
+
+    def neighbours(self, grid, n_classes):
+        return [grid] * 4
+
+
+class LearnedRate(RateModel):
+    """Lattices and loose seeds, with frequencies of positions and classes."""
+
+    def __init__(self, image_shape, n_classes):
+        self.image_shape = tuple(image_shape)
+        self.n_pixels = image_shape[0] * image_shape[1]
+        self.n_classes = n_classes
+        steps = [s for s in STEPS if 2 * s <= max(image_shape)]
+        numbers = [n for n in NUMBERS if 4 * n <= self.n_pixels] or [1]
+        self.layouts = [Layout(image_shape, step) for step in steps]
+        self.layouts += [Nowhere(image_shape)] * len(numbers)
+        self.n_lattices = len(steps)
+        self.on_tables = [ContextTable(n_classes) for _ in steps]
+        self.beside_table = ContextTable(n_classes)
+        # Frequencies (q, 3) of seeds on the lattice, and beside it by kind of cell.
+        loose = np.array(numbers)[:, None] / self.n_pixels * np.ones(3)
+        self.believed = np.vstack([np.tile(FIRST_FREQUENCIES, (len(steps), 1)), loose])
+        self._set(self.believed, np.ones(len(self.layouts)))
+
+    def _set(self, h, weights):
+        self.h = as_bit_frequencies(h)
+        self.weights = integer_frequencies(weights / weights.sum())
+        self.log_w = np.log(self.weights) - np.log(self.weights.sum())
+        self.log_h = np.log(self.h) - np.log(BIT_TOTAL)
+        self.log_not_h = np.log(BIT_TOTAL - self.h) - np.log(BIT_TOTAL)
+
+    # What surrounds a seed ------------------------------------------------------------
+
+    def _on_contexts(self, layout, code):
+        """Keys of the contexts of all sites, the shortest first."""
+        k = self.n_classes + 1
+        grid = np.where(code[layout.sites] < 0, self.n_classes, code[layout.sites])
+        left, above, above_left, above_right = layout.neighbours(grid, self.n_classes)
+        first = layout.bands
+        second = first * k + left
+        third = second * k + above
+        return np.stack(
+            [first, second, third, (third * k + above_left) * k + above_right], axis=1
+        )
+
+    def _corner_classes(self, layout, code):
+        """Of the pixels beside a lattice the nearest site's class, and another one."""
+        if not len(layout.sites):
+            none = np.full(len(layout.beside), self.n_classes)
+            return none, none
+        grid = np.where(code[layout.sites] < 0, self.n_classes, code[layout.sites])
+        nearest, *others = grid[layout.corners]
+        other = nearest
+        for corner in others[::-1]:
+            other = np.where(corner != nearest, corner, other)
+        return nearest, other
+
+    def _beside_contexts(self, nearest, other):
+        return np.stack([nearest, nearest * (self.n_classes + 1) + other], axis=1)
+
+    def _flag_counts(self, layout, code, corners):
+        """Seeds and blanks: on the lattice, beside it in even cells, in mixed ones."""
+        on = (code[layout.sites] >= 0).sum()
+        mixed = corners[0] != corners[1]
+        seeded = code[layout.beside] >= 0
+        seeds = [on, (seeded & ~mixed).sum(), (seeded & mixed).sum()]
+        sizes = [len(layout.sites), (~mixed).sum(), mixed.sum()]
+        return np.array(seeds), np.array(sizes) - seeds
+
+    # The rate -------------------------------------------------------------------------
+
+    def _joint(self, code):
+        """ln w_q P_q(L) of every component, -inf where it is negligible."""
+        flags = np.empty(len(self.layouts))
+        corners = [None] * len(self.layouts)
+        n_seeds = (code >= 0).sum()
+        for q, layout in enumerate(self.layouts):
+            # With all cells of the kind that suits the seeds: no less than it can be.
+            on = (code[layout.sites] >= 0).sum()
+            bound = (
+                on * self.log_h[q, 0] + (len(layout.sites) - on) * self.log_not_h[q, 0]
+            )
+            flags[q] = self.log_w[q] + bound + (n_seeds - on) * self.log_h[q, 1:].max()
+        joint = np.full(len(self.layouts), -np.inf)
+        for q in np.argsort(-flags, kind="stable"):
+            if flags[q] < joint.max() - NEGLIGIBLE:
+                break
+            corners = self._corner_classes(self.layouts[q], code)
+            joint[q] = self._component(q, code, corners)
+        return joint
+
+    def _component(self, q, code, corners):
+        layout = self.layouts[q]
+        seeds, blanks = self._flag_counts(layout, code, corners)
+        value = self.log_w[q] + seeds @ self.log_h[q] + blanks @ self.log_not_h[q]
+        classes = code[layout.sites]
+        seeded = np.flatnonzero(classes >= 0)
+        if len(seeded):
+            contexts = self._on_contexts(layout, code)[seeded]
+            costs = self.on_tables[q].costs(contexts)
+            value -= costs[np.arange(len(seeded)), classes[seeded]].sum()
+        classes = code[layout.beside]
+        seeded = np.flatnonzero(classes >= 0)
+        if len(seeded):
+            contexts = self._beside_contexts(corners[0][seeded], corners[1][seeded])
+            costs = self.beside_table.costs(contexts)
+            value -= costs[np.arange(len(seeded)), classes[seeded]].sum()
+        return value
+
+    def rate(self, codes):
+        return np.array([-logsumexp(self._joint(code)) for code in codes])
+
+    def prices(self, code, classes):
+        q = int(self._joint(code).argmax())
+        layout = self.layouts[q]
+        logit = self.log_h[q] - self.log_not_h[q]
+        nearest, other = self._corner_classes(layout, code)
+        mixed = (nearest != other).astype(int)
+        costs = self.beside_table.costs(self._beside_contexts(nearest, other))
+        prices = np.empty(self.n_pixels)
+        at = np.arange(len(layout.beside))
+        prices[layout.beside] = costs[at, classes[layout.beside]] - logit[1 + mixed]
+        if len(layout.sites):
+            costs = self.on_tables[q].costs(self._on_contexts(layout, code))
+            at = np.arange(len(layout.sites))
+            prices[layout.sites] = costs[at, classes[layout.sites]] - logit[0]
+        return prices
+
+    # Fitting --------------------------------------------------------------------------
+
+    def fit_maps(self, maps):
+        """Learn which classes lie beside which, from maps (n, P) with -1 for void."""
+        for layout, table in zip(self.layouts, self.on_tables, strict=False):
+            contexts, classes = [], []
+            for code in maps:
+                seeded = code[layout.sites] >= 0
+                contexts.append(self._on_contexts(layout, code)[seeded])
+                classes.append(code[layout.sites][seeded])
+            table.fit(np.concatenate(contexts), np.concatenate(classes))
+        return self
+
+    def fit(self, codes):
+        """Fit the frequencies of seeds, and of classes beside a lattice, by EM."""
+        if not len(codes):
+            return self
+        self._fit_beside(codes)
+        counts = [
+            [
+                self._flag_counts(layout, code, self._corner_classes(layout, code))
+                for layout in self.layouts
+            ]
+            for code in codes
+        ]
+        seeds, blanks = np.moveaxis(np.array(counts, dtype=float), 2, 0)
+        sizes = (seeds + blanks).mean(axis=0)
+        resp = np.exp(self._log_resp(codes))
+        weights = resp.sum(axis=0)
+        ones = np.einsum("nq,nqg->qg", resp, seeds) + self.believed * sizes
+        alls = np.einsum("nq,nqg->qg", resp, seeds + blanks) + sizes
+        h = np.divide(ones, alls, out=self.believed.copy(), where=alls > 0)
+        self._set(h, weights + 1)
+        return self
+
+    def _log_resp(self, codes):
+        joint = np.stack([self._joint(code) for code in codes])
+        return joint - logsumexp(joint, axis=1, keepdims=True)
+
+    def _fit_beside(self, codes):
+        contexts, classes = [], []
+        for code in codes:
+            layout = self.layouts[int(self._joint(code).argmax())]
+            corners = self._corner_classes(layout, code)
+            seeded = code[layout.beside] >= 0
+            contexts.append(self._beside_contexts(*corners)[seeded])
+            classes.append(code[layout.beside][seeded])
+        classes = np.concatenate(classes)
+        if len(classes):
+            self.beside_table.fit(np.concatenate(contexts), classes)
+
+    def starts(self, labels, allowed):
+        """The codes (m, P) that seed a whole lattice each."""
+        codes = np.full((self.n_lattices, self.n_pixels), -1, dtype=np.int32)
+        for code, layout in zip(codes, self.layouts, strict=False):
+            sites = layout.sites[allowed[layout.sites]]
+            code[sites] = labels[sites]
+        return codes
+
+    # Coding ---------------------------------------------------------------------------
+
+    def walk(self, coder, code=None):
+        reads = code is None
+        given = np.full(self.n_pixels, -1, dtype=np.int32) if reads else code
+        code = np.full(self.n_pixels, -1, dtype=np.int32)
+        likeliest = None if reads else int(self._joint(given).argmax())
+        q = coder.choose(cumulative(self.weights), likeliest)
+        layout = self.layouts[q]
+        self._walk_lattice(coder, q, given, code)
+        nearest, other = self._corner_classes(layout, code)
+        frequencies = self.h[q, 1 + (nearest != other)].tolist()
+        values = (given[layout.beside] >= 0).tolist()
+        flags = np.array(coder.bits(frequencies, values), dtype=bool)
+        contexts = self._beside_contexts(nearest, other)[flags].tolist()
+        for pixel, context in zip(layout.beside[flags].tolist(), contexts, strict=True):
+            table = self.beside_table.cumulative(context)
+            code[pixel] = coder.choose(table, int(given[pixel]))
+        return code
+
+    def _walk_lattice(self, coder, q, given, code):
+        """Which sites are seeds, then their classes row by row."""
+        layout = self.layouts[q]
+        k = self.n_classes + 1
+        rows, columns = layout.grid_shape
+        values = (given[layout.sites] >= 0).tolist()
+        flags = coder.bits([int(self.h[q, 0])] * len(values), values)
+        above = [self.n_classes] * (columns + 2)
+        site = 0
+        for _ in range(rows):
+            row = [self.n_classes] * (columns + 2)
+            for column in range(1, columns + 1):
+                if flags[site]:
+                    first = int(layout.bands[site])
+                    second = first * k + row[column - 1]
+                    third = second * k + above[column]
+                    fourth = (third * k + above[column - 1]) * k + above[column + 1]
+                    table = self.on_tables[q].cumulative((first, second, third, fourth))
+                    pixel = layout.sites[site]
+                    code[pixel] = row[column] = coder.choose(table, int(given[pixel]))
+                site += 1
+            above = row

@@ -1,0 +1,319 @@
+"""The rate-distortion autoencoder of segmentations."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklvm.neural._estimator import BaseNeuralEstimator
+from sklvm.segmentation._bytes import SegmentationCodec
+from sklvm.segmentation._checks import check_images, check_label_maps
+from sklvm.segmentation._fitted import FittedSegmentations
+from sklvm.segmentation._gradients import GRADIENTS
+from sklvm.segmentation._training import TrainedInParts
+
+
+class SparseSegmentationRDA(
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    SegmentationCodec,
+    FittedSegmentations,
+    TrainedInParts,
+):
+    r"""Rate-distortion autoencoder of segmentations.
+
+    Compresses a segmentation y, a class at each of P pixels, to a list L of seeds: a
+    few pixels with their classes. Minimises the mean over the maps of
+
+    .. math::
+
+        -\ln P(L) + \lambda \, d(y, \hat y(x, L)),
+        \qquad d = \text{number of wrong pixels}
+
+    where P(L) is a normalised distribution over lists, so that the first term is the
+    rate in nats, and the decoder :math:`\hat y` sees the seeds and, where `fit` is
+    given images, the image x. It is a bound like that of the other models with q(L | y) a
+    single code, so H(q) = 0, and :math:`\lambda d` in place of -log p(y | x, L).
+
+    A decoder is trained on codes of all sizes, then an encoder against it; `transform`
+    searches from the encoder's code, from the blank one and from those that P(L) finds
+    cheap, under the exact objective. No code is worse than the blank one.
+
+    Parameters
+    ----------
+    image_shape : tuple (height, width) or None, default=None
+        Shape of a map, of which a row of X is the flattened form. None is a single row
+        of pixels.
+    n_classes : int or None, default=None
+        Classes are 0 to n_classes - 1. None takes them from X.
+    distortion_weight : float, default=1.0
+        lambda, in nats a wrong pixel: how much rate a mended pixel is worth. The search
+        follows its present value, also where that was changed after `fit`; the networks
+        have been trained for a tenth to ten times the value of the fit.
+    rate_model : {"list", "subset", "learned"}, default="list"
+        P(L) for n seeds of k classes. "list": each entry, or the end, is one of P k + 1
+        symbols, (n + 1) ln(P k + 1) nats. "subset": the positions in no order,
+        -ln pi(n) + ln C(P, n) + n ln k, with pi fitted. "learned": frequencies of
+        positions and classes fitted to the training maps and their codes, a mixture
+        over lattices of seeds and loose ones. Its codes have many more seeds for fewer
+        bits.
+    gradient : {"straight_through", "concrete", "reinforce"}, \
+            default="straight_through"
+        How the encoder is trained through its hard codes: with the gradient of the
+        probabilities in place of the code's, with that of a relaxed draw, or by the
+        score function with a leave-one-out baseline, without bias.
+    refine : {"greedy"} or None, default="greedy"
+        Search of `transform`. None takes the best of the codes that the search would
+        start from.
+    void_class : int or None, default=None
+        Pixels of this class are never wrong and never seeds, and it is never decoded.
+    channels : tuple of int, default=(32, 48, 64, 64)
+        Channels of the networks at each level, which are U-Nets; each level has half
+        the resolution of the one before, the first half that of the map. Levels that
+        a map is too small for are left out.
+    activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
+        Of the hidden layers.
+    warmup : float, default=0.5
+        Share of the encoder's steps over which the weight of the distortion falls to
+        its value from ten times that, so that the encoder does not begin with blanks.
+    max_epochs : int, default=30
+        Passes over the training maps: two thirds for the decoder, a tenth for the
+        encoder, and the rest for the decoder again on refined codes; each has one pass
+        at least.
+    lr : float, default=2e-3
+        Learning rate.
+    batch_size : int, default=16
+        Most maps in a step.
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer class, default="adam"
+        More of its parameters go into `net_params`.
+    lr_schedule : {"constant", "cosine"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 over each of the three parts.
+    max_grad_norm : float or None, default=1.0
+        Gradients of a larger norm are shortened to it.
+    early_stopping : bool, default=False
+        Hold out `validation_fraction` of the maps in the decoder's first part; stop it
+        when their loss has not improved by `tol` for `n_iter_no_change` epochs.
+    validation_fraction : float, default=0.1
+        Share of the maps held out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs over which improvement is judged.
+    tol : float, default=1.0
+        Improvement, in nats per map, that counts as one; infinity says that
+        `max_epochs` is wanted as it is, without a warning.
+    warm_start : bool, default=False
+        Go on with the decoder's training, for `max_epochs`, in the next `fit`.
+    callbacks : list of skorch callbacks or None, default=None
+        Told of every epoch.
+    device : str, default="cpu"
+        "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there.
+    compile : bool, default=False
+        Compile the module with `torch.compile`.
+    net_params : dict or None, default=None
+        Further parameters of the `skorch.NeuralNet`: "optimizer__...", "compile__..."
+        and "verbose".
+    random_state : int, RandomState instance or None, default=None
+        Determines first weights, batches, noise, and what `sample` draws.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net: `net_.module_` with `decoder` and `encoder`.
+    rate_model_ : object
+        P(L), with `rate(codes)` and `sample(rng)`.
+    n_classes_ : int
+    image_shape_ : tuple (height, width)
+    n_image_channels_ : int
+        0 without images.
+    lower_bound_ : float
+        Mean of -(rate + distortion_weight * distortion) of training maps, of a hundred
+        of them at the most.
+    lower_bounds_ : ndarray of shape (n_iter_,)
+        What each epoch maximised: the decoder's log p(y | x, L) in nats a map, and in
+        the encoder's epochs the objective, with the wrong pixels that the decoder
+        expects and the weights of its training.
+    n_iter_ : int
+        Epochs run.
+    converged_ : bool
+        Whether early stopping ended the first part, or the last epochs of the decoder
+        did not improve on those before by more than `tol` and two standard errors.
+    best_epoch_ : int
+        With early stopping, the epoch whose weights were kept.
+    n_features_in_ : int
+        P.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    Raises
+    ------
+    ValueError
+        If X has anything but classes, or does not fit `image_shape`; if images are of
+        another width or are missing; if a map is all void.
+
+    See Also
+    --------
+    sklvm.inspection.RateDistortionDisplay : The curve, beside simpler codes.
+
+    Notes
+    -----
+    The scores are of one objective, not densities: they compare between models with
+    the same `distortion_weight` on the same maps, and not with other estimators.
+
+    References
+    ----------
+    T. Berger, "Rate Distortion Theory", 1971. J. Balle, V. Laparra and E. P.
+    Simoncelli, "End-to-end Optimized Image Compression", ICLR 2017, eq. 9. Y. Bengio,
+    N. Leonard and A. Courville, "Estimating or Propagating Gradients Through Stochastic
+    Neurons", 2013. W. Kool, H. van Hoof and M. Welling, "Buy 4 REINFORCE Samples, Get a
+    Baseline for Free!", 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvm import SparseSegmentationRDA
+    >>> horizon = np.random.default_rng(0).integers(2, 10, size=100)
+    >>> X = (np.arange(12)[:, None] >= horizon[:, None, None]) * np.ones((1, 1, 12))
+    >>> X = X.reshape(100, 144)
+    >>> rda = SparseSegmentationRDA(image_shape=(12, 12), distortion_weight=2.0,
+    ...                             max_epochs=20, tol=np.inf, random_state=0).fit(X)
+    >>> S = rda.transform(X)
+    >>> S.shape
+    (100, 144)
+    >>> bool((S >= 0).sum(axis=1).mean() < 4)
+    True
+    >>> streams = rda.encode(X)
+    >>> bool((rda.decode(streams) == rda.inverse_transform(S)).all())
+    True
+    """
+
+    # Images travel with the maps by metadata routing, without a request by the user.
+    __metadata_request__fit = {"images": True}
+    __metadata_request__transform = {"images": True}
+    __metadata_request__inverse_transform = {"images": True}
+    __metadata_request__score = {"images": True}
+
+    _parameter_constraints = {
+        **BaseNeuralEstimator._parameter_constraints,
+        "image_shape": ["array-like", None],
+        "n_classes": [Interval(Integral, 1, None, closed="left"), None],
+        "distortion_weight": [Interval(Real, 0.0, None, closed="neither")],
+        "rate_model": [StrOptions({"list", "subset", "learned"})],
+        "gradient": [StrOptions(set(GRADIENTS))],
+        "refine": [StrOptions({"greedy"}), None],
+        "void_class": [Interval(Integral, 0, None, closed="left"), None],
+        "channels": ["array-like"],
+    }
+    _shaping = (
+        *("activation", "optimizer", "compile", "net_params", "image_shape"),
+        *("n_classes", "rate_model", "void_class", "channels"),
+    )
+
+    def __init__(
+        self,
+        *,
+        image_shape=None,
+        n_classes=None,
+        distortion_weight=1.0,
+        rate_model="list",
+        gradient="straight_through",
+        refine="greedy",
+        void_class=None,
+        channels=(32, 48, 64, 64),
+        activation="relu",
+        warmup=0.5,
+        max_epochs=30,
+        lr=2e-3,
+        batch_size=16,
+        optimizer="adam",
+        lr_schedule="cosine",
+        max_grad_norm=1.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1.0,
+        warm_start=False,
+        callbacks=None,
+        device="cpu",
+        compile=False,
+        net_params=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.image_shape = image_shape
+        self.n_classes = n_classes
+        self.distortion_weight = distortion_weight
+        self.rate_model = rate_model
+        self.gradient = gradient
+        self.refine = refine
+        self.void_class = void_class
+        self.channels = channels
+        self.activation = activation
+        self.warmup = warmup
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.compile = compile
+        self.net_params = net_params
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    # Fitting --------------------------------------------------------------------------
+
+    def fit(self, X, y=None, images=None):
+        """Train the decoder, the encoder and the rate on segmentations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_pixels)
+            Class of each pixel, whole numbers from 0.
+        y : Ignored
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+            A row is a flattened (height, width, channels) image; scale it to about one.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, images)
+
+    def fit_transform(self, X, y=None, images=None):
+        """`fit`, then `transform` of the same maps."""
+        return self.fit(X, y, images).transform(X, images)
+
+    def _check_combinations(self):
+        channels = np.ravel(self.channels).tolist()
+        if not channels or not all(isinstance(c, int) and c > 0 for c in channels):
+            raise ValueError(
+                f"channels={self.channels!r} must hold one or more positive integers, "
+                "the width of each level."
+            )
+        if not math.isfinite(self.distortion_weight):
+            raise ValueError(
+                f"distortion_weight={self.distortion_weight} must be finite; for no "
+                "distortion at all use transform(X, max_distortion=0)."
+            )
+
+    def _validate_rows(self, X, y, reset):
+        labels = check_label_maps(self, X, reset=reset)
+        images = check_images(self, y, len(labels), reset=reset)
+        numbers = np.arange(len(labels), dtype=np.int32)
+        return np.column_stack([labels, numbers]), images

@@ -1,0 +1,299 @@
+"""Search for the code of a map under the exact objective, rate + weight * distortion.
+
+A change is a dictionary of pixels and what they become, a class or -1 for blank. Many
+changes are tried in one decoding: the effect of a seed is mostly near it, so each
+wrong pixel, new or mended, is put down to the change that is nearest. Those that seem
+to pay are kept together, and only if that lowers the exact objective.
+
+A search is a generator: it yields codes and is sent the maps that they decode to, so
+that whoever runs it may decode the codes of many searches at a time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt, label
+
+# Share of a region's pixels that a seed in it is thought to mend, and the most of them
+# for its distance from the region's border.
+MENDED, MENDED_WITHIN = 0.6, 12.0
+# Growth of a code in one step, as a share of its seeds, and at least so many.
+GROWTH, FIRST_SEEDS = 0.8, 4
+# Steps in vain before a phase of a search ends.
+PATIENCE = 3
+# Pixels by which a seed may move in one step.
+STRIDE = 4
+# Seeds are taken away or moved in so many groups, a sweep, and in so many sweeps.
+N_GROUPS, N_SWEEPS = 3, 2
+
+
+@dataclass
+class Task:
+    """A map (H, W) to be coded."""
+
+    labels: np.ndarray
+    counted: np.ndarray  # where an error counts, and a seed may be
+    rate_model: object
+    weight: float
+
+    def blank(self):
+        return np.full(self.labels.shape, -1, dtype=np.int32)
+
+    def starts(self):
+        """Codes that the rate model finds cheap."""
+        allowed = self.counted.ravel()
+        codes = self.rate_model.starts(self.labels.ravel(), allowed)
+        return list(codes.reshape(-1, *self.labels.shape))
+
+    def true_classes(self, changes):
+        """The changes, with the map's own class where they have None for it."""
+        return [
+            {at: self.labels[at] if value is None else value for at, value in c.items()}
+            for c in changes
+            if all(value is not None or self.counted[at] for at, value in c.items())
+        ]
+
+    def prices(self, code):
+        prices = self.rate_model.prices(code.ravel(), self.labels.ravel())
+        return prices.reshape(code.shape)
+
+
+@dataclass
+class State:
+    """A code, where its decoded map is wrong, and its objective."""
+
+    code: np.ndarray
+    wrong: np.ndarray
+    objective: float
+
+
+def objective(state):
+    return state.objective
+
+
+def evaluate(task, code):
+    """The state of a code; yields it for decoding."""
+    decoded = yield code
+    wrong = (decoded != task.labels) & task.counted
+    rate = task.rate_model.rate(code.reshape(1, -1))[0]
+    return State(code, wrong, rate + task.weight * wrong.sum())
+
+
+# What to change ---------------------------------------------------------------------
+
+
+def wrong_regions(labels, wrong):
+    """Connected wrong pixels of one true class: their numbers 1.. in a map, 0 apart."""
+    regions = np.zeros(labels.shape, dtype=int)
+    n_regions = 0
+    for c in np.unique(labels[wrong]):
+        part, n_parts = label(wrong & (labels == c))
+        regions += np.where(part > 0, part + n_regions, 0)
+        n_regions += n_parts
+    return regions
+
+
+def depths(regions):
+    """How far each pixel is from the border of its region, 1 on it."""
+    padded = np.pad(regions, 1)
+    inner = np.ones(regions.shape, dtype=bool)
+    for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        height, width = regions.shape
+        inner &= padded[rows : rows + height, columns : columns + width] == regions
+    # A map of one region has no border but its own.
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    return distance_transform_edt(inner) + 1
+
+
+def best_of_regions(regions, score):
+    """The pixel of the highest score in each region, the best of all first."""
+    at = np.flatnonzero((regions.ravel() > 0) & (score.ravel() > -np.inf))
+    at = at[np.argsort(-score.ravel()[at], kind="stable")]
+    _, first = np.unique(regions.ravel()[at], return_index=True)
+    return at[np.sort(first)]
+
+
+def propose_seeds(task, state, prices, n_seeds, barred):
+    """Up to n_seeds new seeds, one in each of the wrong regions that pay most."""
+    regions = wrong_regions(task.labels, state.wrong)
+    areas = np.bincount(regions.ravel())[regions]
+    mended = MENDED * np.minimum(areas, MENDED_WITHIN * depths(regions) ** 2)
+    gain = task.weight * mended - prices
+    gain[barred | (gain <= 0)] = -np.inf
+    pixels = best_of_regions(regions, gain)[:n_seeds]
+    rows, columns = np.unravel_index(pixels, regions.shape)
+    return [
+        {at: task.labels[at]}
+        for at in zip(rows.tolist(), columns.tolist(), strict=True)
+    ]
+
+
+def spread(pixels, n_groups):
+    """Deal pixels out so that those of one group are far from one another."""
+    order = np.lexsort((pixels[:, 1] // 8, pixels[:, 0] // 8))
+    return [pixels[order[g::n_groups]] for g in range(min(n_groups, len(pixels)))]
+
+
+def removals(state, prices, pixels, rng):
+    """Each seed away."""
+    return [{tuple(at): -1} for at in pixels.tolist()]
+
+
+def moves(state, prices, pixels, rng):
+    """Each seed to a random pixel nearby, a cheap one rather."""
+    changes = []
+    for row, column in pixels.tolist():
+        top, left = max(0, row - STRIDE), max(0, column - STRIDE)
+        window = slice(top, row + STRIDE + 1), slice(left, column + STRIDE + 1)
+        score = rng.gumbel(size=prices[window].shape) - prices[window]
+        score[state.code[window] >= 0] = -np.inf
+        to = np.unravel_index(score.argmax(), score.shape)
+        changes.append({(row, column): -1, (int(top + to[0]), int(left + to[1])): None})
+    return changes
+
+
+# What a change does -------------------------------------------------------------------
+
+
+def changed(code, changes):
+    """The code with these changes made."""
+    code = code.copy()
+    for change in changes:
+        for at, value in change.items():
+            code[at] = value
+    return code
+
+
+def owners(changes, shape):
+    """The number of the change that is nearest to each pixel."""
+    nobody = -1
+    owner = np.full(shape, nobody)
+    for number, change in enumerate(changes):
+        for at in change:
+            owner[at] = number
+    nearest = distance_transform_edt(
+        owner == nobody, return_distances=False, return_indices=True
+    )
+    return owner[tuple(nearest)]
+
+
+def pays(task, changes, prices, before, after, owner):
+    """Whether each change alone seems to lower the objective, (n_changes,)."""
+    difference = after.astype(float) - before
+    more_wrong = np.bincount(owner.ravel(), difference.ravel(), minlength=len(changes))
+    cost = [
+        sum(prices[at] if value >= 0 else -prices[at] for at, value in change.items())
+        for change in changes
+    ]
+    return task.weight * more_wrong + cost < 0
+
+
+def try_changes(task, state, changes, prices):
+    """The state after those of the changes that pay, or the present one; and which."""
+    everything = yield from evaluate(task, changed(state.code, changes))
+    owner = owners(changes, state.code.shape)
+    kept = pays(task, changes, prices, state.wrong, everything.wrong, owner)
+    candidates = [state, everything]
+    if kept.any() and not kept.all():
+        some = [change for change, keep in zip(changes, kept, strict=True) if keep]
+        candidates.append((yield from evaluate(task, changed(state.code, some))))
+    return min(candidates, key=objective), kept
+
+
+# The search ---------------------------------------------------------------------------
+
+
+def grow(task, state):
+    """Add seeds until no more of them pay."""
+    barred = ~task.counted
+    in_vain = 0
+    while in_vain < PATIENCE:
+        n_seeds = (state.code >= 0).sum()
+        n_seeds = max(int(np.ceil(GROWTH * n_seeds)), 1 if n_seeds else FIRST_SEEDS)
+        prices = task.prices(state.code)
+        changes = propose_seeds(task, state, prices, n_seeds, barred)
+        if not changes:
+            break
+        before = state
+        state, kept = yield from try_changes(task, state, changes, prices)
+        in_vain = in_vain + 1 if state is before else 0
+        for change, keep in zip(changes, kept, strict=True):
+            if state is before or not keep:
+                (at,) = change
+                barred[at] = True
+    return state
+
+
+def tidy(task, state, rng):
+    """Take seeds away, then move them, where that pays."""
+    for kind in (removals, moves):
+        prices = task.prices(state.code)
+        # A seed that costs less than a blank does no harm.
+        seeds = np.argwhere((state.code >= 0) & (prices > 0))
+        for group in spread(seeds, N_GROUPS):
+            group = group[state.code[tuple(group.T)] >= 0]
+            prices = task.prices(state.code)
+            changes = task.true_classes(kind(state, prices, group, rng))
+            if changes:
+                state, _ = yield from try_changes(task, state, changes, prices)
+    return state
+
+
+def refine(task, starts):
+    """The best code found from the blank one and from the best of the `starts`."""
+    rng = np.random.default_rng(0)
+    blank = yield from evaluate(task, task.blank())
+    state = yield from grow(task, blank)
+    other = blank
+    for start in starts:
+        candidate = yield from evaluate(task, start)
+        other = min(other, candidate, key=objective)
+    if other is not blank:
+        other = yield from grow(task, other)
+        state = min(state, other, key=objective)
+    for _ in range(N_SWEEPS):
+        before = state
+        state = yield from tidy(task, state, rng)
+        state = yield from grow(task, state)
+        if state is before:
+            break
+    return state
+
+
+def better_of(task, starts):
+    """The best of the blank code and the `starts`, without any search."""
+    state = yield from evaluate(task, task.blank())
+    for start in starts:
+        other = yield from evaluate(task, start)
+        state = min(state, other, key=objective)
+    return state
+
+
+def until_distortion(task, state, max_distortion):
+    """Add seeds until at most `max_distortion` pixels are wrong."""
+    while (n_wrong := state.wrong.sum()) > max_distortion:
+        # What is left at the end may be single pixels here and there.
+        n_seeds = max(1, min(n_wrong - max_distortion, (state.code >= 0).sum() // 4))
+        regions = wrong_regions(task.labels, state.wrong)
+        areas = np.bincount(regions.ravel())[regions]
+        # The deepest pixels of the largest regions.
+        pixels = best_of_regions(regions, areas + depths(regions) / regions.size)
+        code = state.code.copy()
+        code.flat[pixels[:n_seeds]] = task.labels.flat[pixels[:n_seeds]]
+        state = yield from evaluate(task, code)
+    return state
+
+
+def run(searches, decode):
+    """Run searches side by side; `decode` maps a list of codes to their maps."""
+    results = [None] * len(searches)
+    waiting = {i: next(search) for i, search in enumerate(searches)}
+    while waiting:
+        decoded = decode(list(waiting), list(waiting.values()))
+        for i, labels in zip(list(waiting), decoded, strict=True):
+            try:
+                waiting[i] = searches[i].send(labels)
+            except StopIteration as end:
+                results[i] = end.value
+                del waiting[i]
+    return results

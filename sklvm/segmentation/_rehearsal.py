@@ -1,0 +1,155 @@
+"""Codes to train the decoder on: those that a search comes by, and random ones.
+
+The search of each training map goes on while the decoder learns. A step of the training
+decodes the codes of its batch anyway, so what it finds wrong serves for the next change
+of each code, and the decoder sees the codes that it will be searched with. Codes of all
+sizes come by, the blank one among them: a search starts from it again when it is done.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sklvm.segmentation._refine import (
+    FIRST_SEEDS,
+    GROWTH,
+    State,
+    Task,
+    changed,
+    owners,
+    pays,
+    propose_seeds,
+    removals,
+)
+
+# Shares of the codes that are random, and that are refined; the rest are of searches.
+RANDOM, REFINED = 0.15, 0.1
+# Share of the changes that take seeds away.
+REMOVAL = 0.2
+# Weights of the distortion are drawn log-uniformly up to this factor from the user's,
+# so that one decoder serves a whole curve.
+WEIGHT_RANGE = 10.0
+# Steps of a search are drawn from this range.
+STEPS = 3, 16
+PATIENCE = 3
+
+
+@dataclass
+class Rehearsed:
+    """The search of one map: its state, and the changes that are being tried."""
+
+    task: Task
+    state: State
+    steps_left: int
+    barred: np.ndarray
+    changes: list = field(default_factory=list)
+    in_vain: int = 0
+
+
+class Rehearsal:
+    """Searches of the training maps (n, H, W) beside the training."""
+
+    def __init__(self, maps, counted, rate_model, weight, refined):
+        self.maps = maps
+        self.counted = counted
+        self.rate_model = rate_model
+        self.weight = weight
+        self.refined = refined
+        self.searches = {}
+        # Codes of searches that have ended, one a map.
+        self.finished = {}
+
+    def draw(self, rows, rng):
+        """Codes (n, H, W) for these maps; and which of them are of searches."""
+        codes, searched = [], []
+        for row in rows:
+            kind = rng.random()
+            searched.append(kind >= RANDOM + REFINED)
+            if kind < RANDOM or (kind < RANDOM + REFINED and row not in self.refined):
+                codes.append(random_code(self.maps[row], self.counted[row], rng))
+            elif kind < RANDOM + REFINED:
+                codes.append(self.refined[row])
+            else:
+                codes.append(self._trial(row, rng))
+        return np.stack(codes), np.array(searched)
+
+    def _trial(self, row, rng):
+        if row not in self.searches:
+            self.searches[row] = self._begin(row, rng)
+        search = self.searches[row]
+        return changed(search.state.code, search.changes)
+
+    def _begin(self, row, rng):
+        weight = self.weight * WEIGHT_RANGE ** rng.uniform(-1, 1)
+        task = Task(self.maps[row], self.counted[row], self.rate_model, weight)
+        starts = task.starts()
+        code = task.blank()
+        if starts and rng.random() < 0.5:
+            code = starts[rng.integers(len(starts))]
+        state = State(code, None, None)
+        return Rehearsed(task, state, rng.integers(*STEPS), ~self.counted[row])
+
+    def learn(self, rows, codes, decoded, rng):
+        """Go on with the searches of these maps, whose codes have been decoded."""
+        for row, code, labels in zip(rows, codes, decoded, strict=True):
+            search = self.searches[row]
+            labels = np.where(code >= 0, code, labels)
+            wrong = (labels != search.task.labels) & search.task.counted
+            self._accept(search, wrong)
+            self._change(search, rng)
+            search.steps_left -= 1
+            if search.steps_left == 0 or search.in_vain >= PATIENCE:
+                self.finished[row] = search.state.code
+                del self.searches[row]
+
+    def _accept(self, search, wrong):
+        """Keep the changes that pay."""
+        state = search.state
+        if state.wrong is None:
+            state.wrong = wrong
+        if not search.changes:
+            return
+        prices = search.task.prices(state.code)
+        owner = owners(search.changes, wrong.shape)
+        kept = pays(search.task, search.changes, prices, state.wrong, wrong, owner)
+        for change, keep in zip(search.changes, kept, strict=True):
+            if not keep:
+                search.barred[tuple(zip(*change, strict=True))] = True
+        accepted = [c for c, keep in zip(search.changes, kept, strict=True) if keep]
+        search.in_vain = 0 if accepted else search.in_vain + 1
+        state.code = changed(state.code, accepted)
+        # Those of the others are as they were.
+        state.wrong = np.where(kept[owner], wrong, state.wrong)
+
+    def _change(self, search, rng):
+        """Think of the next changes."""
+        state = search.state
+        seeds = np.argwhere(state.code >= 0)
+        n_seeds = int(np.ceil(GROWTH * len(seeds))) if len(seeds) else FIRST_SEEDS
+        if len(seeds) > FIRST_SEEDS and rng.random() < REMOVAL:
+            group = rng.permutation(seeds)[: len(seeds) // 3]
+            search.changes = removals(state, None, group, rng)
+            return
+        prices = search.task.prices(state.code)
+        search.changes = propose_seeds(
+            search.task, state, prices, n_seeds, search.barred
+        )
+        if not search.changes:
+            search.in_vain = PATIENCE
+
+
+def random_code(labels, counted, rng):
+    """Seeds of a log-uniform number, zero included, at random pixels.
+
+    Of the pixels, or of those of a lattice: even ones reach further.
+    """
+    code = np.full(labels.shape, -1, dtype=np.int32)
+    step = 2 ** rng.integers(4)
+    lattice = np.zeros(labels.shape, dtype=bool)
+    starts = [rng.integers(min(step, n)) for n in labels.shape]
+    lattice[starts[0] :: step, starts[1] :: step] = True
+    pixels = np.flatnonzero(lattice & counted)
+    n_seeds = int(np.exp(rng.uniform(0, np.log(len(pixels) / 2 + 1)))) - 1
+    at = rng.permutation(pixels)[:n_seeds]
+    code.flat[at] = labels.flat[at]
+    return code

@@ -1,0 +1,115 @@
+"""The parts of the training: decoder, encoder, and the decoder on refined codes."""
+
+import numpy as np
+
+from sklvm.neural._estimator import BaseNeuralEstimator
+from sklvm.neural._training import DivergedError
+from sklvm.segmentation._learned import LearnedRate
+from sklvm.segmentation._model import SegmentationModel
+from sklvm.segmentation._networks import fitting_channels
+from sklvm.segmentation._rate import ListRate, SubsetRate
+from sklvm.segmentation._rehearsal import WEIGHT_RANGE, Rehearsal
+from sklvm.segmentation._residual import ResidualModel
+
+# Shares of `max_epochs`: the decoder, then the encoder; the rest finetunes the decoder.
+DECODER, ENCODER = 0.65, 0.1
+# Most training maps that are refined for the rates and for the finetuning, and most of
+# those whose objective is `lower_bound_`.
+N_REFINED, N_MEASURED = 256, 100
+
+
+class TrainedInParts(BaseNeuralEstimator):
+    """How the networks and the frequencies of P(L) come to fit one another."""
+
+    def _make_module(self, X, y, generator):
+        n_pixels = X.shape[1] - 1
+        self.rate_model_ = {
+            "list": lambda: ListRate(n_pixels, self.n_classes_),
+            "subset": lambda: SubsetRate(n_pixels, self.n_classes_),
+            "learned": lambda: LearnedRate(self.image_shape_, self.n_classes_),
+        }[self.rate_model]().fit_maps(self._without_void(X[:, :-1]))
+        module = SegmentationModel(
+            self.n_classes_,
+            self.image_shape_,
+            self.n_image_channels_,
+            self.void_class,
+            fitting_channels(self.channels, self.image_shape_),
+            self.activation,
+            generator,
+        )
+        module.reference_weight = self.distortion_weight
+        return module
+
+    def _without_void(self, labels):
+        if self.void_class is None:
+            return labels
+        return np.where(labels == self.void_class, -1, labels)
+
+    def _configure(self, module):
+        module.configure(self.gradient, self.distortion_weight)
+
+    def _train_anew(self, X, y, device, one_pass):
+        self.net_ = self._make_net(X, y, device, self._draw_seed())
+        module = self.net_.module
+        self._configure(module)
+        n_decoder = max(1, round(DECODER * self.max_epochs))
+        n_encoder = max(1, round(ENCODER * self.max_epochs))
+        self._train_part("decoder", X, y, n_epochs=n_decoder, warms_up=False)
+        self._train_part("encoder", X, y, n_epochs=n_encoder, may_stop=False)
+        self._refine_training_maps(X, y)
+        n_left = max(1, self.max_epochs - n_decoder - n_encoder)
+        self._train_part(
+            "decoder", X, y, n_epochs=n_left, warms_up=False, may_stop=False
+        )
+
+    def _train_part(self, part, X, y, **how):
+        """Train the decoder or the encoder, with what it needs beside the batches."""
+        module = self.net_.module
+        module.train_part(part)
+        # The moments of the other part would push its weights on.
+        self.net_._initialize_optimizer()
+        self._train(X, y, **how)
+
+    def _train(self, X, y, *args, **how):
+        module = self.net_.module
+        maps = X[:, :-1].reshape(-1, *self.image_shape_)
+        counted = self._counted(maps)
+        refined = self.__dict__.pop("_refined", {})
+        module.rate_model = self.rate_model_
+        module.rehearsal = Rehearsal(
+            maps, counted, self.rate_model_, self.distortion_weight, refined
+        )
+        try:
+            super()._train(X, y, *args, **how)
+        finally:
+            # The data are in it.
+            codes = list(module.rehearsal.finished.values())
+            del module.rehearsal, module.rate_model
+        if codes:
+            self.rate_model_.fit(np.reshape(codes, (len(codes), -1)))
+
+    def _refine_training_maps(self, X, y):
+        """Codes of training maps at weights from the whole range, and their rate."""
+        rng = np.random.default_rng(self.net_.split_seed_)
+        rows = rng.permutation(len(X))[:N_REFINED]
+        factors = WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(rows))
+        images = None if y is None else y[rows]
+        states = self._search(X[rows, :-1], images, self.distortion_weight * factors)
+        codes = np.stack([state.code for state in states])
+        self.rate_model_.fit(codes.reshape(len(codes), -1))
+        self._refined = dict(zip(rows.tolist(), codes, strict=True))
+
+    def _finish(self, X, y, one_pass):
+        # Codes of the whole range again, now that the decoder is as it stays.
+        self._refine_training_maps(X, y)
+        del self._refined
+        labels, images = X[:N_MEASURED, :-1], None if y is None else y[:N_MEASURED]
+        states = self._search(labels, images)
+        self.lower_bound_ = -float(np.mean([state.objective for state in states]))
+        if not np.isfinite(self.lower_bound_):
+            raise DivergedError(self.n_iter_, -self.lower_bound_)
+        codes = np.stack([state.code for state in states])
+        decoded = self._decode(codes, images)
+        self.residual_model_ = ResidualModel(self.n_classes_, self.image_shape_).fit(
+            labels.reshape(decoded.shape), decoded
+        )

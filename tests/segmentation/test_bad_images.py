@@ -1,0 +1,103 @@
+"""Bad images and codes: one sentence, and no side effect."""
+
+import numpy as np
+import pytest
+
+from ..autoencoder.test_structured_bad_input import refused, says
+from ..test_contract import snapshot
+from .models import P, X, fitted, images_of, seeing, specks
+from .test_bad_input import READS_X, changed
+
+FEW = X[:30]
+SPECKS = specks(1, 30)
+SEEN = images_of(SPECKS)
+
+
+# Images.
+
+
+@pytest.mark.parametrize("method", READS_X)
+def test_images_are_given_exactly_where_the_fit_had_them(method):
+    refused(getattr(seeing(), method), SPECKS, words=("images",))
+    blind = fitted()
+    refused(getattr(blind, method), SPECKS, images=SEEN, words=("images",))
+
+
+def test_the_decoder_needs_them_too():
+    seen, blind, S = seeing(), fitted(), np.full((30, P), -1)
+    refused(seen.inverse_transform, S, words=("images",))
+    refused(seen.distortion, SPECKS, S, words=("images",))
+    refused(seen.sample, 30, words=("images",))
+    refused(seen.rate_distortion_curve, SPECKS, [1.0], words=("images",))
+    refused(blind.inverse_transform, S, SEEN, words=("images",))
+    refused(blind.distortion, SPECKS, S, SEEN, words=("images",))
+    refused(blind.sample, 30, SEEN, words=("images",))
+    refused(blind.rate_distortion_curve, SPECKS, [1.0], SEEN, words=("images",))
+
+
+@pytest.mark.parametrize("method", READS_X)
+@pytest.mark.parametrize("width", [P, 2 * P - 1, 3 * P])
+def test_images_of_another_width(method, width):
+    images, words = np.zeros((30, width)), ("images", width, 2 * P)
+    refused(getattr(seeing(), method), SPECKS, images=images, words=words)
+
+
+@pytest.mark.parametrize("width", [1, P - 1, P + 1])
+def test_images_that_do_not_fit_the_map(width):
+    images, words = np.zeros((30, width)), ("images", width, P)
+    refused(seeing().fit, SPECKS, None, images, words=words)
+
+
+@pytest.mark.parametrize("method", ["fit", *READS_X])
+def test_as_many_images_as_maps(method):
+    method = getattr(seeing(), method)
+    refused(method, SPECKS, images=SEEN[:29], words=("images", 29, 30))
+
+
+def test_as_many_images_as_codes():
+    est, S = seeing(), np.full((30, P), -1)
+    refused(est.inverse_transform, S, SEEN[:29], words=("images", 29, 30))
+    refused(est.sample, 30, SEEN[:29], words=("images", 29, 30))
+
+
+@pytest.mark.parametrize("method", ["fit", *READS_X])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_image_has_gaps(method, value):
+    est = seeing()
+    before = snapshot(est)
+    with pytest.raises(ValueError, match=r"images.*(?i:nan|inf)"):
+        getattr(est, method)(SPECKS, images=changed(SEEN, value))
+    assert snapshot(est) == before
+
+
+# Codes.
+
+
+@pytest.mark.parametrize("value", [-2, 3, 0.5])
+def test_values_that_no_code_has(value):
+    est, S = fitted(), changed(np.full((30, P), -1), value)
+    refused(est.inverse_transform, S, words=("S", value))
+    refused(est.rate, S, words=("S", value))
+    refused(est.distortion, FEW, S, words=("S", value))
+
+
+def test_no_code_has_gaps():
+    est, S = fitted(), changed(np.full((30, P), -1), np.nan)
+    for method, data in [
+        (est.inverse_transform, (S,)),
+        (est.rate, (S,)),
+        (est.distortion, (FEW, S)),
+    ]:
+        with pytest.raises(ValueError, match=r"S.*NaN"):
+            method(*data)
+
+
+def test_codes_of_another_size():
+    est, S = fitted(), np.full((30, P - 1), -1)
+    refused(est.inverse_transform, S, words=("S", P - 1, P))
+    refused(est.rate, S, words=("S", P - 1, P))
+    refused(est.distortion, FEW, S, words=("S", P - 1, P))
+    with pytest.raises(ValueError, match=says(29, 30)):
+        est.distortion(FEW, np.full((29, P), -1))
+    with pytest.raises(ValueError, match="S"):
+        est.inverse_transform(np.full(P, -1))

@@ -1,0 +1,183 @@
+"""Images beside the maps, and how they travel through scikit-learn."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklvm import SparseSegmentationRDA
+
+from ..autoencoder.models import quietly
+from .models import QUICK, P, blank, fit, images_of, seeing, specks
+
+X = specks(0, 120)
+IMAGES = images_of(X)
+HELD_OUT = specks(1, 30)
+SEEN = images_of(HELD_OUT, seed=1)
+SHORT = QUICK | {"max_epochs": 3}
+
+
+@pytest.fixture
+def est():
+    return seeing()
+
+
+def test_images_say_what_seeds_cannot(est):
+    blind = fit(X)
+    assert est.n_image_channels_ == 2
+    assert est.score(HELD_OUT, images=SEEN) > blind.score(HELD_OUT) + 10
+    without_seeds = est.distortion(HELD_OUT, blank(HELD_OUT), SEEN).mean() / P
+    assert without_seeds < 0.25
+    assert blind.distortion(HELD_OUT, blank(HELD_OUT)).mean() / P > 0.5
+
+
+def test_the_image_belongs_to_its_row(est):
+    right = est.score_samples(HELD_OUT, SEEN)
+    wrong = est.score_samples(HELD_OUT, SEEN[::-1])
+    assert right.mean() > wrong.mean() + 10
+    order = np.random.default_rng(0).permutation(len(HELD_OUT))
+    assert_array_equal(est.score_samples(HELD_OUT[order], SEEN[order]), right[order])
+    S = est.transform(HELD_OUT, SEEN)
+    for i in range(10):
+        row = slice(i, i + 1)
+        assert_array_equal(est.transform(HELD_OUT[row], SEEN[row]), S[row])
+        dense = est.inverse_transform(S[row], SEEN[row])
+        assert_array_equal(dense, est.inverse_transform(S, SEEN)[row])
+
+
+def test_channels_are_the_last_axis(est):
+    """Planes one after the other are another image, and a worse one."""
+    images = SEEN.reshape(-1, P, 2)
+    planes = images.transpose(0, 2, 1).reshape(len(SEEN), -1)
+    assert est.score(HELD_OUT, images=planes) < est.score(HELD_OUT, images=SEEN) - 10
+
+
+def test_every_method_takes_them(est):
+    S = est.transform(HELD_OUT, images=SEEN)
+    dense = est.inverse_transform(S, images=SEEN)
+    distortion = est.distortion(HELD_OUT, S, images=SEEN)
+    assert_array_equal(distortion, (dense != HELD_OUT).sum(axis=1))
+    expected = -(est.rate(S) + est.distortion_weight * distortion)
+    assert_allclose(est.score_samples(HELD_OUT, images=SEEN), expected, rtol=1e-12)
+    curve = est.rate_distortion_curve(HELD_OUT, [2.0], images=SEEN)
+    assert curve.distortion[0] == pytest.approx(distortion.mean())
+    sampled, sparse = est.sample(30, images=SEEN)
+    assert_array_equal(est.inverse_transform(sparse, SEEN), sampled)
+
+
+def test_a_score_is_weighted(est):
+    weight = np.random.default_rng(0).exponential(size=len(HELD_OUT))
+    expected = np.average(est.score_samples(HELD_OUT, SEEN), weights=weight)
+    score = est.score(HELD_OUT, sample_weight=weight, images=SEEN)
+    assert score == pytest.approx(expected)
+
+
+def test_fit_transform_takes_them(est):
+    other = clone(est)
+    S = quietly(lambda: other.fit_transform(X, images=IMAGES))
+    assert_array_equal(S, est.transform(X, IMAGES))
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda est: pickle.loads(pickle.dumps(est))]
+)
+def test_copies(est, duplicate):
+    expected = est.transform(HELD_OUT, SEEN)
+    assert_array_equal(duplicate(est).transform(HELD_OUT, SEEN), expected)
+
+
+def test_frames_of_images_and_float32(est):
+    expected = est.transform(HELD_OUT, SEEN)
+    assert_array_equal(est.transform(HELD_OUT, pd.DataFrame(SEEN)), expected)
+    assert_array_equal(est.transform(HELD_OUT, SEEN.astype(np.float32)), expected)
+
+
+def test_images_of_any_scale():
+    """As photographs have: 0..255, and a channel that never changes."""
+    loud = np.clip(60 * IMAGES + 60, 0, 255).astype(np.uint8)
+    loud = loud.reshape(-1, P, 2)
+    loud[..., 1] = 200
+    est = fit(X, loud.reshape(len(X), -1))
+    error = est.distortion(X, blank(X), loud.reshape(len(X), -1)).mean() / P
+    assert error < 0.3
+
+
+def test_images_are_left_as_they_are(est):
+    images = SEEN.astype(np.float32)
+    before = images.copy()
+    est.transform(HELD_OUT, images)
+    fit(HELD_OUT, images, max_epochs=3)
+    assert_array_equal(images, before)
+
+
+# Metadata routing.
+
+
+@pytest.fixture
+def routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+def pipeline(**params):
+    steps = [
+        ("same", FunctionTransformer()),
+        ("rda", SparseSegmentationRDA(**SHORT | params)),
+    ]
+    return Pipeline(steps)
+
+
+def test_a_pipeline_passes_them_on(routing):
+    pipe = quietly(lambda: pipeline().fit(X, images=IMAGES))
+    est = fit(X, IMAGES, max_epochs=3)
+    S = est.transform(HELD_OUT, SEEN)
+    assert_array_equal(pipe.transform(HELD_OUT, images=SEEN), S)
+    assert pipe.score(HELD_OUT, images=SEEN) == est.score(HELD_OUT, images=SEEN)
+    together = quietly(lambda: pipeline().fit_transform(X, images=IMAGES))
+    assert_array_equal(together, est.transform(X, IMAGES))
+
+
+@pytest.mark.parametrize("within", ["estimator", "pipeline"])
+def test_grid_search_passes_them_on(routing, within):
+    weights, folds = [1.0, 4.0], KFold(2, shuffle=True, random_state=0)
+    if within == "pipeline":
+        searched, name = pipeline(), "rda__distortion_weight"
+    else:
+        searched, name = SparseSegmentationRDA(**SHORT), "distortion_weight"
+    search = GridSearchCV(searched, {name: weights}, cv=folds)
+    quietly(lambda: search.fit(X, images=IMAGES))
+
+    def held_out(weight):
+        scores = []
+        for train, test in folds.split(X):
+            params = {"max_epochs": 3, "distortion_weight": weight}
+            est = fit(X[train], IMAGES[train], **params)
+            scores.append(est.score(X[test], images=IMAGES[test]))
+        return np.mean(scores)
+
+    scores = [held_out(weight) for weight in weights]
+    assert_allclose(search.cv_results_["mean_test_score"], scores, rtol=1e-9)
+    assert search.best_params_ == {name: weights[int(np.argmax(scores))]}
+    expected = search.best_estimator_.score(HELD_OUT, images=SEEN)
+    assert search.score(HELD_OUT, images=SEEN) == expected
+
+
+def test_routing_works_without_images_too(routing):
+    pipe = quietly(lambda: pipeline().fit(X))
+    assert pipe.score(HELD_OUT) == fit(X, max_epochs=3).score(HELD_OUT)
+
+
+def test_a_pipeline_without_images_needs_no_routing():
+    pipe = quietly(lambda: pipeline().fit(X))
+    S = fit(X, max_epochs=3).transform(HELD_OUT)
+    assert_array_equal(pipe.transform(HELD_OUT), S)
+    dense = fit(X, max_epochs=3).inverse_transform(S)
+    assert_array_equal(pipe.inverse_transform(S), dense)

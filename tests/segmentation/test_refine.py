@@ -1,0 +1,213 @@
+"""The search at encode time, under the exact objective."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_array_equal
+
+from .models import (
+    GRADIENTS,
+    HELD_OUT,
+    RATE_MODELS,
+    P,
+    all_maps,
+    blank,
+    fitted,
+    images_of,
+    objective,
+    seeing,
+    specks,
+    tiny,
+)
+
+WEIGHTS = [0.3, 1.0, 3.0, 10.0, 30.0]
+
+
+@pytest.fixture(params=RATE_MODELS)
+def est(request):
+    return fitted(rate_model=request.param)
+
+
+# Never worse.
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+@pytest.mark.parametrize("refine", ["greedy", None])
+def test_no_code_is_worse_than_blank(est, refine, weight):
+    est.set_params(distortion_weight=weight, refine=refine)
+    code = objective(est, HELD_OUT, est.transform(HELD_OUT))
+    assert (code <= objective(est, HELD_OUT, blank(HELD_OUT)) + 1e-9).all()
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    maps=arrays(np.int64, (2, 12), elements=st.integers(0, 2)),
+    weight=st.floats(0.01, 100),
+    name=st.sampled_from(RATE_MODELS),
+    refine=st.sampled_from(["greedy", None]),
+)
+def test_not_even_of_strange_maps(maps, weight, name, refine):
+    est = tiny(rate_model=name).set_params(distortion_weight=weight, refine=refine)
+    S = est.transform(maps)
+    code = objective(est, maps, S)
+    assert (code <= objective(est, maps, blank(maps)) + 1e-9).all()
+    assert_array_equal(S[S >= 0], maps[S >= 0])
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+def test_no_network_makes_codes_that_are_worse_than_blank(gradient):
+    est = fitted(gradient=gradient, refine=None)
+    code = objective(est, HELD_OUT, est.transform(HELD_OUT))
+    assert (code <= objective(est, HELD_OUT, blank(HELD_OUT)) + 1e-9).all()
+
+
+@pytest.mark.parametrize("weight", [1.0, 5.0])
+def test_refining_betters_the_network_s_own_code(est, weight):
+    est.set_params(distortion_weight=weight)
+    refined = objective(est, HELD_OUT, est.transform(HELD_OUT))
+    est.set_params(refine=None)
+    own = objective(est, HELD_OUT, est.transform(HELD_OUT))
+    assert (refined <= own + 1e-9).all()
+    assert refined.mean() < own.mean() - 0.1
+
+
+def test_no_seed_too_many_is_left(est):
+    """Prune: the code without any one of its seeds is no better."""
+    S = est.transform(HELD_OUT)
+    code = objective(est, HELD_OUT, S)
+    assert (S >= 0).any()
+    for row, pixel in np.argwhere(S >= 0):
+        fewer = S[row : row + 1].copy()
+        fewer[0, pixel] = -1
+        without = objective(est, HELD_OUT[row : row + 1], fewer)[0]
+        assert without >= code[row] - 1e-9
+
+
+def test_close_to_the_best_code_there_is():
+    """Twelve pixels: the best of all codes of up to two seeds."""
+    est = tiny()
+    maps = np.array([[0, 0, 1, 1] * 3, [0, 2, 2, 2] * 3, [2] * 12])
+    S = est.transform(maps)
+    for x, s in zip(maps, S, strict=True):
+        masks = all_maps(12, 2, lowest=0)
+        masks = masks[masks.sum(axis=1) <= 2]
+        codes = np.where(masks == 1, x, -1)
+        best = objective(est, np.repeat(x[None], len(codes), axis=0), codes).min()
+        assert objective(est, x[None], s[None])[0] <= best + est.distortion_weight
+
+
+def test_score_samples_is_minus_the_objective(est):
+    S = est.transform(HELD_OUT)
+    np.testing.assert_allclose(
+        est.score_samples(HELD_OUT), -objective(est, HELD_OUT, S), rtol=1e-12
+    )
+
+
+# max_distortion.
+
+
+@pytest.mark.parametrize("refine", ["greedy", None])
+@pytest.mark.parametrize("m", [0, 1, 5])
+def test_max_distortion_is_kept(est, m, refine):
+    est.set_params(distortion_weight=0.5, refine=refine)
+    S = est.transform(HELD_OUT, max_distortion=m)
+    assert S.dtype == np.int32
+    assert est.distortion(HELD_OUT, est.transform(HELD_OUT)).max() > 5
+    assert est.distortion(HELD_OUT, S).max() <= m
+    assert_array_equal(S[S >= 0], HELD_OUT[S >= 0])
+    assert_array_equal((est.inverse_transform(S) != HELD_OUT).sum(axis=1) <= m, True)
+    if m == 0:
+        assert_array_equal(est.inverse_transform(S), HELD_OUT)
+        # Fewer seeds than pixels: they are worth something.
+        assert (S >= 0).sum() < HELD_OUT.size
+
+
+def test_a_wide_max_distortion_changes_nothing(est):
+    assert_array_equal(
+        est.transform(HELD_OUT, max_distortion=P), est.transform(HELD_OUT)
+    )
+
+
+def test_less_distortion_takes_more_bits(est):
+    est.set_params(distortion_weight=0.5)
+    rates = [
+        est.rate(est.transform(HELD_OUT, max_distortion=m)).mean()
+        for m in (0, 2, 5, 48)
+    ]
+    assert (np.diff(rates) < 0).all()
+
+
+def test_max_distortion_with_images_and_of_noise():
+    est, maps = seeing(), specks(1, 10)
+    images = images_of(maps, seed=1)
+    S = est.transform(maps, images, max_distortion=0)
+    assert_array_equal(est.inverse_transform(S, images), maps)
+    noise = fitted()
+    S = noise.transform(maps, max_distortion=1)
+    assert noise.distortion(maps, S).max() <= 1
+
+
+# distortion_weight after the fit.
+
+
+def test_the_present_distortion_weight_counts(est):
+    rates, distortions = [], []
+    for weight in WEIGHTS:
+        est.set_params(distortion_weight=weight)
+        S = est.transform(HELD_OUT)
+        rates.append(est.rate(S).mean())
+        distortions.append(est.distortion(HELD_OUT, S).mean())
+        streams = est.encode(HELD_OUT)
+        assert_array_equal(est.decode(streams), est.inverse_transform(S))
+        expected = -(rates[-1] + weight * distortions[-1])
+        assert est.score(HELD_OUT) == pytest.approx(expected, rel=1e-9)
+    assert (np.diff(rates) >= 0).all()
+    assert (np.diff(distortions) <= 0).all()
+    assert rates[-1] > rates[0] + 5
+    assert distortions[-1] < 0.5 * distortions[0]
+
+
+def test_a_tiny_weight_leaves_the_blank_map(est):
+    est.set_params(distortion_weight=1e-6)
+    assert_array_equal(est.transform(HELD_OUT), blank(HELD_OUT))
+
+
+def test_a_huge_weight_leaves_no_wrong_pixel(est):
+    est.set_params(distortion_weight=1e6)
+    S = est.transform(HELD_OUT)
+    assert (est.distortion(HELD_OUT, S) == 0).all()
+
+
+# Void pixels.
+
+
+@pytest.mark.parametrize("void_class", [0, 2])
+def test_void_pixels_are_never_seeded_nor_count_nor_decoded(void_class):
+    est = fitted(void_class=void_class)
+    void = void_class == HELD_OUT
+    assert void.any()
+    for params in ({}, {"refine": None}, {"distortion_weight": 50.0}):
+        est.set_params(**params)
+        S = est.transform(HELD_OUT)
+        assert not (void_class == S).any()
+        assert not (S[void] >= 0).any()
+        dense = est.inverse_transform(S)
+        assert not (dense == void_class).any()
+        wrong = ((dense != HELD_OUT) & ~void).sum(axis=1)
+        assert_array_equal(est.distortion(HELD_OUT, S), wrong)
+    S = est.transform(HELD_OUT, max_distortion=0)
+    assert not (S[void] >= 0).any()
+    assert (est.distortion(HELD_OUT, S) == 0).all()
+
+
+def test_a_map_of_void_but_for_a_pixel():
+    est = fitted(void_class=2)
+    maps = np.full((P, P), 2)
+    np.fill_diagonal(maps, np.arange(P) % 2)
+    S = est.transform(maps)
+    assert (S[maps == 2] == -1).all()
+    empty = est.rate(blank(maps)) + est.distortion_weight
+    assert (objective(est, maps, S) <= empty + 1e-9).all()
+    assert (est.transform(maps, max_distortion=1) == -1).all()

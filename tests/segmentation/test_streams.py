@@ -1,0 +1,150 @@
+"""Bytes that no encoder has written: a valid map or a ValueError, soon and cheaply."""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ..registry import label_maps
+from .models import RATE_MODELS, K, P, fitted, seeing, tiny
+
+# Generous: each takes milliseconds and kilobytes.
+SECONDS, MEGABYTES = 2.0, 30
+
+
+@pytest.fixture(scope="module", params=RATE_MODELS)
+def est(request):
+    return tiny(rate_model=request.param)
+
+
+@pytest.fixture(scope="module")
+def streams(est):
+    (maps,) = label_maps(1, 20, 3, 4)
+    return [
+        stream
+        for lossless in (False, True)
+        for checksum in (False, True)
+        for stream in est.encode(maps, lossless=lossless, checksum=checksum)
+    ]
+
+
+def decode(est, stream, n_pixels=12):
+    """The map, None after a ValueError."""
+    start = time.perf_counter()
+    try:
+        dense = est.decode([stream])
+    except ValueError as error:
+        assert "0" in str(error)
+        dense = None
+    else:
+        assert dense.shape == (1, n_pixels)
+        assert dense.dtype == np.int32
+        assert dense.min() >= 0
+        assert dense.max() < K
+    assert time.perf_counter() - start < SECONDS
+    return dense
+
+
+def spoil(rng, stream):
+    """A part of the stream, the stream with a bit flipped, or longer."""
+    kind = rng.integers(4)
+    if kind == 0:
+        return stream[: rng.integers(len(stream))]
+    if kind == 1:
+        return stream + rng.bytes(rng.integers(1, 5))
+    altered = bytearray(stream)
+    for place in rng.integers(len(stream), size=kind - 1):
+        altered[place] ^= 1 << rng.integers(8)
+    return bytes(altered)
+
+
+def test_random_bytes(est):
+    rng = np.random.default_rng(0)
+    decoded = [decode(est, rng.bytes(rng.integers(0, 12))) for _ in range(600)]
+    assert any(dense is None for dense in decoded)
+
+
+def test_spoilt_streams(est, streams):
+    rng = np.random.default_rng(1)
+    for _ in range(600):
+        decode(est, spoil(rng, streams[rng.integers(len(streams))]))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(stream=st.binary(max_size=40))
+def test_bytes_that_hypothesis_finds(est, stream):
+    decode(est, stream)
+
+
+def test_all_of_one_and_of_two_bytes(est):
+    for first in range(256):
+        decode(est, bytes([first]))
+        for second in (0, 1, 127, 128, 255):
+            decode(est, bytes([first, second]))
+
+
+def test_long_streams_are_refused_at_once(est):
+    for start in range(0, 256, 5):
+        for filling in (b"\x00", b"\xff", b"\xa5"):
+            decode(est, bytes([start]) + filling * 20000)
+
+
+def test_nothing_large_is_allocated(est, streams):
+    rng = np.random.default_rng(2)
+    hostile = [spoil(rng, stream) for stream in streams]
+    hostile += [rng.bytes(20) for _ in range(60)]
+    hostile += [bytes([i]) + b"\xff" * n for i in range(256) for n in (8,)]
+    hostile += [bytes([i]) + b"\xff" * 20000 for i in range(0, 256, 9)]
+    decode(est, streams[0])  # what is imported or cached at the first call
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for stream in hostile:
+            tracemalloc.reset_peak()
+            decode(est, stream)
+            _, peak = tracemalloc.get_traced_memory()
+            assert peak - before < MEGABYTES * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_maps_of_another_size():
+    small = tiny(rate_model="subset")
+    (maps,) = label_maps(1, 10, 3, 4)
+    for stream in fitted(rate_model="subset").encode(label_maps(1, 10)[0]):
+        decode(small, stream)
+    for stream in small.encode(maps):
+        decode(fitted(rate_model="subset"), stream, P)
+
+
+def test_the_error_names_the_stream(est, streams):
+    good = [streams[0], streams[1], streams[2]]
+    for place in range(3):
+        spoilt = [*good]
+        spoilt[place] = b""
+        with pytest.raises(ValueError, match=rf"\b{place}\b"):
+            est.decode(spoilt)
+
+
+@pytest.mark.parametrize("stream", ["text", 5, None, [1, 2], 1.5])
+def test_what_is_no_bytes(est, stream):
+    with pytest.raises((ValueError, TypeError), match="streams"):
+        est.decode([stream])
+
+
+def test_bytes_are_no_list_of_streams(est, streams):
+    with pytest.raises((ValueError, TypeError), match="streams"):
+        est.decode(streams[0])
+
+
+def test_images_are_needed_and_as_many_as_streams():
+    est = seeing()
+    with pytest.raises(ValueError, match="images"):
+        est.decode([b"\0"])
+    with pytest.raises(ValueError, match="images"):
+        est.decode([b"\0"], np.zeros((2, 2 * P)))
+    with pytest.raises(ValueError, match="images"):
+        tiny().decode([b"\0"], np.zeros((1, 24)))
