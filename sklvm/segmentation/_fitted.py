@@ -21,7 +21,7 @@ from sklvm.segmentation._checks import (
 from sklvm.segmentation._networks import seed_planes
 from sklvm.segmentation._refine import (
     Task,
-    better_of,
+    best_of,
     objective,
     refine,
     run,
@@ -34,8 +34,10 @@ BLOCK_MAPS, BLOCK_PIXELS = 32, 8192
 
 def search(task, own, is_greedy, max_distortion):
     """The state of the code of one map, a generator as in `_refine`."""
-    starts = [own, *task.starts()]
-    state = yield from (refine if is_greedy else better_of)(task, starts)
+    if is_greedy:
+        state = yield from refine(task, own)
+    else:
+        state = yield from best_of(task, [own])
     if max_distortion is not None:
         state = yield from until_distortion(task, state, max_distortion)
     return state

@@ -3,9 +3,9 @@ r"""The learned P(L): a mixture over how seeds lie, fitted to training maps and 
     P(L) = sum_q w_q  prod_i h_qi^{s_i} (1 - h_qi)^{1 - s_i}  prod_{j in L} p(c_j | ...)
 
 A component is either a lattice, most of whose sites are seeds, with few seeds beside
-it; or no lattice and a mean number of seeds. Where seeds are thick, as on a lattice, what
-a seed costs is what its class costs given the seeds above and to the left of it: a bit
-or less. Beside the lattice seeds are likelier in cells whose corners differ.
+it; or no lattice and a mean number of seeds. Where seeds are thick, as on a lattice,
+what a seed costs is what its class costs given the seeds above and to the left of it: a
+bit or less. Beside the lattice seeds are likelier in cells whose corners differ.
 """
 
 import numpy as np

@@ -34,8 +34,8 @@ class SparseSegmentationRDA(
 
     where P(L) is a normalised distribution over lists, so that the first term is the
     rate in nats, and the decoder :math:`\hat y` sees the seeds and, where `fit` is
-    given images, the image x. It is a bound like that of the other models with q(L | y) a
-    single code, so H(q) = 0, and :math:`\lambda d` in place of -log p(y | x, L).
+    given images, the image x. It is a bound like that of the other models with q(L | y)
+    a single code, so H(q) = 0, and :math:`\lambda d` in place of -log p(y | x, L).
 
     A decoder is trained on codes of all sizes, then an encoder against it; `transform`
     searches from the encoder's code, from the blank one and from those that P(L) finds
@@ -65,8 +65,8 @@ class SparseSegmentationRDA(
         probabilities in place of the code's, with that of a relaxed draw, or by the
         score function with a leave-one-out baseline, without bias.
     refine : {"greedy"} or None, default="greedy"
-        Search of `transform`. None takes the best of the codes that the search would
-        start from.
+        Search of `transform`. None takes the encoder's own code, or the blank one where
+        that is better.
     void_class : int or None, default=None
         Pixels of this class are never wrong and never seeds, and it is never decoded.
     channels : tuple of int, default=(32, 48, 64, 64)

@@ -23,8 +23,8 @@ GROWTH, FIRST_SEEDS = 0.8, 4
 PATIENCE = 3
 # Pixels by which a seed may move in one step.
 STRIDE = 4
-# Seeds are taken away or moved in so many groups, a sweep, and in so many sweeps.
-N_GROUPS, N_SWEEPS = 3, 2
+# Seeds are taken away or moved in so many groups.
+N_GROUPS = 3
 
 
 @dataclass
@@ -239,34 +239,27 @@ def tidy(task, state, rng):
     return state
 
 
-def refine(task, starts):
-    """The best code found from the blank one and from the best of the `starts`."""
-    rng = np.random.default_rng(0)
-    blank = yield from evaluate(task, task.blank())
-    state = yield from grow(task, blank)
-    other = blank
-    for start in starts:
-        candidate = yield from evaluate(task, start)
-        other = min(other, candidate, key=objective)
-    if other is not blank:
-        other = yield from grow(task, other)
-        state = min(state, other, key=objective)
-    for _ in range(N_SWEEPS):
-        before = state
-        state = yield from tidy(task, state, rng)
-        state = yield from grow(task, state)
-        if state is before:
-            break
-    return state
-
-
-def better_of(task, starts):
-    """The best of the blank code and the `starts`, without any search."""
+def best_of(task, codes):
+    """The best state of the blank code and of these, without any search."""
     state = yield from evaluate(task, task.blank())
-    for start in starts:
-        other = yield from evaluate(task, start)
+    for code in codes:
+        other = yield from evaluate(task, code)
         state = min(state, other, key=objective)
     return state
+
+
+def refine(task, own):
+    """The best code found, from the blank one, the encoder's own, and cheap ones."""
+    starts = task.starts()
+    state = yield from best_of(task, [own, *starts])
+    if not starts and (state.code >= 0).any():
+        # Nothing but the encoder's word for it that this is where to begin.
+        blank = yield from best_of(task, [])
+        blank = yield from grow(task, blank)
+        state = min(state, blank, key=objective)
+    state = yield from grow(task, state)
+    state = yield from tidy(task, state, np.random.default_rng(0))
+    return (yield from grow(task, state))
 
 
 def until_distortion(task, state, max_distortion):

@@ -15,7 +15,7 @@ from sklvm.segmentation._residual import ResidualModel
 DECODER, ENCODER = 0.65, 0.1
 # Most training maps that are refined for the rates and for the finetuning, and most of
 # those whose objective is `lower_bound_`.
-N_REFINED, N_MEASURED = 256, 100
+N_REFINED, N_MEASURED = 128, 100
 
 
 class TrainedInParts(BaseNeuralEstimator):
