@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
 
 from sklvm._base import (
     check_count,
@@ -124,7 +125,8 @@ class FittedSegmentations:
         own = self._own_codes(labels, images, weights)
         counted = self._counted(labels)
         states = []
-        for rows in gen_batches(len(labels), self._block_size()):
+        blocks = list(gen_batches(len(labels), self._block_size()))
+        for rows in tqdm(blocks, desc="search", disable=not self.verbose):
             searches = [
                 search(
                     Task(labels[i], counted[i], self.rate_model_, weights[i]),

@@ -108,17 +108,21 @@ class SegmentationModel(nn.Module):
         if self.stage == "encoder":
             shape = (N_DRAWS[self.gradient], *labels.shape)
             noise = torch.rand(shape, generator=generator, device=X.device)
-            factor = WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(X))
-            weight = torch.as_tensor(self.weight * factor, dtype=torch.float32)
-            return labels, images, (noise.clamp_min(1e-6), weight.to(X.device))
+            weights = self.weight * WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(X))
+            examples = np.full(labels.shape, -1, dtype=np.int32)
+            for i, row in enumerate(X[:, -1].tolist()):
+                if row in self.examples:
+                    examples[i], weights[i] = self.examples[row]
+            weights = torch.as_tensor(weights, dtype=torch.float32).to(X.device)
+            examples = torch.from_numpy(examples).to(X.device)
+            return labels, images, (noise.clamp_min(1e-6), weights, examples)
         if self.training:
             codes, searched = self.rehearsal.draw(X[:, -1].tolist(), rng)
         else:
             maps, counted = labels.cpu().numpy(), self.counted(labels).cpu().numpy()
-            codes = [
-                random_code(*pair, rng) for pair in zip(maps, counted, strict=True)
-            ]
-            codes, searched = np.stack(codes), np.zeros(len(X), dtype=bool)
+            pairs = zip(maps, counted, strict=True)
+            codes = np.stack([random_code(*pair, rng) for pair in pairs])
+            searched = np.zeros(len(X), dtype=bool)
         return labels, images, (codes, X[:, -1].cpu().numpy(), searched, rng)
 
     def forward(self, labels, images, drawn, warmup):
@@ -134,58 +138,76 @@ class SegmentationModel(nn.Module):
             decoded = logits.detach().argmax(dim=1).cpu().numpy()
             parts = (rows[searched].tolist(), codes[searched], decoded[searched])
             self.rehearsal.learn(*parts, rng)
-        losses = functional.cross_entropy(logits, labels.long(), reduction="none")
-        return (losses * self.counted(labels)).sum() / len(labels)
-
-    def _encoder_loss(self, labels, images, noise, weight, warmup):
-        """Estimates E_q[rate + weight * distortion]; the weight falls to its value."""
-        maps = labels.cpu().numpy()
-        hard = self.gradient == "reinforce"
-
-        def repeated(tensor, masks):
-            n_draws = len(masks) // len(labels)
-            return tensor.repeat(n_draws, *[1] * (tensor.ndim - 1))
-
-        def classes_at(labels):
-            classes = torch.arange(self.n_classes, device=labels.device)
-            return (labels[:, None] == classes[:, None, None]).float()
-
-        def codes_of(masks):
-            masks = masks.detach().unflatten(-1, self.image_shape).cpu().numpy() > 0.5
-            n_draws = len(masks) // len(maps)
-            return np.where(masks, np.tile(maps, (n_draws, 1, 1)), -1)
-
-        def price(masks):
-            codes = codes_of(masks)
-            classes = np.tile(maps, (len(codes) // len(maps), 1, 1))
-            prices = [
-                self.rate_model.prices(code.ravel(), c.ravel())
-                for code, c in zip(codes, classes, strict=True)
-            ]
-            return torch.as_tensor(np.stack(prices), dtype=torch.float32).to(
-                labels.device
-            )
-
-        def distortion(masks):
-            planes = torch.from_numpy(seed_planes(codes_of(masks), self.n_classes))
-            planes = planes.to(labels.device)
-            true = repeated(labels, masks).long()
-            mask = masks.unflatten(-1, self.image_shape)
-            # The seeds themselves carry a gradient; where the nearest is does not.
-            planes[:, : self.n_classes] = classes_at(true) * mask[:, None]
-            planes[:, self.n_classes] = mask
-            seen = None if images is None else repeated(images, masks)
-            logits = self.class_logits(planes, seen)
-            if hard:
-                wrong = (logits.argmax(dim=1) != true).float()
-            else:
-                # What a decoder that draws from p(y given x, sparse y) has wrong.
-                wrong = 1 - logits.softmax(dim=1).gather(1, true[:, None])[:, 0]
-            return (wrong * (1 - mask) * self.counted(true)).flatten(1).sum(dim=-1)
-
-        logits = self.seed_logits(labels, images, weight).flatten(1)
-        allowed = self.counted(labels).flatten(1)
-        weight = weight * WEIGHT_RANGE ** (1 - warmup)
-        return surrogate(
-            self.gradient, logits, allowed, noise.flatten(2), distortion, price, weight
+        void = -1 if self.void_class is None else self.void_class
+        loss = functional.cross_entropy(
+            logits, labels.long(), ignore_index=void, reduction="sum"
         )
+        return loss / len(labels)
+
+    def _encoder_loss(self, labels, images, noise, weight, examples, warmup):
+        """Estimates E_q[rate + weight * distortion]; the weight falls to its value.
+
+        Until then -ln q(code) of codes that the decoder's training has come by is
+        added: few gradients lead away from blank maps, which the rate favours.
+        """
+        logits = self.seed_logits(labels, images, weight).flatten(1)
+        trial = _Trial(self, labels, images, n_draws=len(noise))
+        loss = surrogate(
+            self.gradient,
+            logits,
+            self.counted(labels).flatten(1),
+            noise.flatten(2),
+            trial.distortion,
+            trial.price,
+            weight * WEIGHT_RANGE ** (1 - warmup),
+        )
+        if warmup < 1:
+            seeds = (examples.flatten(1) >= 0).float()
+            log_q = -functional.binary_cross_entropy_with_logits(
+                logits, seeds, reduction="none"
+            )
+            known = (seeds.sum(dim=-1) > 0).float()
+            loss = loss - (1 - warmup) * (known * log_q.sum(dim=-1)).mean()
+        return loss
+
+
+class _Trial:
+    """What codes of a batch cost, given as masks (n_draws * n, P) of its pixels."""
+
+    def __init__(self, model, labels, images, n_draws):
+        self.model = model
+        self.labels = labels.repeat(n_draws, 1, 1).long()
+        self.images = None if images is None else images.repeat(n_draws, 1)
+        self.maps = self.labels.cpu().numpy()
+
+    def _codes(self, masks):
+        seeded = masks.detach().cpu().numpy().reshape(self.maps.shape) > 0.5
+        return np.where(seeded, self.maps, -1)
+
+    def price(self, masks):
+        """Nats of a seed at each pixel, given the others."""
+        prices = [
+            self.model.rate_model.prices(code.ravel(), labels.ravel())
+            for code, labels in zip(self._codes(masks), self.maps, strict=True)
+        ]
+        prices = torch.from_numpy(np.stack(prices).astype(np.float32))
+        return prices.to(masks.device)
+
+    def distortion(self, masks):
+        """Wrong pixels, with a gradient where it can have one."""
+        model, n_classes = self.model, self.model.n_classes
+        planes = seed_planes(self._codes(masks), n_classes)
+        planes = torch.from_numpy(planes).to(masks.device)
+        masks = masks.unflatten(-1, model.image_shape)
+        # The seeds themselves carry a gradient; where the nearest is does not.
+        classes = functional.one_hot(self.labels, n_classes).movedim(-1, 1)
+        planes[:, :n_classes] = classes * masks[:, None]
+        planes[:, n_classes] = masks
+        logits = model.class_logits(planes, self.images)
+        if model.gradient == "reinforce":
+            wrong = (logits.argmax(dim=1) != self.labels).float()
+        else:
+            # What a decoder that draws from p(y given x, sparse y) has wrong.
+            wrong = 1 - logits.softmax(dim=1).gather(1, self.labels[:, None])[:, 0]
+        wrong = wrong * (1 - masks) * model.counted(self.labels)
+        return wrong.flatten(1).sum(dim=-1)

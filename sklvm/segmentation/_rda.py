@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm.neural._estimator import BaseNeuralEstimator
+from sklvm._base import largest_magnitude, warn_user
+from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
 from sklvm.segmentation._bytes import SegmentationCodec
 from sklvm.segmentation._checks import check_images, check_label_maps
 from sklvm.segmentation._fitted import FittedSegmentations
@@ -138,10 +139,10 @@ class SparseSegmentationRDA(
     n_iter_ : int
         Epochs run.
     converged_ : bool
-        Whether early stopping ended the first part, or the last epochs of the decoder
-        did not improve on those before by more than `tol` and two standard errors.
+        Whether the last epochs of the decoder did not improve on those before by more
+        than `tol` and two standard errors.
     best_epoch_ : int
-        With early stopping, the epoch whose weights were kept.
+        With early stopping, the epoch of the first part whose weights were kept.
     n_features_in_ : int
         P.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -315,5 +316,10 @@ class SparseSegmentationRDA(
     def _validate_rows(self, X, y, reset):
         labels = check_label_maps(self, X, reset=reset)
         images = check_images(self, y, len(labels), reset=reset)
+        if images is not None and (largest := largest_magnitude(images)) > LARGE_VALUE:
+            warn_user(
+                f"images has values up to {largest:g} and networks learn from values of"
+                " order one; divide images by that."
+            )
         numbers = np.arange(len(labels), dtype=np.int32)
         return np.column_stack([labels, numbers]), images

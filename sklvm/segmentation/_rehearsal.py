@@ -56,7 +56,7 @@ class Rehearsal:
         self.weight = weight
         self.refined = refined
         self.searches = {}
-        # Codes of searches that have ended, one a map.
+        # The codes of searches that have ended, and their weights: one a map.
         self.finished = {}
 
     def draw(self, rows, rng):
@@ -99,7 +99,7 @@ class Rehearsal:
             self._change(search, rng)
             search.steps_left -= 1
             if search.steps_left == 0 or search.in_vain >= PATIENCE:
-                self.finished[row] = search.state.code
+                self.finished[row] = search.state.code, search.task.weight
                 del self.searches[row]
 
     def _accept(self, search, wrong):

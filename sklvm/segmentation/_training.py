@@ -55,12 +55,15 @@ class TrainedInParts(BaseNeuralEstimator):
         n_decoder = max(1, round(DECODER * self.max_epochs))
         n_encoder = max(1, round(ENCODER * self.max_epochs))
         self._train_part("decoder", X, y, n_epochs=n_decoder, warms_up=False)
+        best_epoch = getattr(self, "best_epoch_", None)
         self._train_part("encoder", X, y, n_epochs=n_encoder, may_stop=False)
         self._refine_training_maps(X, y)
         n_left = max(1, self.max_epochs - n_decoder - n_encoder)
         self._train_part(
             "decoder", X, y, n_epochs=n_left, warms_up=False, may_stop=False
         )
+        if best_epoch is not None:
+            self.best_epoch_ = best_epoch
 
     def _train_part(self, part, X, y, **how):
         """Train the decoder or the encoder, with what it needs beside the batches."""
@@ -79,14 +82,17 @@ class TrainedInParts(BaseNeuralEstimator):
         module.rehearsal = Rehearsal(
             maps, counted, self.rate_model_, self.distortion_weight, refined
         )
+        module.examples = self.__dict__.pop("_examples", {})
         try:
             super()._train(X, y, *args, **how)
         finally:
-            # The data are in it.
-            codes = list(module.rehearsal.finished.values())
-            del module.rehearsal, module.rate_model
-        if codes:
-            self.rate_model_.fit(np.reshape(codes, (len(codes), -1)))
+            # The data are in them.
+            finished = module.rehearsal.finished
+            del module.rehearsal, module.examples, module.rate_model
+        if finished:
+            codes = [code.ravel() for code, _ in finished.values()]
+            self.rate_model_.fit(np.stack(codes))
+            self._examples = finished
 
     def _refine_training_maps(self, X, y):
         """Codes of training maps at weights from the whole range, and their rate."""
@@ -102,7 +108,7 @@ class TrainedInParts(BaseNeuralEstimator):
     def _finish(self, X, y, one_pass):
         # Codes of the whole range again, now that the decoder is as it stays.
         self._refine_training_maps(X, y)
-        del self._refined
+        del self._refined, self._examples
         labels, images = X[:N_MEASURED, :-1], None if y is None else y[:N_MEASURED]
         states = self._search(labels, images)
         self.lower_bound_ = -float(np.mean([state.objective for state in states]))
