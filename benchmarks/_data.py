@@ -8,7 +8,7 @@ from sklearn.datasets import fetch_openml
 
 
 def add_data_argument(parser):
-    """`--data`, the folder with mnist.npz, magic04.npz and gmm_classics.npz."""
+    """`--data`, the folder with mnist.npz, magic04.npz and others."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -69,6 +69,29 @@ def gvhd(folder):
         for name in ("gvhd_pos", "gvhd_control")
         if name in archive
     }
+
+
+def camvid_maps(folder):
+    """Street scenes of CamVid as classes 0 to 11, of which 11 is void.
+
+    (367, 90, 120) to train on and (101, 90, 120) held out. They are not on OpenML:
+    without the folder there is nothing to measure.
+    """
+    archive = _camvid(folder, "labels")
+    return tuple(archive[key].astype(np.int64) for key in ("y_train", "y_val"))
+
+
+def camvid_images(folder):
+    """The photographs of these scenes, (n, 90, 120, 3) of uint8."""
+    archive = _camvid(folder, "images")
+    return archive["x_train"], archive["x_val"]
+
+
+def _camvid(folder, what):
+    name = f"camvid_90x120_{what}"
+    if (archive := _archive(folder, name)) is None:
+        raise SystemExit(f"There is no {name}.npz in --data {folder}.")
+    return archive
 
 
 def gaussian_mixture_sample(n_rows, n_features, n_components, separation, seed):

@@ -78,7 +78,7 @@ def two_answers(seed, n_samples):
     return X, y
 
 
-def label_maps(seed, n_samples, height=6, width=8):
+def label_maps(seed, n_samples, height=4, width=5):
     """A half plane of class 1, a rectangle of class 2, and one pixel in fifty wrong."""
     rng = np.random.default_rng(seed)
     maps = np.zeros((n_samples, height, width), dtype=int)
@@ -177,7 +177,7 @@ REGISTRY = [
         SparseSegmentationRDA,
         make_data=label_maps,
         quick={
-            "image_shape": (6, 8),
+            "image_shape": (4, 5),
             "n_classes": 3,
             "channels": (8, 8),
             "max_epochs": 8,

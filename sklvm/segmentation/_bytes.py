@@ -37,13 +37,13 @@ class SegmentationCodec:
         codes = np.stack([state.code for state in self._search(labels, images)])
         decoded = self._decode(codes, images)
         return [
-            self._to_bytes(*maps, bool(lossless), bool(checksum))
+            self._to_bytes(*maps, 2 * bool(lossless), 1 * bool(checksum))
             for maps in zip(labels.reshape(codes.shape), codes, decoded, strict=True)
         ]
 
     def _to_bytes(self, labels, code, decoded, lossless, checksum):
         coder = Encoder()
-        coder.uniform(4, 2 * lossless + checksum)
+        coder.uniform(4, lossless + checksum)
         self.rate_model_.walk(coder, code.ravel())
         if lossless:
             self.residual_model_.walk(coder, decoded, labels)
@@ -52,13 +52,16 @@ class SegmentationCodec:
                 coder.uniform(1 << CHECK_BITS, part)
         return coder.finish()
 
-    def decode(self, streams, images=None):
+    def decode(self, streams, images=None, *, checksum=False):
         """The maps that `encode` has written.
 
         Parameters
         ----------
         streams : list of bytes
         images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+        checksum : bool, default=False
+            Take none but streams with a checksum. One that a stream has is looked at in
+            any case; but altered bytes may look like a stream without.
 
         Returns
         -------
@@ -69,8 +72,8 @@ class SegmentationCodec:
         Raises
         ------
         ValueError
-            If bytes are not what `encode` writes. Not all altered bytes are found out
-            without a checksum.
+            If bytes are not what `encode` writes. Altered bytes may be the code of
+            another map, unless there is a checksum.
         """
         check_is_fitted(self)
         if isinstance(streams, bytes | bytearray) or not len(streams):
@@ -83,7 +86,14 @@ class SegmentationCodec:
         decoded = self._decode(codes, images)
         for number, (code, mode, coder) in enumerate(read):
             with _naming(number):
-                decoded[number] = self._read_rest(coder, mode, code, decoded[number])
+                if checksum and not mode & 1:
+                    raise CodeError("it has no checksum")
+                rest = self._read_rest(coder, mode, code, decoded[number])
+                # Every map has one code only.
+                maps = rest, code, decoded[number]
+                if self._to_bytes(*maps, mode & 2, mode & 1) != streams[number]:
+                    raise CodeError("its bytes are not those of the map that it codes")
+                decoded[number] = rest
         return decoded.reshape(len(decoded), -1)
 
     def _read(self, number, data):
@@ -103,7 +113,6 @@ class SegmentationCodec:
             for part in _check_sums(code, decoded):
                 if coder.uniform(1 << CHECK_BITS) != part:
                     raise CodeError("its checksum is wrong")
-        coder.finish()
         return decoded
 
 

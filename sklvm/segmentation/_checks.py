@@ -118,15 +118,21 @@ def check_codes(estimator, S):
     return S.astype(np.int32).reshape(-1, *estimator.image_shape_)
 
 
-def check_weight(distortion_weight):
-    """A weight of the distortion that may have been changed since the fit."""
-    weight = float(distortion_weight)
-    if not 0 < weight < math.inf:
+def check_weights(distortion_weights):
+    """The weights of a curve."""
+    weights = np.ravel(distortion_weights)
+    if weights.dtype.kind not in "iuf" or not weights.size:
         raise ValueError(
-            f"distortion_weight={distortion_weight} must be positive and finite, in "
-            "nats a wrong pixel."
+            f"distortion_weights={distortion_weights!r} must be one or more numbers, "
+            "in nats a wrong pixel."
         )
-    return weight
+    for weight in weights:
+        if not 0 < weight < math.inf:
+            raise ValueError(
+                f"distortion_weights has {weight}; give positive finite numbers, in "
+                "nats a wrong pixel."
+            )
+    return weights.astype(float)
 
 
 def check_max_distortion(value):

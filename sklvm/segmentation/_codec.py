@@ -155,8 +155,3 @@ class Decoder:
                 offset, length = self.offset, self.length
         self.offset, self.length = offset, length
         return values
-
-    def finish(self):
-        """Raise where bytes are left over."""
-        if self.position < len(self.data) or self.data[-1:] == b"\0":
-            raise CodeError("it has bytes beyond its end")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
@@ -17,7 +18,7 @@ from sklvm.segmentation._checks import (
     check_images,
     check_label_maps,
     check_max_distortion,
-    check_weight,
+    check_weights,
 )
 from sklvm.segmentation._networks import seed_planes
 from sklvm.segmentation._refine import (
@@ -44,7 +45,7 @@ def search(task, own, is_greedy, max_distortion):
     return state
 
 
-class FittedSegmentations:
+class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
     """Codes, maps, rates and bytes of a fitted model."""
 
     # Decoding and searching -----------------------------------------------------------
@@ -121,7 +122,7 @@ class FittedSegmentations:
         """The states of the codes of maps (n, P)."""
         labels = labels.reshape(-1, *self.image_shape_)
         if weights is None:
-            weights = np.full(len(labels), check_weight(self.distortion_weight))
+            weights = np.full(len(labels), self.distortion_weight, dtype=float)
         own = self._own_codes(labels, images, weights)
         counted = self._counted(labels)
         states = []
@@ -148,6 +149,7 @@ class FittedSegmentations:
 
     def _check_rows(self, X, images):
         check_is_fitted(self)
+        self._validate_params()
         labels = check_label_maps(self, X, reset=False)
         return labels, check_images(self, images, len(labels), reset=False)
 
@@ -298,7 +300,7 @@ class FittedSegmentations:
             wrong pixels; bits_per_pixel; error, the share of wrong pixels, void apart.
         """
         labels, images = self._check_rows(X, images)
-        weights = [check_weight(w) for w in np.ravel(distortion_weights)]
+        weights = check_weights(distortion_weights)
         rate, distortion = [], []
         for weight in weights:
             states = self._search(labels, images, np.full(len(labels), weight))

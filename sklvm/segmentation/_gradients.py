@@ -19,13 +19,13 @@ TEMPERATURE = 0.5
 
 def straight_through(p, logits, masks, noise, cost):
     """The hard code forward, p's gradient backward (Bengio et al., 2013)."""
-    return cost(masks + p - p.detach()).mean()
+    return cost(masks + (p - p.detach())).mean()
 
 
 def concrete(p, logits, masks, noise, cost):
     """The hard code forward, a relaxed one's gradient backward (Jang et al., 2017)."""
     relaxed = torch.sigmoid((logits + torch.logit(noise)) / TEMPERATURE) * (p > 0)
-    return cost(masks + relaxed - relaxed.detach()).mean()
+    return cost(masks + (relaxed - relaxed.detach())).mean()
 
 
 def reinforce(p, logits, masks, noise, cost):

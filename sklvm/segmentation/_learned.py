@@ -23,11 +23,13 @@ from sklvm.segmentation._rate import RateModel
 STEPS = 16, 12, 10, 8, 6, 5, 4, 3, 2
 # Mean numbers of seeds of the components without a lattice.
 NUMBERS = 2, 8, 32, 128, 512
-# Rows of a map are told apart in so many bands.
-BANDS = 6
+# Rows of a map are told apart in so many bands, loose seeds in so many regions a side.
+BANDS, REGIONS = 6, 6
 # What is believed before any code has been seen, as much as one code counts: the
 # frequencies of seeds on a lattice, beside it in cells of one class, and of several.
 FIRST_FREQUENCIES = 0.97, 5e-4, 1e-2
+# Of the EM that fits the frequencies.
+N_ITERATIONS = 10
 # Components that fall behind by so many nats in their flags alone add nothing.
 NEGLIGIBLE = 40.0
 
@@ -49,9 +51,9 @@ class Layout:
         )
         self.grid_shape = len(rows), len(columns)
         self.sites = (rows[:, None] * width + columns).ravel()
-        self.on = np.zeros(height * width, dtype=bool)
-        self.on[self.sites] = True
-        self.beside = np.flatnonzero(~self.on)
+        on = np.zeros(height * width, dtype=bool)
+        on[self.sites] = True
+        self.beside = np.flatnonzero(~on)
         self.corners = self._corners(image_shape, starts, step)
         self.bands = (rows * BANDS // height).repeat(len(columns))
 
@@ -79,15 +81,14 @@ class Layout:
 
 
 class Nowhere:
-    """The geometry of a component without a lattice: all pixels are alike."""
+    """The geometry of a component without a lattice: regions of the map."""
 
     def __init__(self, image_shape):
-        n_pixels = image_shape[0] * image_shape[1]
+        rows, columns = (np.arange(n) * REGIONS // n for n in image_shape)
         self.grid_shape = 0, 0
         self.sites = np.zeros(0, dtype=int)
-        self.on = np.zeros(n_pixels, dtype=bool)
-        self.beside = np.arange(n_pixels)
-        self.corners = np.full((4, n_pixels), -1)
+        self.beside = np.arange(image_shape[0] * image_shape[1])
+        self.regions = (rows[:, None] * REGIONS + columns).ravel()
         self.bands = np.zeros(0, dtype=int)
 
     def neighbours(self, grid, n_classes):
@@ -106,11 +107,16 @@ class LearnedRate(RateModel):
         self.layouts = [Layout(image_shape, step) for step in steps]
         self.layouts += [Nowhere(image_shape)] * len(numbers)
         self.n_lattices = len(steps)
-        self.on_tables = [ContextTable(n_classes) for _ in steps]
+        self.on_tables = [ContextTable(n_classes) for _ in self.layouts]
         self.beside_table = ContextTable(n_classes)
-        # Frequencies (q, 3) of seeds on the lattice, and beside it by kind of cell.
-        loose = np.array(numbers)[:, None] / self.n_pixels * np.ones(3)
-        self.believed = np.vstack([np.tile(FIRST_FREQUENCIES, (len(steps), 1)), loose])
+        # Frequencies of seeds on the lattice, and beside it in even and mixed cells; of
+        # loose seeds by region. What a component does not have is not used.
+        even = FIRST_FREQUENCIES[1]
+        thick = np.full((len(steps), 1 + REGIONS**2), even)
+        thick[:, :3] = FIRST_FREQUENCIES
+        loose = np.ones((len(numbers), 1 + REGIONS**2))
+        loose *= np.array(numbers)[:, None] / self.n_pixels
+        self.believed = np.vstack([thick, loose])
         self._set(self.believed, np.ones(len(self.layouts)))
 
     def _set(self, h, weights):
@@ -134,36 +140,40 @@ class LearnedRate(RateModel):
             [first, second, third, (third * k + above_left) * k + above_right], axis=1
         )
 
-    def _corner_classes(self, layout, code):
-        """Of the pixels beside a lattice the nearest site's class, and another one."""
+    def _surroundings(self, layout, code):
+        """Of the pixels beside a lattice their kind, and contexts of their classes.
+
+        The contexts are the nearest site's class and another one around; where there is
+        no lattice, the region.
+        """
         if not len(layout.sites):
-            none = np.full(len(layout.beside), self.n_classes)
-            return none, none
+            nearest = np.full(len(layout.beside), self.n_classes)
+            return layout.regions, self._keys(nearest, nearest + layout.regions)
         grid = np.where(code[layout.sites] < 0, self.n_classes, code[layout.sites])
         nearest, *others = grid[layout.corners]
         other = nearest
         for corner in others[::-1]:
             other = np.where(corner != nearest, corner, other)
-        return nearest, other
+        return (nearest != other).astype(int), self._keys(nearest, other)
 
-    def _beside_contexts(self, nearest, other):
-        return np.stack([nearest, nearest * (self.n_classes + 1) + other], axis=1)
+    def _keys(self, first, second):
+        # Regions follow on the classes, so the base is larger than both.
+        return np.stack([first, first * (self.n_classes + REGIONS**2) + second], axis=1)
 
-    def _flag_counts(self, layout, code, corners):
-        """Seeds and blanks: on the lattice, beside it in even cells, in mixed ones."""
+    def _flag_counts(self, layout, code, kinds):
+        """Seeds and blanks: on the lattice, then beside it by kind."""
         on = (code[layout.sites] >= 0).sum()
-        mixed = corners[0] != corners[1]
-        seeded = code[layout.beside] >= 0
-        seeds = [on, (seeded & ~mixed).sum(), (seeded & mixed).sum()]
-        sizes = [len(layout.sites), (~mixed).sum(), mixed.sum()]
-        return np.array(seeds), np.array(sizes) - seeds
+        size = {"minlength": REGIONS**2}
+        seeds = np.bincount(kinds[code[layout.beside] >= 0], **size)
+        sizes = np.append(len(layout.sites), np.bincount(kinds, **size))
+        seeds = np.append(on, seeds)
+        return seeds, sizes - seeds
 
     # The rate -------------------------------------------------------------------------
 
     def _joint(self, code):
         """ln w_q P_q(L) of every component, -inf where it is negligible."""
         flags = np.empty(len(self.layouts))
-        corners = [None] * len(self.layouts)
         n_seeds = (code >= 0).sum()
         for q, layout in enumerate(self.layouts):
             # With all cells of the kind that suits the seeds: no less than it can be.
@@ -176,41 +186,53 @@ class LearnedRate(RateModel):
         for q in np.argsort(-flags, kind="stable"):
             if flags[q] < joint.max() - NEGLIGIBLE:
                 break
-            corners = self._corner_classes(self.layouts[q], code)
-            joint[q] = self._component(q, code, corners)
+            joint[q] = self._component(q, code)
         return joint
 
-    def _component(self, q, code, corners):
+    def _component(self, q, code):
+        seeds, blanks, classes = self._parts(q, code)
+        flags = seeds @ self.log_h[q] + blanks @ self.log_not_h[q]
+        return self.log_w[q] + flags - classes
+
+    def _parts(self, q, code):
+        """Numbers of seeds and blanks by kind, and -ln p of the classes."""
         layout = self.layouts[q]
-        seeds, blanks = self._flag_counts(layout, code, corners)
-        value = self.log_w[q] + seeds @ self.log_h[q] + blanks @ self.log_not_h[q]
-        classes = code[layout.sites]
-        seeded = np.flatnonzero(classes >= 0)
-        if len(seeded):
-            contexts = self._on_contexts(layout, code)[seeded]
-            costs = self.on_tables[q].costs(contexts)
-            value -= costs[np.arange(len(seeded)), classes[seeded]].sum()
-        classes = code[layout.beside]
-        seeded = np.flatnonzero(classes >= 0)
-        if len(seeded):
-            contexts = self._beside_contexts(corners[0][seeded], corners[1][seeded])
-            costs = self.beside_table.costs(contexts)
-            value -= costs[np.arange(len(seeded)), classes[seeded]].sum()
-        return value
+        kinds, surroundings = self._surroundings(layout, code)
+        seeds, blanks = self._flag_counts(layout, code, kinds)
+        cost = 0.0
+        for table, at, contexts in (
+            (self.beside_table, layout.beside, lambda: surroundings),
+            (self.on_tables[q], layout.sites, lambda: self._on_contexts(layout, code)),
+        ):
+            seeded = np.flatnonzero(code[at] >= 0)
+            if len(seeded):
+                costs = table.costs(contexts()[seeded])
+                cost += costs[np.arange(len(seeded)), code[at][seeded]].sum()
+        return seeds, blanks, cost
 
     def rate(self, codes):
         return np.array([-logsumexp(self._joint(code)) for code in codes])
 
     def prices(self, code, classes):
-        q = int(self._joint(code).argmax())
+        joint = self._joint(code)
+        log_resp = joint - logsumexp(joint)
+        # -ln of the expected odds: another component may take the new seed on.
+        return -logsumexp(
+            [
+                log_resp[q] - self._prices_of(q, code, classes)
+                for q in np.flatnonzero(log_resp > -NEGLIGIBLE)
+            ],
+            axis=0,
+        )
+
+    def _prices_of(self, q, code, classes):
         layout = self.layouts[q]
         logit = self.log_h[q] - self.log_not_h[q]
-        nearest, other = self._corner_classes(layout, code)
-        mixed = (nearest != other).astype(int)
-        costs = self.beside_table.costs(self._beside_contexts(nearest, other))
+        kinds, surroundings = self._surroundings(layout, code)
+        costs = self.beside_table.costs(surroundings)
         prices = np.empty(self.n_pixels)
         at = np.arange(len(layout.beside))
-        prices[layout.beside] = costs[at, classes[layout.beside]] - logit[1 + mixed]
+        prices[layout.beside] = costs[at, classes[layout.beside]] - logit[1 + kinds]
         if len(layout.sites):
             costs = self.on_tables[q].costs(self._on_contexts(layout, code))
             at = np.arange(len(layout.sites))
@@ -221,7 +243,8 @@ class LearnedRate(RateModel):
 
     def fit_maps(self, maps):
         """Learn which classes lie beside which, from maps (n, P) with -1 for void."""
-        for layout, table in zip(self.layouts, self.on_tables, strict=False):
+        for q in range(self.n_lattices):
+            layout, table = self.layouts[q], self.on_tables[q]
             contexts, classes = [], []
             for code in maps:
                 seeded = code[layout.sites] >= 0
@@ -235,34 +258,30 @@ class LearnedRate(RateModel):
         if not len(codes):
             return self
         self._fit_beside(codes)
-        counts = [
-            [
-                self._flag_counts(layout, code, self._corner_classes(layout, code))
-                for layout in self.layouts
-            ]
-            for code in codes
-        ]
-        seeds, blanks = np.moveaxis(np.array(counts, dtype=float), 2, 0)
+        components = range(len(self.layouts))
+        parts = [[self._parts(q, code) for q in components] for code in codes]
+        seeds, blanks = (
+            np.array([[part[i] for part in row] for row in parts], dtype=float)
+            for i in (0, 1)
+        )
+        costs = np.array([[part[2] for part in row] for row in parts])
         sizes = (seeds + blanks).mean(axis=0)
-        resp = np.exp(self._log_resp(codes))
-        weights = resp.sum(axis=0)
-        ones = np.einsum("nq,nqg->qg", resp, seeds) + self.believed * sizes
-        alls = np.einsum("nq,nqg->qg", resp, seeds + blanks) + sizes
-        h = np.divide(ones, alls, out=self.believed.copy(), where=alls > 0)
-        self._set(h, weights + 1)
+        for _ in range(N_ITERATIONS):
+            joint = np.einsum("nqg,qg->nq", seeds, self.log_h) + self.log_w - costs
+            joint += np.einsum("nqg,qg->nq", blanks, self.log_not_h)
+            resp = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+            ones = np.einsum("nq,nqg->qg", resp, seeds) + self.believed * sizes
+            alls = np.einsum("nq,nqg->qg", resp, seeds + blanks) + sizes
+            h = np.divide(ones, alls, out=self.believed.copy(), where=alls > 0)
+            self._set(h, resp.sum(axis=0) + 1)
         return self
-
-    def _log_resp(self, codes):
-        joint = np.stack([self._joint(code) for code in codes])
-        return joint - logsumexp(joint, axis=1, keepdims=True)
 
     def _fit_beside(self, codes):
         contexts, classes = [], []
         for code in codes:
             layout = self.layouts[int(self._joint(code).argmax())]
-            corners = self._corner_classes(layout, code)
             seeded = code[layout.beside] >= 0
-            contexts.append(self._beside_contexts(*corners)[seeded])
+            contexts.append(self._surroundings(layout, code)[1][seeded])
             classes.append(code[layout.beside][seeded])
         classes = np.concatenate(classes)
         if len(classes):
@@ -286,11 +305,11 @@ class LearnedRate(RateModel):
         q = coder.choose(cumulative(self.weights), likeliest)
         layout = self.layouts[q]
         self._walk_lattice(coder, q, given, code)
-        nearest, other = self._corner_classes(layout, code)
-        frequencies = self.h[q, 1 + (nearest != other)].tolist()
+        kinds, surroundings = self._surroundings(layout, code)
+        frequencies = self.h[q, 1 + kinds].tolist()
         values = (given[layout.beside] >= 0).tolist()
         flags = np.array(coder.bits(frequencies, values), dtype=bool)
-        contexts = self._beside_contexts(nearest, other)[flags].tolist()
+        contexts = surroundings[flags].tolist()
         for pixel, context in zip(layout.beside[flags].tolist(), contexts, strict=True):
             table = self.beside_table.cumulative(context)
             code[pixel] = coder.choose(table, int(given[pixel]))

@@ -17,6 +17,8 @@ from sklvm.segmentation._rehearsal import WEIGHT_RANGE, random_code
 
 # Seeds that the untrained encoder expects in a map.
 FIRST_GUESS = 8.0
+# Deviation of the light of images in training, where images are of order one.
+VARIATION = 0.15
 
 
 class SegmentationModel(nn.Module):
@@ -116,24 +118,44 @@ class SegmentationModel(nn.Module):
             weights = torch.as_tensor(weights, dtype=torch.float32).to(X.device)
             examples = torch.from_numpy(examples).to(X.device)
             return labels, images, (noise.clamp_min(1e-6), weights, examples)
+        mirrored = np.zeros(len(X), dtype=bool)
         if self.training:
             codes, searched = self.rehearsal.draw(X[:, -1].tolist(), rng)
+            if images is not None:
+                mirrored = rng.random(len(X)) < 0.5
+                images = self._vary(images, generator)
         else:
             maps, counted = labels.cpu().numpy(), self.counted(labels).cpu().numpy()
             pairs = zip(maps, counted, strict=True)
             codes = np.stack([random_code(*pair, rng) for pair in pairs])
             searched = np.zeros(len(X), dtype=bool)
-        return labels, images, (codes, X[:, -1].cpu().numpy(), searched, rng)
+        rows = X[:, -1].cpu().numpy()
+        return labels, images, (codes, rows, searched, mirrored, rng)
+
+    def _vary(self, images, generator):
+        """Other light and grain: few images are soon known by heart."""
+        shape = (len(images), 1, self.n_image_channels)
+        noise = {"generator": generator, "device": images.device}
+        pixels = images.unflatten(-1, (-1, self.n_image_channels))
+        gain = 1 + VARIATION * torch.randn(shape, **noise)
+        light = VARIATION * torch.randn(shape, **noise)
+        grain = VARIATION / 2 * torch.randn(pixels.shape, **noise)
+        return (gain * pixels + light + grain).flatten(1)
 
     def forward(self, labels, images, drawn, warmup):
         if self.stage == "encoder":
             return self._encoder_loss(labels, images, *drawn, warmup)
         return self._decoder_loss(labels, images, *drawn)
 
-    def _decoder_loss(self, labels, images, codes, rows, searched, rng):
+    def _decoder_loss(self, labels, images, codes, rows, searched, mirrored, rng):
         """-ln p(y given x, sparse y) in nats a map, a mean over the batch."""
-        planes = torch.from_numpy(seed_planes(codes, self.n_classes)).to(labels.device)
-        logits = self.class_logits(planes, images)
+        seen = np.where(mirrored[:, None, None], codes[:, :, ::-1], codes)
+        planes = torch.from_numpy(seed_planes(seen, self.n_classes)).to(labels.device)
+        flips = torch.from_numpy(mirrored).to(labels.device)
+        if images is not None:
+            images = self._mirrored(self._image_planes(images), flips)
+            images = images.movedim(1, -1).flatten(1)
+        logits = self._mirrored(self.class_logits(planes, images), flips)
         if self.training:
             decoded = logits.detach().argmax(dim=1).cpu().numpy()
             parts = (rows[searched].tolist(), codes[searched], decoded[searched])
@@ -143,6 +165,12 @@ class SegmentationModel(nn.Module):
             logits, labels.long(), ignore_index=void, reduction="sum"
         )
         return loss / len(labels)
+
+    def _mirrored(self, planes, flips):
+        """Those of the planes (n, ., H, W) that `flips` names from right to left."""
+        if not flips.any():
+            return planes
+        return torch.where(flips[:, None, None, None], planes.flip(-1), planes)
 
     def _encoder_loss(self, labels, images, noise, weight, examples, warmup):
         """Estimates E_q[rate + weight * distortion]; the weight falls to its value.

@@ -4,7 +4,6 @@ import math
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import largest_magnitude, warn_user
@@ -16,13 +15,7 @@ from sklvm.segmentation._gradients import GRADIENTS
 from sklvm.segmentation._training import TrainedInParts
 
 
-class SparseSegmentationRDA(
-    OneToOneFeatureMixin,
-    TransformerMixin,
-    SegmentationCodec,
-    FittedSegmentations,
-    TrainedInParts,
-):
+class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInParts):
     r"""Rate-distortion autoencoder of segmentations.
 
     Compresses a segmentation y, a class at each of P pixels, to a list L of seeds: a

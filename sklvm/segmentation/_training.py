@@ -106,9 +106,11 @@ class TrainedInParts(BaseNeuralEstimator):
         self._refined = dict(zip(rows.tolist(), codes, strict=True))
 
     def _finish(self, X, y, one_pass):
-        # Codes of the whole range again, now that the decoder is as it stays.
-        self._refine_training_maps(X, y)
-        del self._refined, self._examples
+        if self.rate_model != "list":
+            # Codes of the whole range again, now that the decoder is as it stays.
+            self._refine_training_maps(X, y)
+        for name in ("_refined", "_examples"):
+            self.__dict__.pop(name, None)
         labels, images = X[:N_MEASURED, :-1], None if y is None else y[:N_MEASURED]
         states = self._search(labels, images)
         self.lower_bound_ = -float(np.mean([state.objective for state in states]))

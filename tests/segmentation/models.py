@@ -14,19 +14,22 @@ from ..registry import label_maps
 
 RATE_MODELS = ["list", "subset", "learned"]
 GRADIENTS = ["straight_through", "concrete", "reinforce"]
-SHAPE, P, K = (6, 8), 48, 3
+SHAPE, P, K = (5, 6), 30, 3
 QUICK = {
     "image_shape": SHAPE,
     "n_classes": K,
     "channels": (8, 8),
-    "max_epochs": 9,
+    "max_epochs": 30,
     "lr": 0.01,
-    "distortion_weight": 2.0,
+    "batch_size": 8,
+    "distortion_weight": 3.0,
     "tol": np.inf,
     "random_state": 0,
 }
-(X,) = label_maps(0, 120)
-(HELD_OUT,) = label_maps(1, 40)
+TINY = {"image_shape": (3, 4), "max_epochs": 3}
+(X,) = label_maps(0, 60, *SHAPE)
+(HELD_OUT,) = label_maps(1, 16, *SHAPE)
+(TINY_X,) = label_maps(0, 40, 3, 4)
 
 
 def images_of(maps, seed=0):
@@ -38,9 +41,9 @@ def images_of(maps, seed=0):
 
 
 def specks(seed, n_samples):
-    """Maps without any order, of which seeds can say little and an image all."""
+    """Maps of 4 x 5 without any order: seeds can say little of them, an image all."""
     rng = np.random.default_rng(seed)
-    return rng.integers(K, size=(n_samples, P))
+    return rng.integers(K, size=(n_samples, 20))
 
 
 def fit(X, images=None, **params):
@@ -59,8 +62,7 @@ def fitted(**params):
 
 @cache
 def _tiny(params):
-    (maps,) = label_maps(0, 60, 3, 4)
-    return fit(maps, **{"image_shape": (3, 4), "max_epochs": 3} | dict(params))
+    return fit(TINY_X, **TINY | dict(params))
 
 
 def tiny(**params):
@@ -68,10 +70,17 @@ def tiny(**params):
     return copy.deepcopy(_tiny(tuple(params.items())))
 
 
+def own_seeds(gradient):
+    """What the encoder itself says where a wrong pixel costs as much as a few seeds."""
+    params = {"distortion_weight": 12.0, "max_epochs": 40, "batch_size": 4}
+    est = tiny(gradient=gradient, **params)
+    return est.set_params(refine=None)
+
+
 @cache
 def _seeing():
-    maps = specks(0, 120)
-    return fit(maps, images_of(maps))
+    maps = specks(0, 40)
+    return fit(maps, images_of(maps), image_shape=(4, 5), max_epochs=60)
 
 
 def seeing():

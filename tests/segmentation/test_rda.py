@@ -13,6 +13,8 @@ from .models import (
     HELD_OUT,
     RATE_MODELS,
     SHAPE,
+    TINY,
+    TINY_X,
     K,
     P,
     X,
@@ -64,39 +66,39 @@ def test_attributes(est):
     assert est.n_image_channels_ == 0
     assert est.n_features_in_ == P
     assert not hasattr(est, "best_epoch_")
-    assert 3 <= est.n_iter_ <= est.max_epochs
+    assert est.n_iter_ == est.max_epochs
     assert len(est.lower_bounds_) == est.n_iter_
     assert list(est.get_feature_names_out()) == [f"x{i}" for i in range(P)]
 
 
 @pytest.mark.parametrize("rate_model", RATE_MODELS)
 def test_the_lower_bound_is_that_of_the_refined_training_maps(rate_model):
-    est = fit(X[:60], rate_model=rate_model)
-    assert est.lower_bound_ == pytest.approx(est.score(X[:60]), rel=1e-6)
+    est = fitted(rate_model=rate_model)
+    assert est.lower_bound_ == pytest.approx(est.score(X), rel=1e-6)
 
 
 def test_classes_and_shape_from_the_data():
-    est = fit(X, image_shape=None, n_classes=None, max_epochs=3)
+    est = fit(TINY_X, image_shape=None, n_classes=None, max_epochs=3)
     assert est.n_classes_ == K
-    assert tuple(est.image_shape_) == (1, P)
-    assert est.inverse_transform(blank(X[:2])).shape == (2, P)
+    assert tuple(est.image_shape_) == (1, 12)
+    assert est.inverse_transform(blank(TINY_X[:2])).shape == (2, 12)
 
 
 def test_more_classes_than_the_data_have():
-    est = fit(X, n_classes=5, max_epochs=3)
+    est = fit(TINY_X, **TINY | {"n_classes": 5})
     assert est.n_classes_ == 5
-    strange = HELD_OUT.copy()
+    strange = TINY_X.copy()
     strange[:, :4] = 4
     assert_array_equal(est.decode(est.encode(strange, lossless=True)), strange)
-    expected = np.log(P * 5 + 1)
-    assert est.rate(blank(X[:1]))[0] == pytest.approx(expected)
+    expected = np.log(12 * 5 + 1)
+    assert est.rate(blank(TINY_X[:1]))[0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (1, 7), (5, 1), (2, 2), (3, 17)])
-@pytest.mark.parametrize("rate_model", RATE_MODELS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (5, 1), (2, 2), (3, 11)])
+@pytest.mark.parametrize("rate_model", ["list", "learned"])
 def test_odd_shapes(shape, rate_model):
     n_pixels = shape[0] * shape[1]
-    maps = np.random.default_rng(0).integers(2, size=(20, n_pixels))
+    maps = np.random.default_rng(0).integers(2, size=(10, n_pixels))
     params = {"image_shape": shape, "n_classes": 2, "max_epochs": 3}
     est = fit(maps, **params, rate_model=rate_model, channels=(4, 4, 4, 4))
     S = est.transform(maps)
@@ -121,11 +123,11 @@ def test_one_row_is_enough():
     assert est.score(X[:1]) == pytest.approx(-objective(est, X[:1], S)[0])
 
 
-@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 def test_types_of_numbers(dtype):
-    maps = np.minimum(X, 1)
-    est = fit(maps, n_classes=2, max_epochs=3)
-    other = fit(maps.astype(dtype), n_classes=2, max_epochs=3)
+    maps = np.minimum(TINY_X, 1)
+    est = fit(maps, **TINY | {"n_classes": 2})
+    other = fit(maps.astype(dtype), **TINY | {"n_classes": 2})
     expected = est.transform(maps[:20])
     assert_array_equal(other.transform(maps[:20]), expected)
     assert_array_equal(est.transform(maps[:20].astype(dtype)), expected)
@@ -151,6 +153,8 @@ def test_data_frames(est):
     assert list(out.columns) == columns
     assert (out.dtypes == np.int32).all()
     assert_array_equal(out.to_numpy(), est.transform(X))
+    dense = other.inverse_transform(out)
+    assert_array_equal(dense, est.inverse_transform(out.to_numpy()))
     with pytest.raises(ValueError, match="names"):
         other.transform(frame[columns[::-1]])
 
@@ -174,7 +178,7 @@ def test_seeds_are_kept(S):
 def test_seeds_have_an_effect_beyond_their_pixel(est):
     """A decoder that ignores its seeds is how this training fails."""
     S = np.tile(blank(X[:1]), (K, 1))
-    S[:, 3 * 8 + 4] = np.arange(K)
+    S[:, 2 * 6 + 3] = np.arange(K)
     dense = est.inverse_transform(S)
     share = [(dense[c] == c).mean() for c in range(K)]
     assert min(share) > 0.1
@@ -206,22 +210,24 @@ def test_samples_of_list_are_those_of_its_p(est):
 # The curve.
 
 
-@pytest.mark.parametrize("void_class", [None, 2])
-@pytest.mark.parametrize("rate_model", RATE_MODELS)
+@pytest.mark.parametrize(
+    "rate_model, void_class",
+    [("list", None), ("subset", None), ("learned", None), ("list", 2)],
+)
 def test_the_curve_is_what_each_weight_gives(rate_model, void_class):
-    est = fitted(rate_model=rate_model, void_class=void_class)
-    weights = [0.5, 2.0, 8.0]
-    curve = est.rate_distortion_curve(HELD_OUT, weights)
+    est, maps = fitted(rate_model=rate_model, void_class=void_class), HELD_OUT[:6]
+    weights = [1.0, 8.0]
+    curve = est.rate_distortion_curve(maps, weights)
     assert isinstance(curve, Bunch)
-    assert est.distortion_weight == 2.0
+    assert est.distortion_weight == 3.0
     assert_array_equal(curve.distortion_weight, weights)
-    n_counted = P * len(HELD_OUT)
+    n_counted = P * len(maps)
     if void_class is not None:
-        n_counted = (void_class != HELD_OUT).sum()
+        n_counted = (void_class != maps).sum()
     for i, weight in enumerate(weights):
         est.set_params(distortion_weight=weight)
-        S = est.transform(HELD_OUT)
-        rate, wrong = est.rate(S), est.distortion(HELD_OUT, S)
+        S = est.transform(maps)
+        rate, wrong = est.rate(S), est.distortion(maps, S)
         assert curve.rate[i] == pytest.approx(rate.mean())
         assert curve.distortion[i] == pytest.approx(wrong.mean())
         assert curve.bits_per_pixel[i] == pytest.approx(rate.mean() / np.log(2) / P)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ..registry import label_maps
-from .models import RATE_MODELS, K, P, fitted, seeing, tiny
+from .models import HELD_OUT, RATE_MODELS, K, P, fitted, seeing, tiny
 
 # Generous: each takes milliseconds and kilobytes.
 SECONDS, MEGABYTES = 2.0, 30
@@ -50,7 +50,7 @@ def decode(est, stream, n_pixels=12):
 
 def spoil(rng, stream):
     """A part of the stream, the stream with a bit flipped, or longer."""
-    kind = rng.integers(4)
+    kind = rng.integers(4) if stream else 1
     if kind == 0:
         return stream[: rng.integers(len(stream))]
     if kind == 1:
@@ -63,13 +63,13 @@ def spoil(rng, stream):
 
 def test_random_bytes(est):
     rng = np.random.default_rng(0)
-    decoded = [decode(est, rng.bytes(rng.integers(0, 12))) for _ in range(600)]
+    decoded = [decode(est, rng.bytes(rng.integers(0, 12))) for _ in range(300)]
     assert any(dense is None for dense in decoded)
 
 
 def test_spoilt_streams(est, streams):
     rng = np.random.default_rng(1)
-    for _ in range(600):
+    for _ in range(400):
         decode(est, spoil(rng, streams[rng.integers(len(streams))]))
 
 
@@ -79,24 +79,24 @@ def test_bytes_that_hypothesis_finds(est, stream):
     decode(est, stream)
 
 
-def test_all_of_one_and_of_two_bytes(est):
+def test_every_first_byte(est):
+    decode(est, b"")
     for first in range(256):
         decode(est, bytes([first]))
-        for second in (0, 1, 127, 128, 255):
-            decode(est, bytes([first, second]))
+        decode(est, bytes([first, 255 - first]))
 
 
 def test_long_streams_are_refused_at_once(est):
-    for start in range(0, 256, 5):
+    for start in range(0, 256, 15):
         for filling in (b"\x00", b"\xff", b"\xa5"):
             decode(est, bytes([start]) + filling * 20000)
 
 
 def test_nothing_large_is_allocated(est, streams):
     rng = np.random.default_rng(2)
-    hostile = [spoil(rng, stream) for stream in streams]
-    hostile += [rng.bytes(20) for _ in range(60)]
-    hostile += [bytes([i]) + b"\xff" * n for i in range(256) for n in (8,)]
+    hostile = [spoil(rng, stream) for stream in streams[::2]]
+    hostile += [rng.bytes(20) for _ in range(20)]
+    hostile += [bytes([i]) + b"\xff" * 8 for i in range(0, 256, 9)]
     hostile += [bytes([i]) + b"\xff" * 20000 for i in range(0, 256, 9)]
     decode(est, streams[0])  # what is imported or cached at the first call
     tracemalloc.start()
@@ -114,7 +114,7 @@ def test_nothing_large_is_allocated(est, streams):
 def test_maps_of_another_size():
     small = tiny(rate_model="subset")
     (maps,) = label_maps(1, 10, 3, 4)
-    for stream in fitted(rate_model="subset").encode(label_maps(1, 10)[0]):
+    for stream in fitted(rate_model="subset").encode(HELD_OUT[:10]):
         decode(small, stream)
     for stream in small.encode(maps):
         decode(fitted(rate_model="subset"), stream, P)
@@ -124,14 +124,14 @@ def test_the_error_names_the_stream(est, streams):
     good = [streams[0], streams[1], streams[2]]
     for place in range(3):
         spoilt = [*good]
-        spoilt[place] = b""
+        spoilt[place] += 100 * b"\xff"
         with pytest.raises(ValueError, match=rf"\b{place}\b"):
             est.decode(spoilt)
 
 
 @pytest.mark.parametrize("stream", ["text", 5, None, [1, 2], 1.5])
 def test_what_is_no_bytes(est, stream):
-    with pytest.raises((ValueError, TypeError), match="streams"):
+    with pytest.raises((ValueError, TypeError), match=r"(?i)stream"):
         est.decode([stream])
 
 
@@ -145,6 +145,6 @@ def test_images_are_needed_and_as_many_as_streams():
     with pytest.raises(ValueError, match="images"):
         est.decode([b"\0"])
     with pytest.raises(ValueError, match="images"):
-        est.decode([b"\0"], np.zeros((2, 2 * P)))
+        est.decode([b"\0"], np.zeros((2, 40)))
     with pytest.raises(ValueError, match="images"):
         tiny().decode([b"\0"], np.zeros((1, 24)))

@@ -1,0 +1,21 @@
+"""Sparse codes of segmentations against quadtrees, seeds, files and random walks.
+
+python benchmarks/segmentation.py labels --data FOLDER --model labels.pkl
+python benchmarks/segmentation.py images --data FOLDER --labels-model labels.pkl
+python benchmarks/segmentation.py streams --data FOLDER
+"""
+
+import _segmentation_images
+import _segmentation_labels
+import _segmentation_streams
+from _commands import main
+
+BENCHMARKS = {
+    "labels": _segmentation_labels,
+    "images": _segmentation_images,
+    "streams": _segmentation_streams,
+}
+
+
+if __name__ == "__main__":
+    main(__doc__, BENCHMARKS)
