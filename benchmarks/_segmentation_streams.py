@@ -3,9 +3,10 @@
 A third of the streams are random bytes, a third real streams cut short, a third real
 streams with a few bits flipped; each is decoded alone. Real streams are of all four
 modes, with and without a residual that makes them lossless and with and without a
-checksum. Anything but a valid map or a ValueError stops the run. So that as many
-streams as that take minutes, the maps are small, every second pixel of CamVid's, 45 x
-60, the networks narrow, and the training short.
+checksum, which is demanded where there was one. Anything but a valid map or a
+ValueError stops the run. So that as many streams as that take minutes, the maps are
+small, every second pixel of CamVid's, 45 x 60, the networks narrow, and the training
+short.
 
 The address space is limited while streams are decoded, so that a large allocation
 fails, and a failure is no ValueError. That and the peak of the resident memory are
@@ -103,8 +104,9 @@ KINDS = {"random bytes": random_bytes, "cut short": cut_short, "flipped": flippe
 
 def outcome(model, data, real):
     """ "ValueError", or which map; whatever else there is goes on to the top."""
+    asks_for_checksum = real is not None and "checksum" in real.mode
     try:
-        maps = model.decode([data])
+        maps = model.decode([data], checksum=asks_for_checksum)
     except ValueError:
         return "ValueError"
     check_valid(model, maps)

@@ -18,9 +18,9 @@ image leaves open. Then it is interactive segmentation, with the fewest clicks.
 """
 
 # %%
-# Scenes of one to three discs, boxes and crosses, some in front of others. The class is
-# that of the shape. Shapes are brighter than what is behind them all, each as bright as
-# it happens to be, so the brightness does not tell their classes; and there is noise.
+# Scenes of one to three discs, boxes and crosses, some in front of others. Each belongs
+# to one of three classes, and neither its shape nor its brightness says to which: the
+# image, which is noisy, tells where a thing is and not what it is.
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -44,10 +44,10 @@ def draw_scene():
             np.maximum(down, right) < 0.8 * size,
             (np.minimum(down, right) < 0.3 * size) & (np.maximum(down, right) < size),
         ]
-        kind = rng.integers(3)
-        labels[shapes[kind]] = kind + 1
-        image[shapes[kind]] = rng.uniform(-0.2, 0.8)
-    return labels.ravel(), (image + 0.2 * rng.normal(size=image.shape)).ravel()
+        inside = shapes[rng.integers(3)]
+        labels[inside] = rng.integers(1, 4)
+        image[inside] = rng.uniform(-0.4, 0.8)
+    return labels.ravel(), (image + 0.3 * rng.normal(size=image.shape)).ravel()
 
 
 scenes = [draw_scene() for _ in range(N_TRAIN + N_TEST)]
@@ -63,8 +63,8 @@ SETTINGS = {
     "n_classes": 4,
     "distortion_weight": 1.0,
     "rate_model": "learned",
-    "channels": (16, 32, 32),
-    "max_epochs": 18,
+    "channels": (16, 32, 48),
+    "max_epochs": 15,
     "lr": 4e-3,
     "tol": np.inf,
     "random_state": 0,

@@ -1,5 +1,7 @@
 """The parts of the training: decoder, encoder, and the decoder on refined codes."""
 
+import copy
+
 import numpy as np
 
 from sklvm.neural._estimator import BaseNeuralEstimator
@@ -90,8 +92,7 @@ class TrainedInParts(BaseNeuralEstimator):
             finished = module.rehearsal.finished
             del module.rehearsal, module.examples, module.rate_model
         if finished:
-            codes = [code.ravel() for code, _ in finished.values()]
-            self.rate_model_.fit(np.stack(codes))
+            self._fit_rate([code for code, _ in finished.values()])
             self._examples = finished
 
     def _refine_training_maps(self, X, y):
@@ -101,9 +102,14 @@ class TrainedInParts(BaseNeuralEstimator):
         factors = WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(rows))
         images = None if y is None else y[rows]
         states = self._search(X[rows, :-1], images, self.distortion_weight * factors)
-        codes = np.stack([state.code for state in states])
-        self.rate_model_.fit(codes.reshape(len(codes), -1))
+        codes = [state.code for state in states]
+        self._fit_rate(codes)
         self._refined = dict(zip(rows.tolist(), codes, strict=True))
+
+    def _fit_rate(self, codes):
+        # A copy: a training that goes on and fails leaves the old one as it was.
+        rate_model = copy.deepcopy(self.rate_model_)
+        self.rate_model_ = rate_model.fit(np.reshape(codes, (len(codes), -1)))
 
     def _finish(self, X, y, one_pass):
         if self.rate_model != "list":
