@@ -118,7 +118,7 @@ def print_curve(curve):
 
 
 def print_equal_bytes(curves, n_pixels):
-    """Per cent of wrong pixels of curves at the same bytes, the first one ours."""
+    """Per cent of wrong pixels of curves at equal bytes, and of the first beside each."""
     errors = {
         name: 100 * interpolate_at(BYTES, curve) / n_pixels
         for name, curve in curves.items()
@@ -126,18 +126,17 @@ def print_equal_bytes(curves, n_pixels):
     print_header("per cent wrong at bytes", *map(str, BYTES))
     for name, error in errors.items():
         print_row(name, *("" if np.isnan(e) else f"{e:.2f}" for e in error))
-    (_, ours), *peers = errors.items()
+    (ours, our_error), *peers = errors.items()
     print()
-    always = []
+    beaten = []
     for name, error in peers:
-        both = ~np.isnan(ours + error)
-        fewer = int((ours < error)[both].sum())
-        print(f"- {name}: ours is less at {fewer} of {both.sum()} rates that both have")
+        both = ~np.isnan(our_error + error)
+        fewer = int((our_error < error)[both].sum())
+        print(f"- {name}: {ours} is less at {fewer} of {both.sum()} rates of both")
         if fewer == both.sum() > 0:
-            always.append(name)
-    print(
-        f"\nLess at every such rate than: {', '.join(always) or 'none'}.\n", flush=True
-    )
+            beaten.append(name)
+    beaten = "; ".join(beaten) or "none"
+    print(f"\nLess at every rate of both than: {beaten}.\n", flush=True)
 
 
 # Seconds a map ------------------------------------------------------------------------
