@@ -118,7 +118,7 @@ def print_curve(curve):
 
 
 def print_equal_bytes(curves, n_pixels):
-    """Per cent of wrong pixels of curves at equal bytes, and of the first beside each."""
+    """Per cent of wrong pixels of curves at equal bytes, the first beside each."""
     errors = {
         name: 100 * interpolate_at(BYTES, curve) / n_pixels
         for name, curve in curves.items()
