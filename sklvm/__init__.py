@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from sklvm.mixture import BernoulliMixtureEM, GaussianMixtureEM
+from sklvm.mixture import BernoulliMixtureEM, GaussianMixtureEM, free_energy
 
 __version__ = "0.1.0.dev0"
 
@@ -14,6 +14,7 @@ __all__ = [
     "GaussianMixtureEM",
     "SparseSegmentationRDA",
     "__version__",
+    "free_energy",
 ]
 
 # Imported when they are first asked for: torch takes longer to import than the rest of

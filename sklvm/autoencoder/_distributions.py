@@ -17,7 +17,23 @@ def bounded(log_scale):
     return log_scale.clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE)
 
 
-class DiagonalGaussian:
+class _Gaussians:
+    """Gaussians a row, made of the tensors `parts()`."""
+
+    def detach(self):
+        return type(self)(*(part.detach() for part in self.parts()))
+
+    def __getitem__(self, rows):
+        return type(self)(*(part[rows] for part in self.parts()))
+
+    @classmethod
+    def joined(cls, gaussians):
+        """The rows of several, one after the other."""
+        parts = zip(*(g.parts() for g in gaussians), strict=True)
+        return cls(*(torch.cat(part) for part in parts))
+
+
+class DiagonalGaussian(_Gaussians):
     """N(mean, diag(exp(2 log_scale))), one Gaussian a row."""
 
     def __init__(self, mean, log_scale):
@@ -40,11 +56,8 @@ class DiagonalGaussian:
             log_scale = bounded(log_scale)
         return cls(mean, log_scale)
 
-    def detach(self):
-        return type(self)(self.mean.detach(), self.log_scale.detach())
-
-    def __getitem__(self, rows):
-        return type(self)(self.mean[rows], self.log_scale[rows])
+    def parts(self):
+        return self.mean, self.log_scale
 
     def rsample(self, eps):
         """mean + scale * eps, differentiable in both."""
@@ -69,7 +82,7 @@ class DiagonalGaussian:
         return (terms.sum(-1) - self.mean.shape[-1]) / 2
 
 
-class FullGaussian:
+class FullGaussian(_Gaussians):
     """N(mean, L L'), one Gaussian a row; L has the diagonal exp(log_diagonal)."""
 
     def __init__(self, mean, log_diagonal, scale_tril):
@@ -99,13 +112,7 @@ class FullGaussian:
         )
         return cls(mean, log_diagonal, scale_tril)
 
-    def detach(self):
-        return type(self)(*(part.detach() for part in self._parts()))
-
-    def __getitem__(self, rows):
-        return type(self)(*(part[rows] for part in self._parts()))
-
-    def _parts(self):
+    def parts(self):
         return self.mean, self.log_diagonal, self.scale_tril
 
     def rsample(self, eps):

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
@@ -16,6 +17,10 @@ from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
 from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
 from sklvm.neural._networks import ConvEncoder
 from sklvm.neural._training import DivergedError
+
+# A mean KL(q(z|x) || p(z)) below it, in nats, is a latent that is not used. So many
+# training rows show it.
+COLLAPSED_RATE, N_RATED = 0.01, 1000
 
 
 class BaseAutoencoder(BaseNeuralEstimator):
@@ -146,9 +151,27 @@ class BaseAutoencoder(BaseNeuralEstimator):
             self.lower_bound_ = float(self._lower_bounds_of_rows(X, 1).mean())
         if not np.isfinite(self.lower_bound_):
             raise DivergedError(self.n_iter_, -self.lower_bound_)
+        if not one_pass:
+            self._warn_of_collapse(X)
         likelihood = self.net_.module.likelihood
         if isinstance(likelihood, Gaussian):
             self.noise_ = float(likelihood.variance().detach().sqrt())
+
+    def _warn_of_collapse(self, X):
+        """Say that the decoder goes without the latent."""
+        rows = X[:: -(-len(X) // N_RATED)]
+
+        def rate_of(batch, q, p, eps):
+            return p.kl(q, q.rsample(eps[0])).double().cpu()
+
+        rate = self._map_chunks(rate_of, rows, n_draws=1).mean()
+        if rate < COLLAPSED_RATE:
+            warn_user(
+                f"The posterior has collapsed: with beta={self.beta:g} the latent holds"
+                f" {max(rate, 0):.2g} nats a row; decrease beta, or increase warmup, "
+                "free_bits or max_epochs, unless there is nothing for it to hold.",
+                ConvergenceWarning,
+            )
 
     def _sampling_generator(self):
         # The second number: the first one has started the training.

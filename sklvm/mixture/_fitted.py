@@ -51,23 +51,42 @@ class FittedMixture(
         check_is_fitted(self)
         return self._validate_rows(X, reset=False)
 
-    def _e_step(self, X, visit):
-        """Call visit(rows, resp, log_px, conditional_mean) for each chunk of X."""
+    def _visit_rows(self, X, visit):
+        """Call visit(rows, log_joint, features, expectation) for each chunk of X."""
         sample = self._as_sample(X)
         missing = not issparse(X) and observed_weight(sample) is not None
         family = self._family(sample, missing, fitted=True)
         expectation = next(family.expectations(self._parameters()))
 
         def chunk(rows, workspace):
-            resp, features = expectation.log_joint(sample.data[rows], workspace)
-            log_px = normalise(resp, expectation.weights)
-            visit(rows, resp, log_px, partial(expectation.conditional_mean, features))
+            log_joint, features = expectation.log_joint(sample.data[rows], workspace)
+            visit(rows, log_joint, features, expectation)
             return ()
 
         with single_threaded_blas() as n_blas:
             n_threads = effective_n_threads(self.n_jobs, n_blas)
             with Reducer(X.shape[0], family.batch_size, n_threads) as reducer:
                 reducer.sum(chunk)
+
+    def _e_step(self, X, visit):
+        """Call visit(rows, resp, log_px, conditional_mean) for each chunk of X."""
+
+        def posterior(rows, resp, features, expectation):
+            log_px = normalise(resp, expectation.weights)
+            visit(rows, resp, log_px, partial(expectation.conditional_mean, features))
+
+        self._visit_rows(X, posterior)
+
+    def _log_joint(self, X):
+        """log p(x, z = k), of shape (n_samples, K), in float64."""
+        X = self._checked(X)
+        of_rows = np.empty((X.shape[0], len(self.weights_)))
+
+        def visit(rows, log_joint, features, expectation):
+            of_rows[rows] = log_joint.T
+
+        self._visit_rows(X, visit)
+        return of_rows
 
     def _log_density(self, X):
         X = self._checked(X)

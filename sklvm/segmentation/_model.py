@@ -120,10 +120,11 @@ class SegmentationModel(nn.Module):
             return labels, images, (noise.clamp_min(1e-6), weights, examples)
         mirrored = np.zeros(len(X), dtype=bool)
         if self.training:
-            codes, searched = self.rehearsal.draw(X[:, -1].tolist(), rng)
+            codes, searched, hidden = self.rehearsal.draw(X[:, -1].tolist(), rng)
             if images is not None:
                 mirrored = rng.random(len(X)) < 0.5
-                images = self._vary(images, generator)
+                shown = torch.from_numpy(~hidden).to(X.device)
+                images = self._vary(images, generator) * shown[:, None]
         else:
             maps, counted = labels.cpu().numpy(), self.counted(labels).cpu().numpy()
             pairs = zip(maps, counted, strict=True)

@@ -29,6 +29,9 @@ REMOVAL = 0.2
 # Weights of the distortion are drawn log-uniformly up to this factor from the user's,
 # so that one decoder serves a whole curve.
 WEIGHT_RANGE = 10.0
+# Share of the images that the decoder does not see: it would know few by heart, ignore
+# the seeds of their maps, and have learned little of seeds when it sees another image.
+HIDDEN = 0.3
 # Steps of a search are drawn from this range.
 STEPS = 3, 16
 PATIENCE = 3
@@ -42,6 +45,7 @@ class Rehearsed:
     state: State
     steps_left: int
     barred: np.ndarray
+    hidden: bool  # whether the decoder goes without the image, all the search long
     changes: list = field(default_factory=list)
     in_vain: int = 0
 
@@ -60,18 +64,21 @@ class Rehearsal:
         self.finished = {}
 
     def draw(self, rows, rng):
-        """Codes (n, H, W) for these maps; and which of them are of searches."""
-        codes, searched = [], []
+        """Codes (n, H, W) for these maps; which of them are of searches, and which
+        images are hidden."""
+        codes, searched, hidden = [], [], []
         for row in rows:
             kind = rng.random()
             searched.append(kind >= RANDOM + REFINED)
+            hidden.append(rng.random() < HIDDEN)
             if kind < RANDOM or (kind < RANDOM + REFINED and row not in self.refined):
                 codes.append(random_code(self.maps[row], self.counted[row], rng))
             elif kind < RANDOM + REFINED:
                 codes.append(self.refined[row])
             else:
                 codes.append(self._trial(row, rng))
-        return np.stack(codes), np.array(searched)
+                hidden[-1] = self.searches[row].hidden
+        return np.stack(codes), np.array(searched), np.array(hidden)
 
     def _trial(self, row, rng):
         if row not in self.searches:
@@ -87,7 +94,8 @@ class Rehearsal:
         if starts and rng.random() < 0.5:
             code = starts[rng.integers(len(starts))]
         state = State(code, None, None)
-        return Rehearsed(task, state, rng.integers(*STEPS), ~self.counted[row])
+        steps, barred = rng.integers(*STEPS), ~self.counted[row]
+        return Rehearsed(task, state, steps, barred, hidden=rng.random() < HIDDEN)
 
     def learn(self, rows, codes, decoded, rng):
         """Go on with the searches of these maps, whose codes have been decoded."""

@@ -1,0 +1,150 @@
+"""Distributions of many kinds as one: a log density of rows, and draws.
+
+What counts is which methods an object has; none is imported to be recognised.
+"""
+
+import copy
+import sys
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+# Draws that show the dimension, and where the mass of a density is.
+N_SCOUTS = 256
+
+
+class Density:
+    """p(x): `log_prob` of rows (n, d) in float64, `draw(n, seed)` of such rows.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls it.
+    log_prob : callable
+        From rows to their log densities.
+    draw : callable
+        From a number of rows and an integer seed to the rows.
+    discrete : bool
+    """
+
+    def __init__(self, name, log_prob, draw, discrete=False):
+        self.name = name
+        self._log_prob = log_prob
+        self._draw = draw
+        self.discrete = discrete
+        self.scouts = self.draw(N_SCOUTS, 0)
+        self.dimension = self.scouts.shape[1]
+
+    def log_prob(self, X):
+        return np.asarray(self._log_prob(X), dtype=np.float64).reshape(len(X))
+
+    def precision(self):
+        """Relative rounding error of the log density."""
+        dtype = np.asarray(self._log_prob(self.scouts[:1])).dtype
+        return np.finfo(dtype if dtype.kind == "f" else np.float64).eps
+
+    def draw(self, n, seed):
+        X = np.asarray(self._draw(n, seed), dtype=np.float64)
+        return X.reshape(n, -1)
+
+
+def as_density(name, source):
+    """`source` as a `Density`.
+
+    Raises
+    ------
+    TypeError
+        If it has not the methods.
+    """
+    if _is_torch(source):
+        return _of_torch(name, source)
+    if isinstance(source, BaseEstimator) and _has(source, "score_samples", "sample"):
+        return _of_estimator(name, source)
+    if _has(source, "rvs") and (_has(source, "logpdf") or _has(source, "logpmf")):
+        return _of_scipy(name, source)
+    for method in ("log_prob", "score_samples"):
+        if _has(source, method, "sample"):
+            # Of an object of the user's own no more is known: it draws as it draws.
+            return Density(
+                name, getattr(source, method), lambda n, seed: _first(source.sample(n))
+            )
+    raise TypeError(
+        f"{name}={source!r} is no distribution; give an object with sample, and "
+        "log_prob or score_samples, or a frozen distribution of scipy.stats."
+    )
+
+
+def _has(source, *names):
+    return all(callable(getattr(source, name, None)) for name in names)
+
+
+def _first(drawn):
+    """Rows, without the labels or latents that estimators return with them."""
+    return drawn[0] if isinstance(drawn, tuple) else drawn
+
+
+# Kinds --------------------------------------------------------------------------------
+
+
+def _of_estimator(name, estimator):
+    def draw(n, seed):
+        if "random_state" in estimator.get_params(deep=False):
+            # A copy: neither the parameter of the user's own is to change, nor the
+            # state of its generator.
+            return _first(copy.copy(estimator).set_params(random_state=seed).sample(n))
+        return _first(estimator.sample(n, random_state=seed))
+
+    return Density(name, estimator.score_samples, draw)
+
+
+def _of_scipy(name, frozen):
+    discrete = not _has(frozen, "logpdf")
+    log_prob = frozen.logpmf if discrete else frozen.logpdf
+
+    def of_rows(X):
+        return log_prob(X[:, 0] if X.shape[1] == 1 else X)
+
+    return Density(
+        name, of_rows, lambda n, seed: frozen.rvs(size=n, random_state=seed), discrete
+    )
+
+
+def _is_torch(source):
+    # An object of torch can only come from a torch that has been imported.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(source, torch.distributions.Distribution)
+
+
+def _of_torch(name, distribution):
+    import torch
+
+    if distribution.batch_shape:
+        raise ValueError(
+            f"{name} has batch_shape={tuple(distribution.batch_shape)}, so that it is "
+            "many distributions; wrap it in torch.distributions.Independent to make it "
+            "one."
+        )
+
+    def sample(shape, seed):
+        # torch's distributions draw from its global generator.
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(seed)
+            return distribution.sample(shape)
+
+    example = sample((), 0)
+
+    def log_prob(X):
+        x = torch.as_tensor(X).to(example).reshape(len(X), *example.shape)
+        inside = distribution.support.check(x)
+        log_p = torch.full(inside.shape, -torch.inf, dtype=example.dtype)
+        with torch.no_grad():
+            if inside.any():
+                log_p[inside] = distribution.log_prob(x[inside]).to(log_p)
+        return log_p.numpy()
+
+    return Density(
+        name,
+        log_prob,
+        lambda n, seed: sample((n,), seed).cpu().numpy(),
+        discrete=distribution.support.is_discrete,
+    )

@@ -1,0 +1,290 @@
+r"""The Gaussian nearest to a distribution, in either direction of the KL divergence."""
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.stats import multivariate_normal, norm, qmc
+from sklearn.cluster import kmeans_plusplus
+
+from sklvm._base import check_count, private_random_state
+from sklvm.divergence._closed_forms import LOG_2PI
+from sklvm.divergence._densities import as_density
+from sklvm.divergence._estimates import choose_method
+from sklvm.divergence._quadrature import expectation
+
+DIRECTIONS = ("inclusive", "exclusive")
+# A trapezoidal rule for the standard normal, whose error falls exponentially in the
+# number of nodes and which no kink of log p between two modes misleads.
+NODES, REACH = 1001, 9.0
+# Starts of the exclusive search: deviation as a share of the target's own.
+FIRST_SCALE = 0.3
+# Where a search has ended it begins once more this far away: not to stay on a saddle.
+NUDGE = 0.05
+# Optima whose means differ by less, in deviations, are one.
+SAME = 0.05
+
+
+@dataclass(frozen=True)
+class GaussianFit:
+    """What `fit_gaussian` returns.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (d,)
+    covariance : ndarray of shape (d, d)
+    divergence : float
+        KL(p || q) or KL(q || p) in nats, for q the Gaussian and p the target.
+    standard_error : float
+        Of the divergence; of a quadrature an estimate of its absolute error.
+    direction : {"inclusive", "exclusive"}
+    optima : tuple of GaussianFit
+        All local optima that were found, the best first.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    divergence: float
+    standard_error: float
+    direction: str
+    optima: tuple = field(default=(), repr=False)
+
+
+def fit_gaussian(
+    target, direction="inclusive", *, n_samples=10_000, n_init=10, random_state=None
+):
+    r"""The Gaussian q that is nearest to a target p.
+
+    .. math::
+
+        \text{inclusive:} \quad \min_q KL(p \| q) = E_p[\log p(x) - \log q(x)]
+        \qquad
+        \text{exclusive:} \quad \min_q KL(q \| p) = -H(q) - E_q[\log p(x)]
+
+    The inclusive one has the moments of p and covers all of it. The exclusive one must
+    not lie where p is small: it seeks a mode, and has an optimum for each that stands
+    apart.
+
+    Parameters
+    ----------
+    target : object
+        p, as `kl` takes it; for "exclusive" with a density on the whole space.
+    direction : {"inclusive", "exclusive"}, default="inclusive"
+    n_samples : int, default=10_000
+        In more than one dimension: draws of p for its moments, and quasi-random draws
+        of q for its expectations. In one dimension both are by quadrature.
+    n_init : int, default=10
+        Starts of the exclusive search: at the moments of p, then at draws of p that are
+        far from one another.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    fit : GaussianFit
+        With `mean`, `covariance`, `divergence` in nats, and `optima`.
+
+    Raises
+    ------
+    TypeError
+        If the target has not the methods.
+    ValueError
+        If it is discrete, if its moments are not finite, or if KL(q || p) is infinite
+        for every Gaussian that was tried.
+
+    References
+    ----------
+    C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 10.1.2 and
+    eq. 10.16, 10.17.
+
+    Examples
+    --------
+    >>> from scipy.stats import gamma
+    >>> from sklvm.divergence import fit_gaussian
+    >>> fit = fit_gaussian(gamma(4))
+    >>> fit.mean.round(6).tolist(), fit.covariance.round(6).tolist()
+    ([4.0], [[4.0]])
+    """
+    if direction not in DIRECTIONS:
+        raise ValueError(
+            f"direction={direction!r} must be 'inclusive', KL(p || q), or 'exclusive', "
+            "KL(q || p)."
+        )
+    check_count("n_samples", n_samples)
+    check_count("n_init", n_init)
+    p = as_density("target", target)
+    if p.discrete:
+        raise ValueError(
+            f"target={target!r} is discrete and a Gaussian is not; give a density."
+        )
+    rng = private_random_state(random_state)
+    inclusive = _inclusive(p, n_samples, rng)
+    if direction == "inclusive":
+        return replace(inclusive, optima=(inclusive,))
+    optima = _exclusive(p, inclusive, n_samples, n_init, rng)
+    return replace(optima[0], optima=optima)
+
+
+# Inclusive ----------------------------------------------------------------------------
+
+
+def _inclusive(p, n_samples, rng):
+    by_quadrature = choose_method("auto", p) == "quadrature"
+    if by_quadrature:
+        mean, covariance = _moments_on_the_line(p)
+    else:
+        X = p.draw(n_samples, rng.randint(np.iinfo(np.int32).max))
+        mean, covariance = X.mean(axis=0), np.atleast_2d(np.cov(X.T))
+    if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance)[0] <= 0:
+        raise ValueError(
+            f"target has the covariance {covariance.tolist()}; give one whose moments "
+            "are finite and whose covariance is positive definite."
+        )
+    q = multivariate_normal(mean, covariance)
+    if by_quadrature:
+        divergence, error = expectation(p, lambda x, log_p: log_p - q.logpdf(x))
+    else:
+        log_ratio = p.log_prob(X) - q.logpdf(X)
+        divergence, error = log_ratio.mean(), log_ratio.std() / np.sqrt(n_samples)
+    return GaussianFit(mean, covariance, float(divergence), float(error), "inclusive")
+
+
+def _moments_on_the_line(p):
+    def moment(function):
+        return expectation(p, lambda x, log_p: function(x[0, 0]))[0]
+
+    total = moment(lambda x: 1.0)
+    mean = moment(lambda x: x) / total
+    variance = moment(lambda x: (x - mean) ** 2) / total
+    return np.array([mean]), np.array([[variance]])
+
+
+# Exclusive ----------------------------------------------------------------------------
+
+
+class _Rule(NamedTuple):
+    """Nodes (n, d) and weights (n,) of E[f(eps)], eps standard normal."""
+
+    nodes: np.ndarray
+    weights: np.ndarray
+
+
+def _trapezoidal(n_nodes):
+    nodes = np.linspace(-REACH, REACH, n_nodes)
+    weights = norm.pdf(nodes)
+    return _Rule(nodes[:, np.newaxis], weights / weights.sum())
+
+
+def _quasi_random(d, n, rng):
+    seed = rng.randint(np.iinfo(np.int32).max)
+    half = qmc.Sobol(d, rng=seed).random_base2(max(1, int(np.log2(n / 2))))
+    half = norm.ppf(half.clip(1e-12, 1 - 1e-12))
+    nodes = np.concatenate([half, -half])
+    # The rule is exact for the mean and the covariance.
+    factor = np.linalg.cholesky(nodes.T @ nodes / len(nodes))
+    nodes = np.linalg.solve(factor, nodes.T).T
+    return _Rule(nodes, np.full(len(nodes), 1 / len(nodes)))
+
+
+class _Exclusive:
+    """KL(q || p) over the Gaussians, in the units of the target's moments.
+
+    A vector holds the mean and the Cholesky factor of q, its diagonal as logarithms.
+    """
+
+    def __init__(self, p, moments, rule):
+        self.p, self.rule = p, rule
+        self.centre = moments.mean
+        self.unit = np.linalg.cholesky(moments.covariance)
+        self.d = len(self.centre)
+        self.lower = np.tril_indices(self.d)
+        self.on_diagonal = self.lower[0] == self.lower[1]
+        # The best step of a central difference, by the digits of log p.
+        self.step = p.precision() ** (1 / 3)
+
+    def vector(self, mean, scale):
+        factor = np.where(self.on_diagonal, np.log(scale), 0.0)
+        return np.concatenate([mean, factor])
+
+    def parts(self, vector):
+        mean, entries = vector[: self.d], vector[self.d :].copy()
+        log_diagonal = entries[self.on_diagonal]
+        entries[self.on_diagonal] = np.exp(log_diagonal)
+        factor = np.zeros((self.d, self.d))
+        factor[self.lower] = entries
+        return self.centre + self.unit @ mean, self.unit @ factor
+
+    def log_ratio(self, vector, rule):
+        """log q - log p at the nodes."""
+        mean, factor = self.parts(vector)
+        x = mean + rule.nodes @ factor.T
+        log_det = np.log(np.abs(np.diagonal(factor))).sum()
+        log_q = -((rule.nodes**2).sum(axis=1) + self.d * LOG_2PI) / 2 - log_det
+        return log_q - self.p.log_prob(x)
+
+    def value(self, vector):
+        if np.abs(vector).max() > 50:
+            return np.inf  # beyond what exp and the density take
+        return float(self.rule.weights @ self.log_ratio(vector, self.rule))
+
+    def gradient(self, vector):
+        shifts = self.step * np.eye(len(vector))
+        ups = [self.value(vector + shift) for shift in shifts]
+        downs = [self.value(vector - shift) for shift in shifts]
+        return (np.array(ups) - np.array(downs)) / (2 * self.step)
+
+    def descend(self, start):
+        """A local minimum near a vector."""
+        options = {"gtol": max(1e-9, self.step**2)}
+        return minimize(
+            self.value, start, jac=self.gradient, method="BFGS", options=options
+        ).x
+
+    def error(self, vector):
+        """Of the value: from half the nodes of the rule, or the spread of the draws."""
+        log_ratio = self.log_ratio(vector, self.rule)
+        if self.d == 1:
+            half = _trapezoidal(NODES // 2 + 1)
+            difference = half.weights @ self.log_ratio(vector, half)
+            return abs(float(difference) - self.value(vector))
+        return float(log_ratio.std() / np.sqrt(len(log_ratio)))
+
+    def fit(self, vector):
+        mean, factor = self.parts(vector)
+        value, error = self.value(vector), self.error(vector)
+        return GaussianFit(mean, factor @ factor.T, value, error, "exclusive")
+
+    def apart(self, vector, other):
+        """Whether two means differ, in deviations of the second."""
+        (mean, _), (centre, factor) = self.parts(vector), self.parts(other)
+        return np.linalg.norm(np.linalg.solve(factor, mean - centre)) > SAME
+
+
+def _exclusive(p, moments, n_samples, n_init, rng):
+    d = p.dimension
+    rule = _trapezoidal(NODES) if d == 1 else _quasi_random(d, n_samples, rng)
+    problem = _Exclusive(p, moments, rule)
+    starts = [problem.vector(np.zeros(d), 1.0)]
+    if n_init > 1:
+        scouts = np.linalg.solve(problem.unit, (p.scouts - problem.centre).T).T
+        centres, _ = kmeans_plusplus(scouts, n_init - 1, random_state=rng)
+        starts += [problem.vector(centre, FIRST_SCALE) for centre in centres]
+    starts = [start for start in starts if np.isfinite(problem.value(start))]
+    if not starts:
+        raise ValueError(
+            "target has no density in part of the space, so that KL(q || p) is "
+            "infinite for a Gaussian q; choose direction='inclusive'."
+        )
+    found = _distinct(problem, [problem.descend(start) for start in starts])
+    nudged = [v + NUDGE * rng.normal(size=len(v)) for v in found]
+    found = _distinct(problem, [problem.descend(vector) for vector in nudged])
+    return tuple(problem.fit(vector) for vector in found)
+
+
+def _distinct(problem, found):
+    """One of those that are the same, the best first."""
+    kept = []
+    for vector in sorted(found, key=problem.value):
+        if all(problem.apart(vector, other) for other in kept):
+            kept.append(vector)
+    return kept

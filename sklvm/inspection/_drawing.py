@@ -1,0 +1,87 @@
+"""What the displays share: axes, rows as pictures, and how they refuse."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+
+def check_kind(display, estimator, applies, takes):
+    """Raise if a display has nothing to draw of an estimator."""
+    if not applies:
+        raise TypeError(
+            f"{display.__name__} draws {takes}, not estimator="
+            f"{type(estimator).__name__}; give one of those, or the last step "
+            "of a Pipeline."
+        )
+    check_is_fitted(estimator)
+
+
+def axes_or_new(ax):
+    """`ax`, or the axes of a new figure."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def check_image_shape(image_shape, n_features):
+    """(H, W[, channels]) for rows of n_features; None is a strip of one row."""
+    if image_shape is None:
+        return 1, n_features
+    if len(image_shape) not in (2, 3) or np.prod(image_shape) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} does not hold the {n_features} features of a "
+            "row; give (H, W) or (H, W, channels) whose product they are, or None."
+        )
+    return tuple(image_shape)
+
+
+def mosaic(grid, image_shape):
+    """One picture of a grid (n_rows, n_columns, D) of flat ones, NaN between them."""
+    n_rows, n_columns, _ = grid.shape
+    height, width, *channels = image_shape
+    picture = np.full(
+        (n_rows * (height + 1) - 1, n_columns * (width + 1) - 1, *channels), np.nan
+    )
+    for i, row in enumerate(grid):
+        for j, image in enumerate(row):
+            top, left = i * (height + 1), j * (width + 1)
+            picture[top : top + height, left : left + width] = image.reshape(
+                image_shape
+            )
+    return picture
+
+
+def in_columns(images, n_columns):
+    """Flat images (n, D) as a grid, which NaN fills up."""
+    n_rows = -(-len(images) // n_columns)
+    grid = np.full((n_rows * n_columns, images.shape[1]), np.nan)
+    grid[: len(images)] = images
+    return grid.reshape(n_rows, n_columns, -1)
+
+
+def draw_mosaic(ax, grid, image_shape, **imshow):
+    """Draw a grid of flat images without ticks; the AxesImage."""
+    picture = mosaic(grid, image_shape)
+    if picture.ndim == 3:
+        picture = np.nan_to_num(picture, nan=1.0)
+    options = {"cmap": "gray", "interpolation": "nearest", **imshow}
+    if image_shape[0] == 1:
+        options.setdefault("aspect", "auto")  # strips would be too thin to see
+    image = ax.imshow(picture, **options)
+    ax.set(xticks=[], yticks=[])
+    return image
+
+
+def label_rows(ax, names, image_shape):
+    """Names beside the rows of a mosaic."""
+    height = image_shape[0]
+    ax.set_yticks([i * (height + 1) + (height - 1) / 2 for i in range(len(names))])
+    ax.set_yticklabels(names)
+    ax.tick_params(axis="y", length=0)
+
+
+def label_columns(ax, names, image_shape):
+    """Names below the columns of a mosaic."""
+    width = image_shape[1]
+    ax.set_xticks([j * (width + 1) + (width - 1) / 2 for j in range(len(names))])
+    ax.set_xticklabels(names)
+    ax.tick_params(axis="x", length=0)

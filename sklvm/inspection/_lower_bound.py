@@ -1,0 +1,128 @@
+"""The climb of F."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from sklvm.inspection._drawing import axes_or_new, check_kind
+from sklvm.inspection._kinds import is_mixture
+from sklvm.mixture._free_energy import free_energy
+
+
+class LowerBoundDisplay:
+    """The evidence lower bound F by iteration or epoch, or by half-steps of EM.
+
+    Parameters
+    ----------
+    lower_bounds : ndarray of shape (n_iter,)
+        F after each iteration, in nats.
+    half_steps : ndarray of shape (2 * n_iter,) or None
+        F after the E-step and after the M-step of each iteration, in turns.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklvm import GaussianMixtureEM
+    >>> from sklvm.inspection import LowerBoundDisplay
+    >>> X = load_iris().data
+    >>> model = GaussianMixtureEM(n_components=3, init_params="random", tol=1e-6,
+    ...                           max_iter=1000, random_state=0).fit(X)
+    >>> display = LowerBoundDisplay.from_estimator(model, X, max_iter=5)
+    >>> display.half_steps.shape
+    (10,)
+    """
+
+    def __init__(self, *, lower_bounds, half_steps=None):
+        self.lower_bounds = lower_bounds
+        self.half_steps = half_steps
+
+    @classmethod
+    def from_estimator(cls, estimator, X=None, *, max_iter=20, ax=None):
+        """Draw `lower_bounds_`, or run EM again and draw its half-steps.
+
+        Parameters
+        ----------
+        estimator : fitted estimator of this package
+        X : array-like of shape (n_samples, n_features), default=None
+            With rows, EM is run once more, from one start of the estimator's own kind,
+            and F is taken after each E-step, which lifts q to the posterior, and after
+            each M-step, which moves theta. For the mixtures. With a prior or reg_covar
+            the M-step climbs F plus the log prior, and F itself may fall a little.
+        max_iter : int, default=20
+            Most iterations of that run.
+        ax : matplotlib Axes or None, default=None
+
+        Returns
+        -------
+        display : LowerBoundDisplay
+        """
+        if X is not None:
+            check_kind(cls, estimator, is_mixture(estimator), "half-steps of a mixture")
+            half_steps = _half_steps(estimator, X, max_iter)
+            display = cls(lower_bounds=half_steps[1::2], half_steps=half_steps)
+            return display.plot(ax=ax)
+        applies = hasattr(type(estimator), "fit") and hasattr(
+            estimator, "lower_bounds_"
+        )
+        check_kind(cls, estimator, applies, "a fitted estimator with lower_bounds_")
+        return cls(lower_bounds=np.asarray(estimator.lower_bounds_)).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the climb.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+
+        Returns
+        -------
+        display : LowerBoundDisplay
+        """
+        self.ax_ = ax = axes_or_new(ax)
+        self.figure_ = ax.figure
+        if self.half_steps is None:
+            iterations = np.arange(1, len(self.lower_bounds) + 1)
+            self.lines_ = ax.plot(iterations, self.lower_bounds)
+        else:
+            steps = 1 + np.arange(len(self.half_steps)) / 2
+            self.lines_ = ax.plot(steps, self.half_steps, color="0.7", zorder=1)
+            for first, name, colour in ((0, "E-step", "C0"), (1, "M-step", "C1")):
+                self.lines_ += ax.plot(
+                    steps[first::2], self.half_steps[first::2], "o", color=colour,
+                    label=f"after the {name}",
+                )  # fmt: skip
+            ax.legend()
+        ax.set(xlabel="iteration", ylabel="F (nats a row)")
+        return self
+
+
+def _half_steps(estimator, X, max_iter):
+    """F after each half-step of a run of EM, until a whole one gains less than tol."""
+    settings = {"max_iter": 1, "n_init": 1, "warm_start": True, "acceleration": None}
+    model = clone(estimator).set_params(**settings)
+    # The theta of a start is not told: the first iteration leads to one that is.
+    _iterate(model, X)
+    F = []
+    for _ in range(max_iter):
+        resp = model.predict_proba(X)
+        F.append(free_energy(model, X, resp))
+        _iterate(model, X)
+        F.append(free_energy(model, X, resp))
+        if len(F) > 2 and F[-1] - F[-3] < estimator.tol:
+            break
+    return np.array(F)
+
+
+def _iterate(model, X):
+    with warnings.catch_warnings():
+        # One iteration is all that was asked for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)

@@ -1,0 +1,119 @@
+"""Rows beside their reconstructions."""
+
+import numpy as np
+
+from sklvm.inspection._drawing import (
+    axes_or_new,
+    check_image_shape,
+    check_kind,
+    draw_mosaic,
+    label_rows,
+)
+from sklvm.inspection._kinds import is_autoencoder, is_mixture, is_segmentation
+
+
+class ReconstructionDisplay:
+    """Rows, and below each what the model makes of its code.
+
+    Parameters
+    ----------
+    X, X_reconstructed : ndarray of shape (n_rows, n_features)
+    S : ndarray of shape (n_rows, n_features) or None
+        Sparse maps of a `SparseSegmentationRDA`, drawn in between; -1 is blank.
+    image_shape : tuple of int or None
+        (H, W) or (H, W, channels); None draws strips.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    im_ : matplotlib AxesImage
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklvm import BernoulliMixtureEM
+    >>> from sklvm.inspection import ReconstructionDisplay
+    >>> X = load_digits().data > 8
+    >>> model = BernoulliMixtureEM(n_components=10, random_state=0).fit(X)
+    >>> display = ReconstructionDisplay.from_estimator(model, X, image_shape=(8, 8))
+    >>> display.X_reconstructed.shape
+    (8, 64)
+    """
+
+    def __init__(self, *, X, X_reconstructed, S=None, image_shape=None):
+        self.X = X
+        self.X_reconstructed = X_reconstructed
+        self.S = S
+        self.image_shape = image_shape
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, n_rows=8, image_shape=None, images=None, ax=None
+    ):
+        """Reconstruct the first rows of X and draw them.
+
+        Parameters
+        ----------
+        estimator : fitted mixture, VAE, GMVAE or SparseSegmentationRDA
+        X : array-like of shape (n_samples, n_features)
+        n_rows : int, default=8
+            Rows of X that are drawn.
+        image_shape : tuple of int or None, default=None
+            A segmentation has its own.
+        images : array-like or None, default=None
+            For a `SparseSegmentationRDA` that was fitted with images.
+        ax : matplotlib Axes or None, default=None
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+        """
+        segments = is_segmentation(estimator)
+        applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
+        takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"
+        check_kind(cls, estimator, applies, takes)
+        X, S = X[:n_rows], None
+        if segments:
+            images = None if images is None else images[:n_rows]
+            S = np.asarray(estimator.transform(X, images=images))
+            reconstructed = estimator.inverse_transform(S, images=images)
+            image_shape = estimator.image_shape_
+        else:
+            reconstructed = estimator.inverse_transform(estimator.transform(X))
+        display = cls(
+            X=np.asarray(X, dtype=np.float64),
+            X_reconstructed=np.asarray(reconstructed),
+            S=S,
+            image_shape=image_shape,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None, **imshow):
+        """Draw the rows.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+        **imshow : dict
+            Of `Axes.imshow`.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+        """
+        kinds = {"data": self.X, "reconstruction": self.X_reconstructed}
+        if self.S is not None:
+            seeds = np.where(self.S < 0, np.nan, self.S)
+            kinds = {"data": self.X, "seeds": seeds, "decoded": self.X_reconstructed}
+            imshow = {"cmap": "tab20", **imshow}
+        shape = check_image_shape(self.image_shape, self.X.shape[1])
+        grid = np.stack(list(kinds.values()))
+        if shape[0] == 1:  # strips stand below one another
+            n_kinds, n_rows, n_features = grid.shape
+            grid = grid.swapaxes(0, 1).reshape(n_rows * n_kinds, 1, n_features)
+        self.ax_ = axes_or_new(ax)
+        self.figure_ = self.ax_.figure
+        self.im_ = draw_mosaic(self.ax_, grid, shape, **imshow)
+        label_rows(self.ax_, list(kinds) * (len(grid) // len(kinds)), shape)
+        return self

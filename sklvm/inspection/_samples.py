@@ -1,0 +1,98 @@
+"""Rows that a model draws."""
+
+import numpy as np
+
+from sklvm.inspection._drawing import (
+    axes_or_new,
+    check_image_shape,
+    check_kind,
+    draw_mosaic,
+    in_columns,
+)
+from sklvm.inspection._kinds import is_autoencoder, is_mixture, is_segmentation
+
+
+class SampleDisplay:
+    """Draws of a model.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n_samples, n_features)
+    n_columns : int or None
+        Of the grid; None is as wide as high. Strips stand in one column.
+    image_shape : tuple of int or None
+        (H, W) or (H, W, channels); None draws strips.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    im_ : matplotlib AxesImage
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklvm import BernoulliMixtureEM
+    >>> from sklvm.inspection import SampleDisplay
+    >>> X = load_digits().data > 8
+    >>> model = BernoulliMixtureEM(n_components=10, random_state=0).fit(X)
+    >>> display = SampleDisplay.from_estimator(model, image_shape=(8, 8))
+    >>> display.samples.shape
+    (16, 64)
+    """
+
+    def __init__(self, *, samples, n_columns=None, image_shape=None):
+        self.samples = samples
+        self.n_columns = n_columns
+        self.image_shape = image_shape
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, n_samples=16, n_columns=None, image_shape=None, ax=None
+    ):
+        """Draw rows by `sample` and plot them.
+
+        Parameters
+        ----------
+        estimator : fitted mixture, VAE, GMVAE or SparseSegmentationRDA
+        n_samples : int, default=16
+        n_columns : int or None, default=None
+        image_shape : tuple of int or None, default=None
+            A segmentation has its own.
+        ax : matplotlib Axes or None, default=None
+
+        Returns
+        -------
+        display : SampleDisplay
+        """
+        segments = is_segmentation(estimator)
+        applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
+        takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"
+        check_kind(cls, estimator, applies, takes)
+        display = cls(
+            samples=np.asarray(estimator.sample(n_samples)[0]),
+            n_columns=n_columns,
+            image_shape=estimator.image_shape_ if segments else image_shape,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None, **imshow):
+        """Draw the samples.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+        **imshow : dict
+            Of `Axes.imshow`.
+
+        Returns
+        -------
+        display : SampleDisplay
+        """
+        shape = check_image_shape(self.image_shape, self.samples.shape[1])
+        square = 1 if shape[0] == 1 else int(np.ceil(np.sqrt(len(self.samples))))
+        grid = in_columns(self.samples, self.n_columns or square)
+        self.ax_ = axes_or_new(ax)
+        self.figure_ = self.ax_.figure
+        self.im_ = draw_mosaic(self.ax_, grid, shape, **imshow)
+        return self
