@@ -56,6 +56,8 @@ plt.show()
 fig, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     _, Z = model.sample(25)
-    SampleDisplay(samples=model.inverse_transform(Z), image_shape=(8, 8)).plot(ax=ax)
+    SampleDisplay(samples=model.inverse_transform(Z), image_shape=(8, 8)).plot(
+        ax=ax, vmin=0, vmax=1
+    )
     ax.set_title(name)
 plt.show()

@@ -30,13 +30,17 @@ def as_numbers(name, values):
     return values
 
 
+def check_finite(name, values):
+    values = as_numbers(name, values)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} has infinite entries; give finite ones.")
+    return values
+
+
 def check_means(name, mean):
-    mean = as_numbers(name, mean)
-    if mean.ndim == 0 or not np.isfinite(mean).all():
-        raise ValueError(
-            f"{name} has shape {mean.shape}, or infinite entries; give finite numbers "
-            "of shape (..., d)."
-        )
+    mean = check_finite(name, mean)
+    if mean.ndim == 0:
+        raise ValueError(f"{name}={mean:g} is a number; give shape (..., d).")
     return mean
 
 
@@ -52,7 +56,7 @@ def check_covariances(name, cov, covariance_type, d):
             f"covariance_type={covariance_type!r} must be one of "
             f"{', '.join(map(repr, COVARIANCE_TYPES))}."
         )
-    cov = as_numbers(name, cov)
+    cov = check_finite(name, cov)
     if covariance_type != "full":
         if covariance_type == "diag" and (
             cov.ndim < 1 or d not in (None, cov.shape[-1])
@@ -61,9 +65,9 @@ def check_covariances(name, cov, covariance_type, d):
                 f"{name} has shape {cov.shape}; give variances of shape (..., "
                 f"{'d' if d is None else d}) for covariance_type='diag'."
             )
-        if not (cov > 0).all() or not np.isfinite(cov).all():
+        if not (cov > 0).all():
             raise ValueError(
-                f"{name} has the variance {cov.min():g}; give positive, finite ones."
+                f"{name} has the variance {cov.min():g}; give positive ones."
             )
         return np.sqrt(cov)
     size = cov.shape[-1] if d is None and cov.ndim else d

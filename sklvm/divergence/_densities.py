@@ -25,15 +25,19 @@ class Density:
     draw : callable
         From a number of rows and an integer seed to the rows.
     discrete : bool
+        Whether it is known to be; draws that repeat show it, too.
+    bounds : tuple of float
+        Of the support in one dimension, as far as they are known.
     """
 
-    def __init__(self, name, log_prob, draw, discrete=False):
+    def __init__(self, name, log_prob, draw, discrete=False, bounds=(-np.inf, np.inf)):
         self.name = name
         self._log_prob = log_prob
         self._draw = draw
-        self.discrete = discrete
+        self.bounds = bounds
         self.scouts = self.draw(N_SCOUTS, 0)
         self.dimension = self.scouts.shape[1]
+        self.discrete = discrete or len(np.unique(self.scouts, axis=0)) < N_SCOUTS
 
     def log_prob(self, X):
         return np.asarray(self._log_prob(X), dtype=np.float64).reshape(len(X))
@@ -104,9 +108,11 @@ def _of_scipy(name, frozen):
     def of_rows(X):
         return log_prob(X[:, 0] if X.shape[1] == 1 else X)
 
-    return Density(
-        name, of_rows, lambda n, seed: frozen.rvs(size=n, random_state=seed), discrete
-    )
+    def draw(n, seed):
+        return frozen.rvs(size=n, random_state=seed)
+
+    bounds = frozen.support() if _has(frozen, "support") else (-np.inf, np.inf)
+    return Density(name, of_rows, draw, discrete, bounds)
 
 
 def _is_torch(source):
@@ -132,19 +138,24 @@ def _of_torch(name, distribution):
             return distribution.sample(shape)
 
     example = sample((), 0)
+    precision = example.dtype if example.is_floating_point() else torch.float64
 
     def log_prob(X):
         x = torch.as_tensor(X).to(example).reshape(len(X), *example.shape)
         inside = distribution.support.check(x)
-        log_p = torch.full(inside.shape, -torch.inf, dtype=example.dtype)
+        # Torch raises outside of the support.
+        log_p = torch.full(inside.shape, -torch.inf, dtype=precision)
         with torch.no_grad():
             if inside.any():
                 log_p[inside] = distribution.log_prob(x[inside]).to(log_p)
         return log_p.numpy()
 
-    return Density(
-        name,
-        log_prob,
-        lambda n, seed: sample((n,), seed).cpu().numpy(),
-        discrete=distribution.support.is_discrete,
+    def draw(n, seed):
+        return sample((n,), seed).cpu().numpy()
+
+    support = distribution.support
+    bounds = (
+        float(getattr(support, "lower_bound", -np.inf)),
+        float(getattr(support, "upper_bound", np.inf)),
     )
+    return Density(name, log_prob, draw, support.is_discrete, bounds)

@@ -15,11 +15,11 @@ from sklvm.divergence._estimates import choose_method
 from sklvm.divergence._quadrature import expectation
 
 DIRECTIONS = ("inclusive", "exclusive")
-# A trapezoidal rule for the standard normal, whose error falls exponentially in the
-# number of nodes and which no kink of log p between two modes misleads.
-NODES, REACH = 1001, 9.0
-# Starts of the exclusive search: deviation as a share of the target's own.
-FIRST_SCALE = 0.3
+# A trapezoidal rule for the standard normal: exact to rounding where log p is smooth,
+# and to six digits where it has a kink.
+NODES, REACH = 10_001, 9.0
+# Least deviation at a start of the exclusive search, as a share of the target's own.
+FIRST_SCALE = 0.02
 # Where a search has ended it begins once more this far away: not to stay on a saddle.
 NUDGE = 0.05
 # Optima whose means differ by less, in deviations, are one.
@@ -267,8 +267,7 @@ def _exclusive(p, moments, n_samples, n_init, rng):
     starts = [problem.vector(np.zeros(d), 1.0)]
     if n_init > 1:
         scouts = np.linalg.solve(problem.unit, (p.scouts - problem.centre).T).T
-        centres, _ = kmeans_plusplus(scouts, n_init - 1, random_state=rng)
-        starts += [problem.vector(centre, FIRST_SCALE) for centre in centres]
+        starts += [problem.vector(*start) for start in _groups(scouts, n_init - 1, rng)]
     starts = [start for start in starts if np.isfinite(problem.value(start))]
     if not starts:
         raise ValueError(
@@ -279,6 +278,16 @@ def _exclusive(p, moments, n_samples, n_init, rng):
     nudged = [v + NUDGE * rng.normal(size=len(v)) for v in found]
     found = _distinct(problem, [problem.descend(vector) for vector in nudged])
     return tuple(problem.fit(vector) for vector in found)
+
+
+def _groups(scouts, n_groups, rng):
+    """Draws that are far from one another, and the deviation of those around each."""
+    centres, _ = kmeans_plusplus(scouts, n_groups, random_state=rng)
+    squares = ((scouts[:, np.newaxis] - centres) ** 2).mean(axis=2)
+    nearest = squares.argmin(axis=1)
+    for k, centre in enumerate(centres):
+        scale = np.sqrt(squares[nearest == k, k].mean())
+        yield centre, max(scale, FIRST_SCALE)
 
 
 def _distinct(problem, found):

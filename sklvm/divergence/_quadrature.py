@@ -8,6 +8,9 @@ from scipy.integrate import IntegrationWarning, quad
 
 # Quantiles of draws at which the line is cut, so that no narrow mode is missed.
 CUTS = np.linspace(0, 1, 17)
+# Beyond the outermost draws, in units of their range: where a support ends is not known
+# in general, and no mass before its end must be missed.
+BEYOND = 10.0 ** np.arange(-4, 2)
 
 
 def expectation(p, function):
@@ -22,8 +25,11 @@ def expectation(p, function):
         density = np.exp(log_p)
         return float(density * function(x, log_p)) if density > 0 else 0.0
 
-    cuts = np.unique(np.quantile(p.scouts, CUTS))
-    edges = [-np.inf, *cuts, np.inf]
+    lower, upper = p.bounds
+    cuts = np.quantile(p.scouts, CUTS)
+    beyond = (cuts[-1] - cuts[0]) * BEYOND
+    cuts = np.unique([*cuts[0] - beyond, *cuts, *cuts[-1] + beyond])
+    edges = [lower, *cuts[(lower < cuts) & (cuts < upper)], upper]
     with warnings.catch_warnings():
         # Its estimate of the error is returned, whatever it is.
         warnings.simplefilter("ignore", IntegrationWarning)

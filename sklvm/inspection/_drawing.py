@@ -1,5 +1,8 @@
 """What the displays share: axes, rows as pictures, and how they refuse."""
 
+import math
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,12 +29,26 @@ def check_image_shape(image_shape, n_features):
     """(H, W[, channels]) for rows of n_features; None is a strip of one row."""
     if image_shape is None:
         return 1, n_features
-    if len(image_shape) not in (2, 3) or np.prod(image_shape) != n_features:
+    shape = np.ravel(image_shape).tolist()
+    whole = all(isinstance(size, int) and size > 0 for size in shape)
+    if len(shape) not in (2, 3) or not whole or math.prod(shape) != n_features:
         raise ValueError(
             f"image_shape={image_shape!r} does not hold the {n_features} features of a "
             "row; give (H, W) or (H, W, channels) whose product they are, or None."
         )
-    return tuple(image_shape)
+    return tuple(shape)
+
+
+def check_dimensions(dimensions, latent_dim, most):
+    """Dimensions of a latent as a tuple of 1 to `most` of them."""
+    chosen = tuple(dimensions)
+    valid = all(isinstance(d, Integral) and 0 <= d < latent_dim for d in chosen)
+    if not valid or not 1 <= len(chosen) <= most:
+        raise ValueError(
+            f"dimensions={dimensions!r} of a latent with latent_dim={latent_dim}; "
+            f"choose 1 to {most} from 0 to {latent_dim - 1}."
+        )
+    return chosen
 
 
 def mosaic(grid, image_shape):

@@ -1,4 +1,6 @@
-"""Which kind of model an estimator is. Torch is imported where it may be needed."""
+"""Which kind of model an estimator is, without importing torch to find out."""
+
+import sys
 
 from sklvm.mixture._fitted import FittedMixture
 
@@ -10,18 +12,24 @@ def is_mixture(estimator):
 
 def is_autoencoder(estimator):
     """VAE or GMVAE: a density of rows with a continuous latent."""
-    from sklvm.autoencoder._density import DensityAutoencoder
-
-    return isinstance(estimator, DensityAutoencoder)
+    return _is_instance(estimator, "sklvm.autoencoder._density", "DensityAutoencoder")
 
 
 def is_conditional(estimator):
-    from sklvm.autoencoder import ConditionalVAE
-
-    return isinstance(estimator, ConditionalVAE)
+    return _is_instance(estimator, "sklvm.autoencoder", "ConditionalVAE")
 
 
 def is_segmentation(estimator):
-    from sklvm.segmentation import SparseSegmentationRDA
+    return _is_instance(estimator, "sklvm.segmentation", "SparseSegmentationRDA")
 
-    return isinstance(estimator, SparseSegmentationRDA)
+
+def is_any(estimator):
+    """An estimator of this package."""
+    kinds = is_mixture, is_autoencoder, is_conditional, is_segmentation
+    return any(is_kind(estimator) for is_kind in kinds)
+
+
+def _is_instance(estimator, module, name):
+    # An instance comes from a module that has been imported.
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(estimator, getattr(loaded, name))

@@ -1,9 +1,11 @@
 """The latent space: aggregated posterior and prior."""
 
 import numpy as np
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from sklvm.inspection._drawing import axes_or_new, check_kind
+from sklvm._base import check_count
+from sklvm.inspection._drawing import axes_or_new, check_dimensions, check_kind
 from sklvm.inspection._kinds import is_autoencoder
 
 # More values than these are a scale and not labels.
@@ -52,7 +54,7 @@ class LatentSpaceDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, dimensions=(0, 1), n_prior=1000, ax=None
+        cls, estimator, X, y=None, *, dimensions=None, n_prior=1000, ax=None
     ):
         """Draw codes of rows, and codes from the prior, and plot them.
 
@@ -61,8 +63,8 @@ class LatentSpaceDisplay:
         estimator : fitted VAE or GMVAE
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
-        dimensions : tuple of int, default=(0, 1)
-            Of a latent with one dimension the densities are drawn.
+        dimensions : sequence of int, default=None
+            Two, or one, whose densities are drawn; None takes the first two.
         n_prior : int, default=1000
             Draws of the prior.
         ax : matplotlib Axes or None, default=None
@@ -73,17 +75,21 @@ class LatentSpaceDisplay:
         """
         check_kind(cls, estimator, is_autoencoder(estimator), "a VAE or GMVAE")
         latent_dim = estimator.net_.module.latent_dim
-        dimensions = tuple(dimensions)[:latent_dim]
-        if not all(0 <= dimension < latent_dim for dimension in dimensions):
-            raise ValueError(
-                f"dimensions={dimensions!r} of a latent with {latent_dim} dimensions; "
-                f"choose from 0 to {latent_dim - 1}."
-            )
+        if dimensions is None:
+            dimensions = range(min(2, latent_dim))
+        dimensions = check_dimensions(dimensions, latent_dim, most=2)
+        check_count("n_prior", n_prior)
+        if y is not None:
+            y = column_or_1d(y)
+            if len(y) != len(X):
+                raise ValueError(
+                    f"y has {len(y)} entries for the {len(X)} rows of X; give one a row."
+                )
         Z_prior = _prior_draws(estimator, n_prior)
         display = cls(
             Z=_posterior_draws(estimator, X)[:, dimensions],
             Z_prior=Z_prior[:, dimensions],
-            y=None if y is None else np.asarray(y),
+            y=y,
             dimensions=dimensions,
         )
         return display.plot(ax=ax)

@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from sklvm._base import check_count
 from sklvm.inspection._drawing import axes_or_new, check_kind
-from sklvm.inspection._kinds import is_mixture
+from sklvm.inspection._kinds import is_any, is_mixture
 from sklvm.mixture._free_energy import free_energy
 
 
@@ -64,15 +65,13 @@ class LowerBoundDisplay:
         -------
         display : LowerBoundDisplay
         """
+        check_count("max_iter", max_iter)
         if X is not None:
             check_kind(cls, estimator, is_mixture(estimator), "half-steps of a mixture")
             half_steps = _half_steps(estimator, X, max_iter)
             display = cls(lower_bounds=half_steps[1::2], half_steps=half_steps)
             return display.plot(ax=ax)
-        applies = hasattr(type(estimator), "fit") and hasattr(
-            estimator, "lower_bounds_"
-        )
-        check_kind(cls, estimator, applies, "a fitted estimator with lower_bounds_")
+        check_kind(cls, estimator, is_any(estimator), "an estimator of sklvm")
         return cls(lower_bounds=np.asarray(estimator.lower_bounds_)).plot(ax=ax)
 
     def plot(self, ax=None):
@@ -106,23 +105,22 @@ class LowerBoundDisplay:
 
 def _half_steps(estimator, X, max_iter):
     """F after each half-step of a run of EM, until a whole one gains less than tol."""
-    settings = {"max_iter": 1, "n_init": 1, "warm_start": True, "acceleration": None}
+    settings = {"n_init": 1, "warm_start": True, "acceleration": None}
     model = clone(estimator).set_params(**settings)
-    # The theta of a start is not told: the first iteration leads to one that is.
-    _iterate(model, X)
+    _iterate(model, X, 0)
     F = []
     for _ in range(max_iter):
         resp = model.predict_proba(X)
         F.append(free_energy(model, X, resp))
-        _iterate(model, X)
+        _iterate(model, X, 1)
         F.append(free_energy(model, X, resp))
         if len(F) > 2 and F[-1] - F[-3] < estimator.tol:
             break
     return np.array(F)
 
 
-def _iterate(model, X):
+def _iterate(model, X, n_iter):
     with warnings.catch_warnings():
-        # One iteration is all that was asked for.
+        # No more iterations were asked for.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X)
+        model.set_params(max_iter=n_iter).fit(X)

@@ -95,6 +95,10 @@ class ModelSelectionDisplay:
         display : ModelSelectionDisplay
         """
         param_range = list(param_range)
+        if not param_range:
+            raise ValueError(
+                "param_range=[] has no value to try; give one or more, as range(1, 10)."
+            )
         models = [clone(estimator).set_params(**{param_name: v}) for v in param_range]
         scores = [
             cross_val_score(model, X, y, cv=cv, n_jobs=n_jobs) for model in models

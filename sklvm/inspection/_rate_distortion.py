@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from sklvm.segmentation._baselines import baseline_curves
-
 # Factors of the fitted weight over which a curve runs, unless told.
 FACTORS = np.geomspace(0.1, 10, 7)
 
@@ -117,6 +115,8 @@ class RateDistortionDisplay:
 
 
 def _baselines(estimator, X):
+    from sklvm.segmentation._baselines import baseline_curves
+
     labels = np.asarray(X).astype(int).reshape(-1, *estimator.image_shape_)
     counted = labels != (-1 if estimator.void_class is None else estimator.void_class)
     curves = baseline_curves(labels, counted, estimator.rate, estimator.n_classes_)

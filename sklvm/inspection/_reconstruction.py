@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklvm._base import check_count
 from sklvm.inspection._drawing import (
     axes_or_new,
     check_image_shape,
@@ -73,7 +74,7 @@ class ReconstructionDisplay:
         applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
         takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"
         check_kind(cls, estimator, applies, takes)
-        X, S = X[:n_rows], None
+        X, S = X[: check_count("n_rows", n_rows)], None
         if segments:
             images = None if images is None else images[:n_rows]
             S = np.asarray(estimator.transform(X, images=images))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklvm._base import check_count
 from sklvm.inspection._drawing import (
     axes_or_new,
     check_image_shape,
@@ -65,6 +66,8 @@ class SampleDisplay:
         -------
         display : SampleDisplay
         """
+        if n_columns is not None:
+            check_count("n_columns", n_columns)
         segments = is_segmentation(estimator)
         applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
         takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"

@@ -5,6 +5,7 @@ import numpy as np
 from sklvm._base import check_count
 from sklvm.inspection._drawing import (
     axes_or_new,
+    check_dimensions,
     check_image_shape,
     check_kind,
     draw_mosaic,
@@ -82,12 +83,7 @@ class LatentTraversalDisplay:
         latent_dim = estimator.net_.module.latent_dim
         if dimensions is None:
             dimensions = range(min(latent_dim, 10))
-        dimensions = tuple(dimensions)
-        if not dimensions or not all(0 <= d < latent_dim for d in dimensions):
-            raise ValueError(
-                f"dimensions={dimensions!r} of a latent with {latent_dim} dimensions; "
-                f"choose from 0 to {latent_dim - 1}."
-            )
+        dimensions = check_dimensions(dimensions, latent_dim, most=latent_dim)
         start = np.zeros(latent_dim, dtype=np.float32)
         if x is not None:
             (start,) = estimator.transform(np.reshape(x, (1, -1)))

@@ -76,7 +76,7 @@ def free_energy(estimator, X, resp):
 
 
 def _check_responsibilities(resp, shape):
-    resp = check_array(resp, dtype=np.float64, input_name="resp")
+    resp = check_array(resp, dtype=np.float64, input_name="resp", ensure_2d=False)
     if resp.shape != shape:
         raise ValueError(
             f"resp has shape {resp.shape}; it must have shape {shape}, a row for each "

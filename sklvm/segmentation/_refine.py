@@ -20,7 +20,7 @@ MENDED, MENDED_WITHIN = 0.6, 12.0
 # Growth of a code in one step, as a share of its seeds, and at least so many.
 GROWTH, FIRST_SEEDS = 0.8, 4
 # Steps in vain before a phase of a search ends.
-PATIENCE = 3
+PATIENCE = 2
 # Pixels by which a seed may move in one step.
 STRIDE = 4
 # Seeds are taken away or moved in so many groups.
@@ -243,8 +243,9 @@ def best_of(task, codes):
     """The best state of the blank code and of these, without any search."""
     state = yield from evaluate(task, task.blank())
     for code in codes:
-        other = yield from evaluate(task, code)
-        state = min(state, other, key=objective)
+        if (code >= 0).any():
+            other = yield from evaluate(task, code)
+            state = min(state, other, key=objective)
     return state
 
 

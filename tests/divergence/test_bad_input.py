@@ -1,0 +1,202 @@
+"""What the divergences refuse, and how they say so."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from sklvm.divergence import (
+    entropy_bernoulli,
+    entropy_categorical,
+    entropy_gaussian,
+    fit_gaussian,
+    kl,
+    kl_bernoulli,
+    kl_categorical,
+    kl_gaussian,
+)
+
+EYE, ZERO = np.eye(2), np.zeros(2)
+NORMAL = torch.distributions.Normal(0.0, 1.0)
+SKEWED = np.array([[1.0, 0.5], [0.0, 1.0]])
+INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
+BAD_COVARIANCES = {
+    "not symmetric": SKEWED,
+    "indefinite": INDEFINITE,
+    "singular": np.ones((2, 2)),
+    "nan": np.full((2, 2), np.nan),
+    "infinite": np.full((2, 2), np.inf),
+    "not square": np.ones((2, 3)),
+    "too large": np.eye(3),
+    "a vector": np.ones(2),
+}
+
+
+@pytest.mark.parametrize("cov", BAD_COVARIANCES.values(), ids=BAD_COVARIANCES)
+def test_bad_covariances(cov):
+    with pytest.raises(ValueError, match="cov0"):
+        kl_gaussian(ZERO, cov, ZERO, EYE)
+    with pytest.raises(ValueError, match="cov1"):
+        kl_gaussian(ZERO, EYE, ZERO, cov)
+    if np.shape(cov) != (3, 3):
+        with pytest.raises(ValueError, match=r"\bcov\b"):
+            entropy_gaussian(cov)
+
+
+def test_one_bad_covariance_of_many():
+    covs = np.stack([EYE, EYE, INDEFINITE])
+    with pytest.raises(ValueError, match="cov0"):
+        kl_gaussian(ZERO, covs, ZERO, EYE)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+def test_bad_variances(value):
+    with pytest.raises(ValueError, match="cov0"):
+        kl_gaussian(ZERO, [1.0, value], ZERO, [1.0, 1.0], covariance_type="diag")
+    with pytest.raises(ValueError, match="cov1"):
+        kl_gaussian(ZERO, 1.0, ZERO, value, covariance_type="spherical")
+    with pytest.raises(ValueError, match=r"\bcov\b"):
+        entropy_gaussian([1.0, value], covariance_type="diag")
+    with pytest.raises(ValueError, match=r"\bcov\b"):
+        entropy_gaussian(value, covariance_type="spherical", n_features=2)
+
+
+def test_bad_means():
+    with pytest.raises(ValueError, match="mean0"):
+        kl_gaussian([0.0, np.nan], EYE, ZERO, EYE)
+    with pytest.raises(ValueError, match="mean1"):
+        kl_gaussian(ZERO, EYE, [0.0, np.inf], EYE)
+    with pytest.raises(ValueError, match="mean1"):
+        kl_gaussian(ZERO, EYE, np.zeros(3), np.eye(3))
+    with pytest.raises(ValueError, match="mean0"):
+        kl_gaussian(0.0, EYE, ZERO, EYE)
+    with pytest.raises(ValueError, match=r"mean|cov"):
+        kl_gaussian(np.zeros((3, 2)), EYE, np.zeros((4, 2)), EYE)
+
+
+def test_covariance_types():
+    with pytest.raises(ValueError, match=r"covariance_type='tied'.*full"):
+        kl_gaussian(ZERO, EYE, ZERO, EYE, covariance_type="tied")
+    with pytest.raises(ValueError, match="covariance_type='tied'"):
+        entropy_gaussian(EYE, covariance_type="tied")
+    with pytest.raises(ValueError, match="n_features"):
+        entropy_gaussian(1.0, covariance_type="spherical")
+    with pytest.raises(ValueError, match="n_features"):
+        entropy_gaussian(EYE, n_features=2)
+    for value in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="n_features"):
+            entropy_gaussian(1.0, covariance_type="spherical", n_features=value)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [[0.5, 0.4], [0.5, 0.50001], [1.5, -0.5], [np.nan, 1.0], [[0.5, 0.5], [0.5, 0.6]]],
+)
+def test_bad_distributions(bad):
+    half = [0.5, 0.5]
+    with pytest.raises(ValueError, match=r"\bp\b"):
+        kl_categorical(bad, half)
+    with pytest.raises(ValueError, match=r"\bq\b"):
+        kl_categorical(half, bad)
+    with pytest.raises(ValueError, match=r"\bp\b"):
+        entropy_categorical(bad)
+
+
+def test_other_lengths():
+    with pytest.raises(ValueError, match=r"\b[pq]\b"):
+        kl_categorical([0.5, 0.5], [0.2, 0.3, 0.5])
+    with pytest.raises(ValueError, match=r"\b[pq]\b"):
+        kl_categorical(np.full((3, 2), 0.5), np.full((4, 2), 0.5))
+    with pytest.raises(ValueError, match=r"\bp\b"):
+        kl_categorical(1.0, [0.5, 0.5])
+    with pytest.raises(ValueError, match=r"\b[pq]\b"):
+        kl_bernoulli(np.full(3, 0.5), np.full(4, 0.5))
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, np.nan])
+def test_bad_probabilities(bad):
+    with pytest.raises(ValueError, match=r"\bp\b"):
+        kl_bernoulli([0.5, bad], 0.5)
+    with pytest.raises(ValueError, match=r"\bq\b"):
+        kl_bernoulli(0.5, [0.5, bad])
+    with pytest.raises(ValueError, match=r"\bp\b"):
+        entropy_bernoulli(bad)
+
+
+def test_bad_logits():
+    with pytest.raises(ValueError, match=r"\bp\b"):
+        kl_categorical([np.nan, 0.0], [0.0, 0.0], from_logits=True)
+    with pytest.raises(ValueError, match=r"\bp\b"):
+        kl_categorical([-np.inf, -np.inf], [0.0, 0.0], from_logits=True)
+    with pytest.raises(ValueError, match=r"\bq\b"):
+        kl_bernoulli(0.0, np.nan, from_logits=True)
+
+
+# kl and fit_gaussian.
+
+
+class Mute:
+    """Can be drawn from, but has no density."""
+
+    def sample(self, n):
+        return np.zeros((n, 1))
+
+
+@pytest.mark.parametrize("bad", [Mute(), 3.0, np.zeros(3), "normal"])
+def test_what_is_no_distribution(bad):
+    with pytest.raises(TypeError, match=r"\bp="):
+        kl(bad, NORMAL)
+    with pytest.raises(TypeError, match=r"\bq="):
+        kl(NORMAL, bad)
+    with pytest.raises(TypeError, match=r"\btarget="):
+        fit_gaussian(bad)
+
+
+def test_batches_of_distributions():
+    batch = torch.distributions.Normal(torch.zeros(3), torch.ones(3))
+    for call in (
+        lambda: kl(batch, NORMAL),
+        lambda: kl(NORMAL, batch),
+        lambda: fit_gaussian(batch),
+    ):
+        with pytest.raises(ValueError, match="Independent"):
+            call()
+
+
+def test_other_dimensions():
+    plane = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
+    space = torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3))
+    for p, q in ((plane, space), (NORMAL, plane), (plane, stats.norm())):
+        with pytest.raises(ValueError, match="dimension"):
+            kl(p, q)
+        with pytest.raises(ValueError, match="dimension"):
+            kl(p, q, method="monte_carlo")
+
+
+def test_quadrature_where_there_is_none():
+    plane = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
+    for p in (plane, stats.poisson(3.0)):
+        with pytest.raises(ValueError, match="quadrature"):
+            kl(p, p, method="quadrature")
+
+
+def test_a_discrete_target_has_no_nearest_gaussian():
+    for direction in ("inclusive", "exclusive"):
+        with pytest.raises(ValueError, match=r"target.*discrete"):
+            fit_gaussian(stats.poisson(3.0), direction=direction)
+
+
+def test_bad_parameters():
+    with pytest.raises(ValueError, match="method='exact'"):
+        kl(NORMAL, NORMAL, method="exact")
+    with pytest.raises(ValueError, match="direction='both'"):
+        fit_gaussian(NORMAL, direction="both")
+    for value in (0, -5, 2.5, True, "many"):
+        with pytest.raises(ValueError, match="n_samples"):
+            kl(NORMAL, NORMAL, method="monte_carlo", n_samples=value)
+        with pytest.raises(ValueError, match="n_samples"):
+            fit_gaussian(NORMAL, n_samples=value)
+        with pytest.raises(ValueError, match="n_init"):
+            fit_gaussian(NORMAL, direction="exclusive", n_init=value)
+    with pytest.raises(ValueError, match=r"random_state|seed"):
+        kl(NORMAL, NORMAL, method="monte_carlo", random_state="today")

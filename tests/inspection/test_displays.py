@@ -1,0 +1,149 @@
+"""What all displays have in common."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sklvm.inspection
+from sklvm import VAE, BernoulliMixtureEM
+from sklvm.inspection import (
+    ComponentsDisplay,
+    LatentSpaceDisplay,
+    LatentTraversalDisplay,
+    LowerBoundDisplay,
+    ModelSelectionDisplay,
+    RateDistortionDisplay,
+    ReconstructionDisplay,
+    SampleDisplay,
+)
+
+from .models import X, fitted, rows
+
+# Display, estimator, data and parameters of from_estimator.
+CASES = [
+    (LatentSpaceDisplay, "VAE", (X,), {}),
+    (LatentSpaceDisplay, "VAE1", (X,), {}),
+    (LatentSpaceDisplay, "GMVAE", (X, np.linspace(0, 1, 60)), {}),
+    (ReconstructionDisplay, "VAE", (X,), {}),
+    (ReconstructionDisplay, "RDA", (rows("RDA"),), {"n_rows": 2}),
+    (SampleDisplay, "Gaussian", (), {}),
+    (ComponentsDisplay, "Bernoulli", (), {}),
+    (LowerBoundDisplay, "VAE", (), {}),
+    (LowerBoundDisplay, "Bernoulli", (X,), {"max_iter": 3}),
+    (LatentTraversalDisplay, "VAE", (), {}),
+    (RateDistortionDisplay, "RDA", (rows("RDA")[:3],), {}),
+    (ModelSelectionDisplay, "Bernoulli", (X,), {"param_range": [1, 2], "cv": 2}),
+]
+IDS = [f"{case[0].__name__}-{case[1]}" for case in CASES]
+each = pytest.mark.parametrize("display, kind, data, params", CASES, ids=IDS)
+
+
+def test_all_of_them_are_tried_here():
+    public = {name for name in sklvm.inspection.__all__ if name.endswith("Display")}
+    assert public == {case[0].__name__ for case in CASES}
+    assert "latent_diagnostics" in sklvm.inspection.__all__
+
+
+@each
+def test_axes(display, kind, data, params, plt):
+    est = fitted(kind)
+    shown = display.from_estimator(est, *data, **params)
+    assert isinstance(shown, display)
+    assert shown.ax_.figure is shown.figure_
+    assert len(plt.get_fignums()) == 1
+    figure, ax = plt.subplots()
+    shown = display.from_estimator(est, *data, ax=ax, **params)
+    assert shown.ax_ is ax
+    assert shown.figure_ is figure
+    assert ax.has_data()
+    assert len(plt.get_fignums()) == 2
+    other_figure, other = plt.subplots()
+    assert shown.plot(ax=other) is shown
+    assert shown.ax_ is other
+    assert shown.figure_ is other_figure
+    assert other.has_data()
+    shown.plot()
+    assert shown.ax_ is not other
+    assert len(plt.get_fignums()) == 4
+    for drawn in (figure, other_figure, shown.figure_):
+        drawn.canvas.draw()
+
+
+def stored(display):
+    return {n: v for n, v in vars(display).items() if not n.endswith("_")}
+
+
+@each
+def test_the_constructor_takes_what_from_estimator_computes(
+    display, kind, data, params, plt
+):
+    """By keywords only, kept as attributes; nothing is drawn before plot."""
+    computed = display.from_estimator(fitted(kind), *data, **params)
+    parameters = inspect.signature(display).parameters
+    assert {p.kind for p in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    computed.baselines = getattr(computed, "baselines_", None)
+    values = {name: getattr(computed, name) for name in parameters}
+    plt.close("all")
+    rebuilt = display(**values)
+    assert not plt.get_fignums()
+    assert not hasattr(rebuilt, "ax_")
+    for name, value in stored(rebuilt).items():
+        np.testing.assert_array_equal(value, values[name])
+    assert rebuilt.plot() is rebuilt
+    n_artists = len(computed.ax_.get_children())
+    assert len(rebuilt.ax_.get_children()) == n_artists
+
+
+@each
+def test_estimators_that_are_not_fitted(display, kind, data, params):
+    if display is ModelSelectionDisplay:
+        unfitted = BernoulliMixtureEM(random_state=0)
+        shown = display.from_estimator(unfitted, *data, **params)
+        assert shown.test_scores.shape == (2, 2)
+    else:
+        unfitted = type(fitted(kind))()
+        with pytest.raises(ValueError, match="not fitted"):
+            display.from_estimator(unfitted, *data, **params)
+
+
+def test_matplotlib_is_imported_where_something_is_drawn():
+    """Not with the module, and not by what only computes."""
+    code = """
+import sys
+import numpy as np
+import sklvm.inspection as inspection
+import sklvm.divergence
+assert "matplotlib" not in sys.modules
+assert "torch" not in sys.modules
+from sklvm import BernoulliMixtureEM
+X = np.eye(4)
+est = BernoulliMixtureEM(random_state=0).fit(X)
+inspection.latent_diagnostics(est, X)
+inspection.ComponentsDisplay(components=est.theta_, weights=est.weights_)
+assert "matplotlib" not in sys.modules
+print("done")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert ran.stdout.strip() == "done", ran.stderr
+
+
+def test_without_matplotlib(monkeypatch):
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "matplotlib":
+            monkeypatch.setitem(sys.modules, name, None)
+    display = ComponentsDisplay(components=np.eye(2), weights=np.full(2, 0.5))
+    with pytest.raises(ImportError, match="matplotlib"):
+        display.plot()
+
+
+def test_a_pipeline_is_told_to_give_its_last_step():
+    pipeline = make_pipeline(StandardScaler(), VAE())
+    with pytest.raises(TypeError, match="Pipeline"):
+        LatentSpaceDisplay.from_estimator(pipeline, X)

@@ -1,0 +1,150 @@
+"""The latent space: draws of the aggregated posterior beside those of the prior."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklvm.inspection import LatentSpaceDisplay
+
+from ..autoencoder.models import frozen, linear, standard_normal
+from ..autoencoder.structured import Mixture, known, sequential
+from ..divergence.objects import global_states, same_states
+from .models import X, fitted
+from .pictures import has_points
+
+LABELS = np.array(["left", "right"])[X[:, 0].astype(int)]
+
+
+def known_latent(rows):
+    """q(z|x) = N(10 j + x_0, 0.5^2) in dimension j = 0, 1, 2."""
+    weight = np.zeros((6, 4))
+    weight[:3, 0] = 1.0
+    bias = [0, 10, 20, *np.log([0.5, 0.5, 0.5])]
+    decoder = linear(np.ones((4, 3)), np.zeros(4))
+    return frozen(rows, linear(weight, bias), decoder, latent_dim=3, noise=1.0)
+
+
+def test_one_draw_of_q_for_each_row():
+    rows = standard_normal(2000)
+    display = LatentSpaceDisplay.from_estimator(
+        known_latent(rows), rows, dimensions=(2, 0), n_prior=3000
+    )
+    assert tuple(display.dimensions) == (2, 0)
+    assert display.Z.shape == (2000, 2)
+    assert display.Z_prior.shape == (3000, 2)
+    eps = (display.Z - np.array([20, 0]) - rows[:, :1]) / 0.5
+    assert_allclose(eps.mean(axis=0), 0, atol=5 / np.sqrt(2000))
+    assert_allclose(eps.std(axis=0), 1, atol=4 / np.sqrt(2000))
+    assert abs(np.corrcoef(eps.T)[0, 1]) < 5 / np.sqrt(2000)
+    assert_allclose(display.Z_prior.mean(axis=0), 0, atol=5 / np.sqrt(3000))
+    assert_allclose(display.Z_prior.std(axis=0), 1, atol=4 / np.sqrt(3000))
+
+
+def test_the_prior_of_a_gmvae_is_its_mixture():
+    rows = standard_normal(200)
+    means = np.array([[-6.0, 0.0], [6.0, 3.0]])
+    mixture = Mixture(np.array([0.25, 0.75]), means, np.full((2, 2), 0.5))
+    encoder = sequential(linear(np.zeros((4, 4)), np.zeros(4)))
+    decoder = linear(np.ones((4, 2)), np.zeros(4))
+    est = known(rows, mixture, encoder=encoder, decoder=decoder)
+    display = LatentSpaceDisplay.from_estimator(est, rows, n_prior=2000)
+    right = display.Z_prior[:, 0] > 0
+    assert right.mean() == pytest.approx(0.75, abs=0.05)
+    assert_allclose(display.Z_prior[right].mean(axis=0), means[1], atol=0.1)
+    assert_allclose(display.Z_prior[~right].std(axis=0), np.sqrt(0.5), atol=0.1)
+
+
+@pytest.mark.parametrize("kind", ["VAE", "VAE3", "GMVAE"])
+def test_what_is_drawn(kind):
+    display = LatentSpaceDisplay.from_estimator(fitted(kind), X, n_prior=30)
+    assert tuple(display.dimensions) == (0, 1)
+    assert display.Z.shape == (60, 2)
+    assert has_points(display.ax_, display.Z)
+    assert has_points(display.ax_, display.Z_prior)
+    assert display.ax_.get_xlabel()
+    assert display.ax_.get_ylabel() != display.ax_.get_xlabel()
+
+
+def test_no_y():
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X)
+    assert display.y is None
+    assert len(display.figure_.axes) == 1
+
+
+def test_labels_have_a_legend():
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, LABELS)
+    assert_array_equal(display.y, LABELS)
+    texts = {text.get_text() for text in display.ax_.get_legend().get_texts()}
+    assert {"left", "right"} <= texts
+    assert len(display.figure_.axes) == 1
+    assert has_points(display.ax_, display.Z)
+
+
+def test_classes_that_are_integers_are_labels():
+    display = LatentSpaceDisplay.from_estimator(fitted("GMVAE"), X, np.arange(60) % 3)
+    texts = {text.get_text() for text in display.ax_.get_legend().get_texts()}
+    assert {"0", "1", "2"} <= texts
+
+
+def test_numbers_have_a_colour_bar():
+    y = np.linspace(-1.5, 2.5, 60)
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y)
+    assert_array_equal(display.y, y)
+    assert len(display.figure_.axes) == 2
+    coloured = [c for c in display.ax_.collections if c.get_array() is not None]
+    assert len(coloured) == 1
+    order = np.lexsort(display.Z.T)
+    drawn = np.lexsort(np.asarray(coloured[0].get_offsets()).T)
+    assert_allclose(np.asarray(coloured[0].get_array())[drawn], y[order])
+    assert has_points(display.ax_, display.Z)
+
+
+def test_one_latent_has_densities():
+    """Of the draws and of the prior, each with an area of one."""
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE1"), X, n_prior=500)
+    assert len(np.ravel(display.Z)) == 60
+    assert len(np.ravel(display.Z_prior)) == 500
+    areas = [
+        patch.get_width() * patch.get_height()
+        for patch in display.ax_.patches
+        if hasattr(patch, "get_width")
+    ]
+    outlines = [p.get_xy() for p in display.ax_.patches if hasattr(p, "get_xy")]
+    assert areas or outlines
+    if len(areas) == len(display.ax_.patches):
+        assert sum(areas) == pytest.approx(2, rel=1e-6)
+    labelled = LatentSpaceDisplay.from_estimator(fitted("VAE1"), X, LABELS)
+    assert labelled.ax_.patches
+
+
+def test_it_repeats_and_touches_nothing():
+    est = fitted("VAE")
+    before, attributes = global_states(), dict(vars(est))
+    one = LatentSpaceDisplay.from_estimator(est, X)
+    two = LatentSpaceDisplay.from_estimator(est, X)
+    assert_array_equal(one.Z, two.Z)
+    assert_array_equal(one.Z_prior, two.Z_prior)
+    assert same_states(global_states(), before)
+    assert dict(vars(est)) == attributes
+
+
+@pytest.mark.parametrize("kind", ["Bernoulli", "ConditionalVAE", "RDA"])
+def test_other_estimators(kind):
+    est = fitted(kind)
+    with pytest.raises(TypeError, match=f"LatentSpaceDisplay.*{type(est).__name__}"):
+        LatentSpaceDisplay.from_estimator(est, X)
+
+
+@pytest.mark.parametrize("dimensions", [(0, 2), (-1, 0), (0, 1, 1), (0.5, 1), ()])
+def test_bad_dimensions(dimensions):
+    with pytest.raises(ValueError, match="dimensions"):
+        LatentSpaceDisplay.from_estimator(fitted("VAE"), X, dimensions=dimensions)
+
+
+def test_bad_input():
+    est = fitted("VAE")
+    for n_prior in (0, 2.5):
+        with pytest.raises(ValueError, match="n_prior"):
+            LatentSpaceDisplay.from_estimator(est, X, n_prior=n_prior)
+    with pytest.raises(ValueError, match=r"\by\b"):
+        LatentSpaceDisplay.from_estimator(est, X, LABELS[:-1])

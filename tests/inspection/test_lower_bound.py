@@ -1,0 +1,134 @@
+"""F by iteration, and by half-steps of EM."""
+
+import copy
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklvm import BernoulliMixtureEM, GaussianMixtureEM
+from sklvm.inspection import LowerBoundDisplay
+
+from ..autoencoder.models import quietly
+from ..mixture.families import FAMILIES, blobs, make, run
+from ..mixture.reference import bernoulli_em, bernoulli_log_joint, responsibilities
+from .models import X, fitted
+from .pictures import has_line, lines_of
+
+START = {
+    "weights_init": [0.2, 0.5, 0.3],
+    "theta_init": np.random.default_rng(0).uniform(0.2, 0.8, size=(3, 6)),
+}
+
+
+@pytest.mark.parametrize(
+    "kind", ["VAE", "GMVAE", "ConditionalVAE", "Bernoulli", "Gaussian", "RDA"]
+)
+def test_the_trace_of_a_fit(kind):
+    est = fitted(kind)
+    display = LowerBoundDisplay.from_estimator(est)
+    assert_array_equal(display.lower_bounds, est.lower_bounds_)
+    assert display.half_steps is None
+    assert has_line(display.figure_, est.lower_bounds_)
+    assert display.ax_.get_xlabel()
+    assert "nats" in display.ax_.get_ylabel()
+
+
+def reference_half_steps(bits, n_iter):
+    """F after each E-step and each M-step of textbook EM."""
+    weights, theta = np.array(START["weights_init"]), START["theta_init"]
+    F = []
+    for _ in range(n_iter):
+        joint = bernoulli_log_joint(bits, weights, theta)
+        resp = responsibilities(joint)
+        F.append(bound(joint, resp))
+        weights, theta, _ = bernoulli_em(bits, weights, theta, 1)
+        F.append(bound(bernoulli_log_joint(bits, weights, theta), resp))
+    return np.array(F)
+
+
+def bound(joint, resp):
+    return np.mean(np.sum(resp * (joint - np.log(resp)), axis=1))
+
+
+def test_half_steps_against_the_textbook():
+    est = BernoulliMixtureEM(n_components=3, tol=1e-12, **START)
+    est = quietly(est.fit, X)
+    display = LowerBoundDisplay.from_estimator(est, X, max_iter=6)
+    assert_allclose(display.half_steps, reference_half_steps(X, 6), rtol=1e-9)
+    assert lines_of(display.figure_)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_half_steps_never_fall(family, missing):
+    """After the E-step F is log p(x): the iterations of a fit from the same start."""
+    data = blobs(60, missing=missing)
+    start = (
+        {"theta_init": [[0.3, 0.6, 0.5], [0.7, 0.4, 0.5]]}
+        if family == "bernoulli"
+        else {"means_init": data[:2]}
+    )
+    est = run(make(family, n_components=2, **start), data, 7)
+    display = LowerBoundDisplay.from_estimator(est, data, max_iter=6)
+    F = display.half_steps
+    # It may stop where nothing but rounding is left to gain.
+    assert len(F) in (6, 8, 10, 12)
+    assert np.diff(F).min() >= -1e-10
+    assert np.ptp(F) > 1e-3
+    after_e = F[2::2]
+    assert_allclose(after_e, est.lower_bounds_[: len(after_e)], rtol=1e-8)
+
+
+@pytest.mark.parametrize("init_params", ["k-means++", "random"])
+def test_the_start_is_of_the_estimator_s_kind(init_params):
+    data = blobs(60)
+    est = GaussianMixtureEM(n_components=3, init_params=init_params, random_state=0)
+    est = quietly(est.fit, data)
+    display = LowerBoundDisplay.from_estimator(est, data)
+    assert len(display.half_steps) % 2 == 0
+    assert 2 <= len(display.half_steps) <= 40
+    assert np.diff(display.half_steps).min() >= -1e-5  # reg_covar is no part of F
+    again = LowerBoundDisplay.from_estimator(est, data)
+    assert_array_equal(again.half_steps, display.half_steps)
+    # Random responsibilities have nearly equal components, and the bound to gain.
+    gain = display.half_steps[-1] - display.half_steps[0]
+    assert gain > (0.1 if init_params == "random" else 0)
+
+
+def test_the_half_steps_are_drawn():
+    data = blobs(60)
+    est = run(make("full", n_components=2), data, 5)
+    display = LowerBoundDisplay.from_estimator(est, data, max_iter=4)
+    F = display.half_steps
+    drawn = np.concatenate([xy[:, 1] for xy in lines_of(display.figure_)])
+    assert all(np.isclose(drawn, value, rtol=1e-9).any() for value in F)
+    legend = display.ax_.get_legend()
+    texts = " ".join(text.get_text() for text in legend.get_texts())
+    assert "E" in texts
+    assert "M" in texts
+
+
+def test_the_estimator_stays_as_it_is():
+    data = blobs(60)
+    data.flags.writeable = False
+    est = run(make("diag", n_components=2), data, 5)
+    before = copy.deepcopy(vars(est))
+    LowerBoundDisplay.from_estimator(est, data, max_iter=3)
+    assert vars(est).keys() == before.keys()
+    for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
+        assert_array_equal(getattr(est, name), before[name])
+    assert est.max_iter == 5
+
+
+@pytest.mark.parametrize("max_iter", [0, -1, 1.5])
+def test_bad_max_iter(max_iter):
+    with pytest.raises(ValueError, match="max_iter"):
+        LowerBoundDisplay.from_estimator(fitted("Bernoulli"), X, max_iter=max_iter)
+
+
+def test_bad_input():
+    with pytest.raises(TypeError, match=r"LowerBoundDisplay.*VAE"):
+        LowerBoundDisplay.from_estimator(fitted("VAE"), X)
+    with pytest.raises(TypeError, match=r"LowerBoundDisplay.*str"):
+        LowerBoundDisplay.from_estimator("a model")

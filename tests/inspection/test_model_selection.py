@@ -1,0 +1,127 @@
+"""Held-out score, BIC and ICL against a parameter."""
+
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import KFold, validation_curve
+
+from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM
+from sklvm.inspection import ModelSelectionDisplay
+
+from ..autoencoder.models import curve, quietly
+from ..mixture.families import blobs
+from .pictures import has_line
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X = blobs(150)
+RANGE = [1, 2, 3, 4]
+
+
+@pytest.fixture(params=[GaussianMixtureEM, BernoulliMixtureEM])
+def est(request):
+    return request.param(random_state=0)
+
+
+def test_scores_and_criteria(est):
+    display = ModelSelectionDisplay.from_estimator(est, X, param_range=RANGE, cv=3)
+    assert display.param_name == "n_components"
+    assert list(display.param_range) == RANGE
+    _, expected = validation_curve(
+        est, X, None, param_name="n_components", param_range=RANGE, cv=3
+    )
+    assert_allclose(display.test_scores, expected, rtol=1e-10)
+    fits = [clone(est).set_params(n_components=k).fit(X) for k in RANGE]
+    assert_allclose(display.bic, [fit.bic(X) for fit in fits], rtol=1e-10)
+    assert_allclose(display.icl, [fit.icl(X) for fit in fits], rtol=1e-10)
+    assert display.best_ == {
+        "held-out score": RANGE[expected.mean(axis=1).argmax()],
+        "BIC": RANGE[display.bic.argmin()],
+        "ICL": RANGE[display.icl.argmin()],
+    }
+    assert not hasattr(est, "weights_")
+    assert est.n_components == 1
+
+
+def test_what_is_drawn(est):
+    """All in nats a row, up is better: -BIC / 2n and -ICL / 2n beside the score."""
+    display = ModelSelectionDisplay.from_estimator(est, X, param_range=RANGE, cv=3)
+    figure = display.figure_
+    assert has_line(figure, display.test_scores.mean(axis=1), RANGE)
+    assert has_line(figure, -display.bic / 300, RANGE)
+    assert has_line(figure, -display.icl / 300, RANGE)
+    legend = " ".join(t.get_text() for t in display.ax_.get_legend().get_texts())
+    assert "BIC" in legend
+    assert "ICL" in legend
+    assert "n_components" in display.ax_.get_xlabel()
+
+
+def test_three_clusters_are_found():
+    display = ModelSelectionDisplay.from_estimator(
+        GaussianMixtureEM(covariance_type="spherical", random_state=0),
+        blobs(300),
+        param_range=RANGE,
+        cv=KFold(3, shuffle=True, random_state=0),
+    )
+    assert set(display.best_.values()) == {3}
+
+
+def test_any_parameter_and_no_criteria():
+    est = VAE(hidden_layer_sizes=(4,), max_epochs=2, lr=0.01, random_state=0)
+    data = curve(60)
+    display = quietly(
+        lambda: ModelSelectionDisplay.from_estimator(
+            est, data, param_name="latent_dim", param_range=[1, 2], cv=2
+        )
+    )
+    assert display.param_name == "latent_dim"
+    assert display.bic is None
+    assert display.icl is None
+    assert display.test_scores.shape == (2, 2)
+    mean = display.test_scores.mean(axis=1)
+    assert display.best_["held-out score"] == [1, 2][mean.argmax()]
+    assert display.best_.get("BIC") is None
+    assert has_line(display.figure_, mean, [1, 2])
+
+
+def test_parameters_that_are_names():
+    kinds = ["full", "tied", "diag", "spherical"]
+    display = ModelSelectionDisplay.from_estimator(
+        GaussianMixtureEM(2, random_state=0),
+        X,
+        param_name="covariance_type",
+        param_range=kinds,
+        cv=2,
+    )
+    assert_array_equal(display.param_range, kinds)
+    assert set(display.best_.values()) <= set(kinds)
+    display.figure_.canvas.draw()
+
+
+def test_bad_input():
+    select = ModelSelectionDisplay.from_estimator
+    est = GaussianMixtureEM(random_state=0)
+    with pytest.raises(ValueError, match="n_clusters"):
+        select(est, X, param_name="n_clusters", param_range=RANGE)
+    with pytest.raises(TypeError, match="str"):
+        select("a model", X, param_range=RANGE)
+    with pytest.raises(ValueError, match="n_components"):
+        select(est, X, param_range=[0, 1])
+    with pytest.raises(ValueError, match=r"cv|n_splits"):
+        select(est, X, param_range=RANGE, cv=1)
+
+
+def test_an_empty_range():
+    est = GaussianMixtureEM(random_state=0)
+    with pytest.raises(ValueError, match="param_range"):
+        ModelSelectionDisplay.from_estimator(est, X, param_range=[])
+
+
+def test_scores_of_other_libraries():
+    """Whatever has a score: probabilistic PCA has one and no criteria."""
+    display = ModelSelectionDisplay.from_estimator(PCA(), X, param_range=[1, 2], cv=2)
+    assert display.bic is None
+    _, expected = validation_curve(
+        PCA(), X, None, param_name="n_components", param_range=[1, 2], cv=2
+    )
+    assert_allclose(display.test_scores, expected)
