@@ -1,37 +1,126 @@
-"""Configuration of the documentation: sphinx-build docs docs/_build/html."""
+"""Configuration of the documentation; CONTRIBUTING.md has the command that builds it.
 
-import sklvm
+Nothing here needs the network: formulas are MathML, fonts and scripts are the theme's.
+"""
+
+import os
+import re
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+# Two examples run side by side, so each has one thread. Before torch is imported.
+os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="Agg")
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sklvm"
 author = "the sklvm developers"
 copyright = "the sklvm developers"
-version = release = sklvm.__version__
+version = release = installed_version("sklvm")
 
 extensions = [
+    "mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
-html_theme = "alabaster"
+exclude_patterns = ["_build", "_ext", "_templates", "sg_execution_times.rst"]
+templates_path = ["_templates"]
 
-myst_enable_extensions = ["dollarmath"]
+# Pages ------------------------------------------------------------------------------
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+html_math_renderer = "mathml"
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+
+
+def close_fences(app, docname, source):
+    """Without the blank line at the end of a code block, which pytest needs."""
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
+
+
+# Reference --------------------------------------------------------------------------
+
 autosummary_generate = True
-# The autosummary page of a class lists its methods itself.
+autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
+# The template of a class lists its methods itself.
 numpydoc_show_class_members = False
-intersphinx_mapping = {
-    "python": ("https://docs.python.org/3", None),
-    "numpy": ("https://numpy.org/doc/stable", None),
-    "sklearn": ("https://scikit-learn.org/stable", None),
-}
+numpydoc_class_members_toctree = False
+
+
+def skip_foreign(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn's base classes bring: its own pages describe it."""
+    function = getattr(obj, "fget", None) or getattr(obj, "__func__", obj)
+    module = getattr(function, "__module__", None) or ""
+    return True if not module.startswith("sklvm") else None
+
+
+# A word that ends in an underscore is a link in reStructuredText, not in a docstring.
+NO_LINKS = [
+    (re.compile(r"(?<=\()(\w+_)(?=,)"), r"`\1`"),  # shape (n_iter_,)
+    (re.compile(r'(?<!`)("\w+__\.\.\.")'), r"``\1``"),  # "optimizer__..."
+]
+
+
+def plain_text(app, what, name, obj, options, lines):
+    """What reads well as text, made to mean the same to docutils."""
+    for i in range(len(lines) - 1, -1, -1):
+        for pattern, replacement in NO_LINKS:
+            lines[i] = pattern.sub(replacement, lines[i])
+        # A line that ends in a backslash goes on, as in Python.
+        if i > 0 and lines[i - 1].endswith("\\"):
+            lines[i - 1 : i + 1] = [lines[i - 1][:-1] + lines[i].lstrip()]
+
+
+def setup(app):
+    app.connect("source-read", close_fences)
+    app.connect("autodoc-skip-member", skip_foreign)
+    app.connect("autodoc-process-docstring", plain_text, priority=400)
+
+
+# Examples ---------------------------------------------------------------------------
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sklvm",),
     "filename_pattern": r"/(plot_|quickstart)",
-    "doc_module": "sklvm",
+    # Every file of the folder is run; the lists above and below must not part.
+    "ignore_pattern": r"/_",
+    "within_subsection_order": "FileNameSortKey",
+    "parallel": 2,
+    "remove_config_comments": True,
+    "show_signature": False,
+    "download_all_examples": False,
+    "write_computation_times": False,
+}
+
+# Looks ------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklvm"
+html_static_path = ["_static"]
+html_css_files = ["sklvm.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
+html_show_sourcelink = False
+html_copy_source = False
+# Pages without pages below them have nothing to list at their left.
+ALONE = "index getting_started choosing elbo benchmarks design adding_a_model changes"
+html_sidebars = {page: [] for page in ALONE.split()}
+html_theme_options = {
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 6,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "tango",
 }

@@ -59,8 +59,8 @@ def fit(parameters, n_epochs):
 
 
 # %%
-# The objectives are plain functions of the module, the batch, the posteriors q and
-# draws z from them, so that one draw can be given to all. Each returns a loss, minus
+# The objectives are plain functions of the module, the batch, the posteriors q, the
+# prior p and draws z of q, so that one draw can be given to all. Each returns a loss, minus
 # the bound; the gradient is taken in the parameters of the encoder.
 def values_and_gradients(module, form, n_draws=100, n_rows=64):
     """Bound and gradient of one batch for each of many draws of the noise."""
@@ -70,8 +70,8 @@ def values_and_gradients(module, form, n_draws=100, n_rows=64):
     values, gradients = [], []
     for _ in range(n_draws):
         eps = torch.randn(n_rows, module.latent_dim, generator=generator)
-        q = module.posterior(batch)
-        loss = OBJECTIVES[form](module, batch, q, q.rsample(eps), beta=1.0)
+        q, p = module.encode(batch)
+        loss = OBJECTIVES[form](module, batch, q, p, q.rsample(eps), beta=1.0)
         gradient = torch.autograd.grad(loss, parameters)
         values.append(-loss.item())
         gradients.append(torch.cat([part.flatten() for part in gradient]))

@@ -73,8 +73,8 @@ def as_density(name, source):
                 name, getattr(source, method), lambda n, seed: _first(source.sample(n))
             )
     raise TypeError(
-        f"{name}={source!r} is no distribution; give an object with sample, and "
-        "log_prob or score_samples, or a frozen distribution of scipy.stats."
+        f"{name}={type(source).__name__} is no distribution; give an object with "
+        "sample and log_prob or score_samples, or a frozen one of scipy.stats."
     )
 
 

@@ -55,16 +55,21 @@ def mosaic(grid, image_shape):
     """One picture of a grid (n_rows, n_columns, D) of flat ones, NaN between them."""
     n_rows, n_columns, _ = grid.shape
     height, width, *channels = image_shape
-    picture = np.full(
-        (n_rows * (height + 1) - 1, n_columns * (width + 1) - 1, *channels), np.nan
-    )
+    gap = row_gap(image_shape)
+    size = n_rows * (height + gap) - gap, n_columns * (width + 1) - 1
+    picture = np.full((*size, *channels), np.nan)
     for i, row in enumerate(grid):
         for j, image in enumerate(row):
-            top, left = i * (height + 1), j * (width + 1)
+            top, left = i * (height + gap), j * (width + 1)
             picture[top : top + height, left : left + width] = image.reshape(
                 image_shape
             )
     return picture
+
+
+def row_gap(image_shape):
+    """Pixels between rows: a gap would be as high as a strip."""
+    return int(image_shape[0] > 1)
 
 
 def in_columns(images, n_columns):
@@ -91,7 +96,8 @@ def draw_mosaic(ax, grid, image_shape, **imshow):
 def label_rows(ax, names, image_shape):
     """Names beside the rows of a mosaic."""
     height = image_shape[0]
-    ax.set_yticks([i * (height + 1) + (height - 1) / 2 for i in range(len(names))])
+    step = height + row_gap(image_shape)
+    ax.set_yticks([i * step + (height - 1) / 2 for i in range(len(names))])
     ax.set_yticklabels(names)
     ax.tick_params(axis="y", length=0)
 

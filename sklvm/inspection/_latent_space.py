@@ -83,7 +83,7 @@ class LatentSpaceDisplay:
             y = column_or_1d(y)
             if len(y) != len(X):
                 raise ValueError(
-                    f"y has {len(y)} entries for the {len(X)} rows of X; give one a row."
+                    f"y has {len(y)} entries and X {len(X)} rows; give one a row."
                 )
         Z_prior = _prior_draws(estimator, n_prior)
         display = cls(

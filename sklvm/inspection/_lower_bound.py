@@ -89,7 +89,7 @@ class LowerBoundDisplay:
         self.figure_ = ax.figure
         if self.half_steps is None:
             iterations = np.arange(1, len(self.lower_bounds) + 1)
-            self.lines_ = ax.plot(iterations, self.lower_bounds)
+            self.lines_ = ax.plot(iterations, self.lower_bounds, ".-")
         else:
             steps = 1 + np.arange(len(self.half_steps)) / 2
             self.lines_ = ax.plot(steps, self.half_steps, color="0.7", zorder=1)
