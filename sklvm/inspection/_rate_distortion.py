@@ -118,7 +118,7 @@ def _baselines(estimator, X):
     from sklvm.segmentation._baselines import baseline_curves
 
     labels = np.asarray(X).astype(int).reshape(-1, *estimator.image_shape_)
-    counted = labels != (-1 if estimator.void_class is None else estimator.void_class)
+    counted = labels != (-1 if estimator.void_class_ is None else estimator.void_class_)
     curves = baseline_curves(labels, counted, estimator.rate, estimator.n_classes_)
     n_pixels, n_counted = labels[0].size, counted.sum(axis=(1, 2)).mean()
     return {

@@ -26,8 +26,14 @@ from sklvm._base import (
 )
 from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unnamed
 from sklvm.neural._device import as_tensor, place, resolve_device
+from sklvm.neural._interrupt import noticed_ctrl_c
 from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
-from sklvm.neural._training import OPTIMIZERS, DivergedError, TrainingNet
+from sklvm.neural._training import (
+    OPTIMIZERS,
+    DivergedError,
+    TrainingNet,
+    still_rises,
+)
 
 # Values beyond are units that nobody has scaled, as salaries or years.
 LARGE_VALUE = 100.0
@@ -117,7 +123,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 self.net_.move(device)
             else:
                 self._shape = {n: _frozen(getattr(self, n)) for n in self._shaping}
-            with self.net_.restored_on_error() if goes_on else nullcontext():
+            with (
+                self.net_.restored_on_error() if goes_on else nullcontext(),
+                noticed_ctrl_c(),
+            ):
                 try:
                     if goes_on:
                         self._configure(self.net_.module)
@@ -360,7 +369,9 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
     def _fitted_module(self):
         """The module, ready to predict, and its device."""
         module = self.net_.module
-        return module.eval(), torch.device(self.net_.device)
+        if module.training:  # a walk over all layers, which a search would feel
+            module.eval()
+        return module, torch.device(self.net_.device)
 
     def _map_rows(self, function, X, row_size):
         """`function` of chunks of rows, on the device, as one float32 array.
@@ -383,16 +394,3 @@ def _frozen(value):
     if isinstance(value, list | tuple | np.ndarray):
         return tuple(np.ravel(value).tolist())
     return value.copy() if isinstance(value, dict) else value
-
-
-def still_rises(trace, window, tol):
-    """Whether the mean of the last `window` values is above that of the ones before.
-
-    By more than `tol`, and by more than two standard errors of the difference.
-    """
-    window = min(window, len(trace) // 2)
-    if window == 0:  # too short to say
-        return tol < np.inf
-    last, before = trace[-window:], trace[-2 * window : -window]
-    standard_error = np.sqrt((last.var() + before.var()) / window)
-    return last.mean() - before.mean() > max(tol, 2 * standard_error)

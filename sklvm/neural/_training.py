@@ -8,10 +8,7 @@ asks for batches.
 
 import copy
 import inspect
-import linecache
 import math
-import re
-import traceback
 import warnings
 from contextlib import contextmanager, suppress
 
@@ -24,6 +21,7 @@ from torch import nn
 from torch.utils.data import Subset
 
 from sklvm.neural._device import as_tensor, resolve_device
+from sklvm.neural._interrupt import was_ctrl_c
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -87,11 +85,17 @@ class Batches:
         return array.index_select(0, rows)
 
 
-def was_raised_by_hand(error):
-    """Whether a raise statement raised it, not a signal between two others."""
-    frame, line_number = list(traceback.walk_tb(error.__traceback__))[-1]
-    line = linecache.getline(frame.f_code.co_filename, line_number)
-    return re.search(r"\braise\b", line) is not None
+def still_rises(trace, window, tol):
+    """Whether the mean of the last `window` values is above that of the ones before.
+
+    By more than `tol`, and by more than two standard errors of the difference.
+    """
+    window = min(window, len(trace) // 2)
+    if window == 0:  # too short to say
+        return tol < np.inf
+    last, before = trace[-window:], trace[-2 * window : -window]
+    standard_error = np.sqrt((last.var() + before.var()) / window)
+    return last.mean() - before.mean() > max(tol, 2 * standard_error)
 
 
 class TrainingNet(NeuralNet):
@@ -154,12 +158,15 @@ class TrainingNet(NeuralNet):
 
     @contextmanager
     def restored_on_error(self):
-        """Put weights, optimiser, generator and history back if the block raises."""
+        """Put weights, optimiser, generator and history back if the block raises.
+
+        And `lr`, from which the next training takes the ratios of learning rates.
+        """
         weights = copy.deepcopy(self.module_.state_dict())
         optimizer = copy.deepcopy(self.optimizer_.state_dict())
         n_epochs = len(self.history_)
         random = self.generator_.get_state()
-        steps = self.step_, self.warmup_, self.cosine_steps_
+        lr, steps = self.lr, (self.step_, self.warmup_, self.cosine_steps_)
         try:
             yield
         except BaseException:
@@ -167,6 +174,7 @@ class TrainingNet(NeuralNet):
             self.optimizer_.load_state_dict(optimizer)
             del self.history_[n_epochs:]
             self.generator_.set_state(random)
+            self.lr = lr
             self.step_, self.warmup_, self.cosine_steps_ = steps
             raise
 
@@ -185,9 +193,11 @@ class TrainingNet(NeuralNet):
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as error:
-            if was_raised_by_hand(error):
-                raise _StopRequest from error
-            raise
+            if was_ctrl_c():
+                raise
+            raise _StopRequest from error
+        if was_ctrl_c():  # and it was dropped
+            raise KeyboardInterrupt
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""

@@ -6,7 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm.segmentation._checks import check_images
+from sklvm.segmentation._checks import (
+    check_images,
+    check_max_distortion,
+    check_streams,
+)
 from sklvm.segmentation._codec import CodeError, Decoder, Encoder
 
 CHECK_BITS = 16
@@ -15,36 +19,43 @@ CHECK_BITS = 16
 class SegmentationCodec:
     """`encode` and `decode` of a fitted model."""
 
-    def encode(self, X, images=None, *, lossless=False, checksum=False):
+    def encode(
+        self, X, images=None, *, max_distortion=None, lossless=False, checksum=False
+    ):
         """Bytes from which `decode` has the maps back.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_pixels)
         images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+        max_distortion : int or None, default=None
+            Add seeds until at most so many pixels are wrong, as `transform` does.
         lossless : bool, default=False
             Add what the decoded map leaves open.
         checksum : bool, default=False
             Add 32 bits over the seeds and the map, so that altered bytes, or a network
-            that rounds differently, are a ValueError and not another map.
+            that rounds differently, are a ValueError and not another map: give `decode`
+            checksum=True as well.
 
         Returns
         -------
         streams : list of bytes
             At most 16 bits (and the checksum's 32) above the rate of the sparse map.
         """
+        max_distortion = check_max_distortion(max_distortion)
         labels, images = self._check_rows(X, images)
-        codes = np.stack([state.code for state in self._search(labels, images)])
+        states = self._search(labels, images, max_distortion=max_distortion)
+        codes = np.stack([state.code for state in states])
         decoded = self._decode(codes, images)
         return [
             self._to_bytes(*maps, 2 * bool(lossless), 1 * bool(checksum))
             for maps in zip(labels.reshape(codes.shape), codes, decoded, strict=True)
         ]
 
-    def _to_bytes(self, labels, code, decoded, lossless, checksum):
+    def _to_bytes(self, labels, code, decoded, lossless, checksum, component=None):
         coder = Encoder()
         coder.uniform(4, lossless + checksum)
-        self.rate_model_.walk(coder, code.ravel())
+        self.rate_model_.walk(coder, code.ravel(), component)
         if lossless:
             self.residual_model_.walk(coder, decoded, labels)
         if checksum:
@@ -76,22 +87,20 @@ class SegmentationCodec:
             another map, unless there is a checksum.
         """
         check_is_fitted(self)
-        if isinstance(streams, bytes | bytearray) or not len(streams):
-            raise ValueError(
-                f"streams={streams!r:.40} must be a list of one or more bytes objects."
-            )
+        check_streams(streams)
         images = check_images(self, images, len(streams), reset=False)
         read = [self._read(number, data) for number, data in enumerate(streams)]
         codes = np.stack([code for code, *_ in read])
         decoded = self._decode(codes, images)
-        for number, (code, mode, coder) in enumerate(read):
+        for number, (code, mode, coder, component) in enumerate(read):
             with _naming(number):
                 if checksum and not mode & 1:
                     raise CodeError("it has no checksum")
                 rest = self._read_rest(coder, mode, code, decoded[number])
-                # Every map has one code only.
-                maps = rest, code, decoded[number]
-                if self._to_bytes(*maps, mode & 2, mode & 1) != streams[number]:
+                # Given its component, every map has one code only. No float is to
+                # decide what is read, so it need not be the likeliest here as well.
+                parts = rest, code, decoded[number], mode & 2, mode & 1, component
+                if self._to_bytes(*parts) != streams[number]:
                     raise CodeError("its bytes are not those of the map that it codes")
                 decoded[number] = rest
         return decoded.reshape(len(decoded), -1)
@@ -102,8 +111,10 @@ class SegmentationCodec:
         coder = Decoder(bytes(data))
         with _naming(number):
             mode = coder.uniform(4)
-            code = self.rate_model_.walk(coder).reshape(self.image_shape_)
-        return code, mode, coder
+            code, component = self.rate_model_.walk(coder)
+            if not self._counted(code).all():
+                raise CodeError(f"it has a seed of void_class={self.void_class_}")
+        return code.reshape(self.image_shape_), mode, coder, component
 
     def _read_rest(self, coder, mode, code, decoded):
         lossless, checksum = mode & 2, mode & 1

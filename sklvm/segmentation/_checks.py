@@ -1,38 +1,45 @@
 """Checks of label maps, images and codes at the public edge."""
 
 import math
+from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_n_features, validate_data
 
+# Contexts of classes are numbered in 64 bits.
+MOST_CLASSES = 4096
+# Nats a wrong pixel that float32 can count with.
+LEAST_WEIGHT, MOST_WEIGHT = 1e-30, 1e30
+
 
 def check_label_maps(estimator, X, *, reset):
     """Maps as int32 of shape (n, P), classes known and no map all void."""
+    _check_is_flat("X", X)
     X = validate_data(
         estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
     )
     name = type(estimator).__name__
     if X.min() < 0:
         raise ValueError(
-            f"Negative values in data passed to {name}: X has {X.min():g}; classes are "
+            f"Negative values in data passed to {name}: X has {X.min()}; classes are "
             "whole numbers from 0."
         )
     if X.dtype.kind == "f" and (np.floor(X) != X).any():
         value = X[np.floor(X) != X][0]
         raise ValueError(
-            f"X has the value {value:g}, which is no class; give whole numbers from 0, "
+            f"X has the value {value}, which is no class; give whole numbers from 0, "
             "one a pixel."
         )
     if reset:
         _set_shape(estimator, X)
     if X.max() >= estimator.n_classes_:
         raise ValueError(
-            f"X has the class {X.max():g} and n_classes={estimator.n_classes_}; "
+            f"X has the class {int(X.max())} and n_classes={estimator.n_classes_}; "
             f"classes are 0 to {estimator.n_classes_ - 1}, so set n_classes or mend X."
         )
-    void = estimator.void_class
+    void = estimator.void_class_
     if void is not None:
         all_void = (void == X).all(axis=1)
         if all_void.any():
@@ -45,9 +52,16 @@ def check_label_maps(estimator, X, *, reset):
 
 def _set_shape(estimator, X):
     """The classes and the shape of maps that X has."""
-    largest = int(X.max())
     n_classes, void = estimator.n_classes, estimator.void_class
-    estimator.n_classes_ = largest + 1 if n_classes is None else int(n_classes)
+    largest = int(X.max())
+    if n_classes is None:
+        n_classes = largest + 1
+    if n_classes > MOST_CLASSES:
+        raise ValueError(
+            f"n_classes={n_classes} is above {MOST_CLASSES} and the largest class of X "
+            f"is {largest}; number the classes from 0 without gaps."
+        )
+    estimator.n_classes_, estimator.void_class_ = int(n_classes), void
     if void is not None and void >= estimator.n_classes_:
         raise ValueError(
             f"void_class={void} is not one of the classes 0 to "
@@ -87,6 +101,7 @@ def check_images(estimator, images, n_rows, *, reset):
             f"images were given, but {type(estimator).__name__} was fitted without; "
             "leave them out, or fit with images."
         )
+    _check_is_flat("images", images)
     images = check_array(images, dtype=np.float32, input_name="images")
     n_pixels = math.prod(estimator.image_shape_)
     width = n_pixels * n_channels if n_channels else None
@@ -106,14 +121,21 @@ def check_images(estimator, images, n_rows, *, reset):
 
 def check_codes(estimator, S):
     """Sparse maps as int32 of shape (n, H, W), -1 for blank."""
+    _check_is_flat("S", S)
     S = check_array(S, dtype="numeric", input_name="S")
     _check_n_features(estimator, S, reset=False)
     k = estimator.n_classes_
     if S.min() < -1 or S.max() >= k or (np.floor(S) != S).any():
         wrong = S[(S < -1) | (k <= S) | (np.floor(S) != S)][0]
         raise ValueError(
-            f"S has the value {wrong:g}; a sparse map has -1 for blank and classes "
+            f"S has the value {wrong}; a sparse map has -1 for blank and classes "
             f"0 to {k - 1}."
+        )
+    void = estimator.void_class_
+    if void is not None and (void == S).any():
+        raise ValueError(
+            f"S has a seed of void_class={void}, which is never decoded; leave the "
+            "pixel blank, -1."
         )
     return S.astype(np.int32).reshape(-1, *estimator.image_shape_)
 
@@ -127,17 +149,43 @@ def check_weights(distortion_weights):
             "in nats a wrong pixel."
         )
     for weight in weights:
-        if not 0 < weight < math.inf:
+        if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
             raise ValueError(
-                f"distortion_weights has {weight}; give positive finite numbers, in "
-                "nats a wrong pixel."
+                f"distortion_weights has {weight}; give numbers from {LEAST_WEIGHT} to "
+                f"{MOST_WEIGHT}, in nats a wrong pixel."
             )
     return weights.astype(float)
 
 
 def check_max_distortion(value):
+    """A number of pixels as an int, or None."""
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
         raise ValueError(
             f"max_distortion={value!r} must be a number of pixels, 0 or more, or None."
         )
     return int(value)
+
+
+def check_streams(streams):
+    """A list of one or more streams; what they are is seen as they are read."""
+    if isinstance(streams, bytes | bytearray | memoryview):
+        raise ValueError(
+            f"streams={streams!r:.40} is bytes; give a list, [stream] of a single one."
+        )
+    is_array = isinstance(streams, np.ndarray) and streams.ndim == 1
+    if not (isinstance(streams, Sequence) or is_array) or not len(streams):
+        raise ValueError(
+            f"streams={streams!r:.40} must be a list of one or more bytes objects."
+        )
+
+
+def _check_is_flat(name, rows):
+    """Raise where an array has more axes than rows and columns, and say the remedy."""
+    n_axes = getattr(rows, "ndim", 2)
+    if n_axes > 2:
+        raise ValueError(
+            f"{name} has {n_axes} axes and each row must be one map or image, flattened"
+            f"; give {name}.reshape(len({name}), -1)."
+        )

@@ -44,18 +44,34 @@ class Encoder:
     """Writes values; `finish` gives the bytes."""
 
     def __init__(self):
+        self.settled = bytearray()
+        # The interval begins at `settled` and these 64 bits, and perhaps a carry.
         self.low = 0
         self.length = LENGTH
-        self.n_bits = 64
 
     def _narrow(self, start, frequency, total):
         unit = self.length // total
         self.low += unit * start
         self.length = unit * frequency
         while self.length < SHORTEST:
-            self.low <<= STEP
-            self.length <<= STEP
-            self.n_bits += STEP
+            self._shift()
+
+    def _shift(self):
+        """Settle the first bits: only a carry can still change them."""
+        self._carry()
+        self.settled += (self.low >> 64 - STEP).to_bytes(STEP // 8, "big")
+        self.low = (self.low << STEP) % LENGTH
+        self.length <<= STEP
+
+    def _carry(self):
+        if self.low < LENGTH:
+            return
+        self.low -= LENGTH
+        place = len(self.settled) - 1
+        while self.settled[place] == 255:
+            self.settled[place] = 0
+            place -= 1
+        self.settled[place] += 1
 
     def uniform(self, total, value=None):
         """One of `total` values, all as likely."""
@@ -70,30 +86,27 @@ class Encoder:
 
     def bits(self, frequencies, values=None):
         """Bits that are 1 with these frequencies, of `BIT_TOTAL`."""
-        low, length, n_bits = self.low, self.length, self.n_bits
         for frequency, value in zip(frequencies, values, strict=True):
-            ones = (length >> 20) * frequency
+            ones = (self.length >> 20) * frequency
             if value:
-                length = ones
+                self.length = ones
             else:
-                low += ones
-                length -= ones
-            while length < SHORTEST:
-                low <<= STEP
-                length <<= STEP
-                n_bits += STEP
-        self.low, self.length, self.n_bits = low, length, n_bits
+                self.low += ones
+                self.length -= ones
+            while self.length < SHORTEST:
+                self._shift()
         return values
 
     def finish(self):
         """The bytes: the shortest number in the interval, read after the point."""
         end = self.low + self.length
-        for shift in range(self.n_bits // 8 * 8, -1, -8):
-            number = -(-self.low >> shift)
-            if number << shift < end:
+        for shift in range(64, -1, -8):
+            number = -(-self.low >> shift) << shift
+            if number < end:
                 break
-        n_bytes = (self.n_bits - shift) // 8
-        return number.to_bytes(n_bytes, "big") if n_bytes else b""
+        self.low = number
+        self._carry()
+        return (bytes(self.settled) + self.low.to_bytes(8, "big")).rstrip(b"\0")
 
 
 class Decoder:

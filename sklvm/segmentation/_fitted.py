@@ -56,9 +56,9 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
     def _counted(self, labels):
         """Where an error counts."""
-        if self.void_class is None:
+        if self.void_class_ is None:
             return np.ones(labels.shape, dtype=bool)
-        return labels != self.void_class
+        return labels != self.void_class_
 
     def _in_blocks(self, function, *arrays):
         """`function` of blocks of rows that are all of one size.
@@ -171,8 +171,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         S : ndarray of shape (n_samples, n_pixels), int32
             The class at each seed, -1 for blank.
         """
-        if max_distortion is not None:
-            max_distortion = check_max_distortion(max_distortion)
+        max_distortion = check_max_distortion(max_distortion)
         labels, images = self._check_rows(X, images)
         states = self._search(labels, images, max_distortion=max_distortion)
         return np.stack([state.code.ravel() for state in states])
@@ -198,11 +197,18 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
     def sample(self, n_samples=1, images=None):
         """Draw lists of seeds from P(L) and decode them.
 
+        Parameters
+        ----------
+        n_samples : int, default=1
+        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+            Where `fit` had them.
+
         Returns
         -------
         X : ndarray of shape (n_samples, n_pixels), int32
         S : ndarray of shape (n_samples, n_pixels), int32
-            The sparse maps that were drawn.
+            The sparse maps that were drawn, blank where P(L) has seeds of the void
+            class.
         """
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples)
@@ -210,6 +216,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         rng = private_random_state(self.random_state)
         rng = np.random.default_rng(rng.randint(np.iinfo(np.int32).max, size=2)[1])
         S = np.stack([self.rate_model_.sample(rng) for _ in range(n_samples)])
+        S[~self._counted(S)] = -1
         return self.inverse_transform(S, images), S
 
     # The objective --------------------------------------------------------------------

@@ -297,12 +297,13 @@ class LearnedRate(RateModel):
 
     # Coding ---------------------------------------------------------------------------
 
-    def walk(self, coder, code=None):
+    def walk(self, coder, code=None, component=None):
         reads = code is None
         given = np.full(self.n_pixels, -1, dtype=np.int32) if reads else code
         code = np.full(self.n_pixels, -1, dtype=np.int32)
-        likeliest = None if reads else int(self._joint(given).argmax())
-        q = coder.choose(cumulative(self.weights), likeliest)
+        if component is None and not reads:
+            component = int(self._joint(given).argmax())
+        q = coder.choose(cumulative(self.weights), component)
         layout = self.layouts[q]
         self._walk_lattice(coder, q, given, code)
         kinds, surroundings = self._surroundings(layout, code)
@@ -313,7 +314,7 @@ class LearnedRate(RateModel):
         for pixel, context in zip(layout.beside[flags].tolist(), contexts, strict=True):
             table = self.beside_table.cumulative(context)
             code[pixel] = coder.choose(table, int(given[pixel]))
-        return code
+        return code, q
 
     def _walk_lattice(self, coder, q, given, code):
         """Which sites are seeds, then their classes row by row."""

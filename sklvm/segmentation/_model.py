@@ -19,6 +19,8 @@ from sklvm.segmentation._rehearsal import WEIGHT_RANGE, random_code
 FIRST_GUESS = 8.0
 # Deviation of the light of images in training, where images are of order one.
 VARIATION = 0.15
+# Patches of other images in an image in training, and their sides as shares of its own.
+MOST_PATCHES, PATCH_SIDES = 3, (0.2, 0.7)
 
 
 class SegmentationModel(nn.Module):
@@ -124,7 +126,8 @@ class SegmentationModel(nn.Module):
             if images is not None:
                 mirrored = rng.random(len(X)) < 0.5
                 shown = torch.from_numpy(~hidden).to(X.device)
-                images = self._vary(images, generator) * shown[:, None]
+                images = self._patched(self._vary(images, generator), rng)
+                images = images * shown[:, None]
         else:
             maps, counted = labels.cpu().numpy(), self.counted(labels).cpu().numpy()
             pairs = zip(maps, counted, strict=True)
@@ -142,6 +145,24 @@ class SegmentationModel(nn.Module):
         light = VARIATION * torch.randn(shape, **noise)
         grain = VARIATION / 2 * torch.randn(pixels.shape, **noise)
         return (gain * pixels + light + grain).flatten(1)
+
+    def _patched(self, images, rng):
+        """Images with patches of the next one in the batch.
+
+        What a decoder thinks of an image that it has not seen is wrong in places, where
+        it has to believe the seeds; of those it was trained on it knows too much.
+        """
+        sides = np.array(self.image_shape)
+        patched = np.zeros((len(images), *sides), dtype=bool)
+        for mask in patched:
+            for _ in range(rng.integers(MOST_PATCHES + 1)):
+                size = (sides * rng.uniform(*PATCH_SIDES, size=2)).astype(int)
+                top, left = rng.integers(sides - size + 1)
+                mask[top : top + size[0], left : left + size[1]] = True
+        planes = self._image_planes(images)
+        mask = torch.from_numpy(patched).to(images.device)[:, None]
+        planes = torch.where(mask, planes.roll(1, 0), planes)
+        return planes.movedim(1, -1).flatten(1)
 
     def forward(self, labels, images, drawn, warmup):
         if self.stage == "encoder":

@@ -37,7 +37,7 @@ class RateModel(ABC):
 
     def sample(self, rng):
         """A code drawn from P(L)."""
-        return self.walk(Sampler(rng))
+        return self.walk(Sampler(rng))[0]
 
     def starts(self, labels, allowed):
         """Codes (m, P) of a map that are cheap for what they tell; maybe none."""
@@ -48,8 +48,12 @@ class RateModel(ABC):
         return self
 
     @abstractmethod
-    def walk(self, coder, code=None):
-        """Code the map with an `Encoder`, or read it with a `Decoder`."""
+    def walk(self, coder, code=None, component=None):
+        """Code the map with an `Encoder`, or read it with a `Decoder`.
+
+        Returns the map, and of a mixture the component that codes it; an encoder takes
+        the likeliest one unless it is told another.
+        """
 
 
 class ListRate(RateModel):
@@ -76,21 +80,21 @@ class ListRate(RateModel):
         code[pixels] = classes
         return code
 
-    def walk(self, coder, code=None):
+    def walk(self, coder, code=None, component=None):
         end = self.n_symbols - 1
         if code is not None:
             pixels = np.flatnonzero(code >= 0)
             for symbol in (pixels * self.n_classes + code[pixels]).tolist():
                 coder.uniform(self.n_symbols, symbol)
             coder.uniform(self.n_symbols, end)
-            return code
+            return code, None
         code, last = np.full(self.n_pixels, -1, dtype=np.int32), -1
         while (symbol := coder.uniform(self.n_symbols)) != end:
             pixel, label = divmod(symbol, self.n_classes)
             if pixel <= last:
                 raise CodeError("its pixels are not in rising order")
             code[pixel], last = label, pixel
-        return code
+        return code, None
 
 
 def sizes_alike(n_pixels):
@@ -130,7 +134,7 @@ class SubsetRate(RateModel):
         n = min((code >= 0).sum(), self.n_pixels - 1)
         return np.full(self.n_pixels, self.rates[n + 1] - self.rates[n])
 
-    def walk(self, coder, code=None):
+    def walk(self, coder, code=None, component=None):
         reads = code is None
         if reads:
             code = np.full(self.n_pixels, -1, dtype=np.int32)
@@ -149,4 +153,4 @@ class SubsetRate(RateModel):
             pixel += 1
         for pixel in np.flatnonzero(values):
             code[pixel] = coder.uniform(self.n_classes, int(code[pixel]))
-        return code
+        return code, None

@@ -1,15 +1,20 @@
 """The rate-distortion autoencoder of segmentations."""
 
-import math
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import largest_magnitude, warn_user
 from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
 from sklvm.segmentation._bytes import SegmentationCodec
-from sklvm.segmentation._checks import check_images, check_label_maps
+from sklvm.segmentation._checks import (
+    LEAST_WEIGHT,
+    MOST_WEIGHT,
+    check_images,
+    check_label_maps,
+)
 from sklvm.segmentation._fitted import FittedSegmentations
 from sklvm.segmentation._gradients import GRADIENTS
 from sklvm.segmentation._training import TrainedInParts
@@ -33,7 +38,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
 
     A decoder is trained on codes of all sizes, then an encoder against it; `transform`
     searches from the encoder's code, from the blank one and from those that P(L) finds
-    cheap, under the exact objective. No code is worse than the blank one.
+    cheap, under the exact objective. No code is worse than the blank one, unless
+    `max_distortion` asks for more seeds than are worth their rate.
 
     Parameters
     ----------
@@ -41,11 +47,13 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         Shape of a map, of which a row of X is the flattened form. None is a single row
         of pixels.
     n_classes : int or None, default=None
-        Classes are 0 to n_classes - 1. None takes them from X.
+        Classes are 0 to n_classes - 1, 4096 of them at the most. None takes them from
+        X.
     distortion_weight : float, default=1.0
-        lambda, in nats a wrong pixel: how much rate a mended pixel is worth. The search
-        follows its present value, also where that was changed after `fit`; the networks
-        have been trained for a tenth to ten times the value of the fit.
+        lambda, in nats a wrong pixel: how much rate a mended pixel is worth, from 1e-30
+        to 1e30. The search follows its present value, also where that was changed after
+        `fit`; the networks have been trained for a tenth to ten times the value of the
+        fit.
     rate_model : {"list", "subset", "learned"}, default="list"
         P(L) for n seeds of k classes. "list": each entry, or the end, is one of P k + 1
         symbols, (n + 1) ln(P k + 1) nats. "subset": the positions in no order,
@@ -63,6 +71,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         that is better.
     void_class : int or None, default=None
         Pixels of this class are never wrong and never seeds, and it is never decoded.
+        As it was in `fit` it stays, in `void_class_`.
     channels : tuple of int, default=(32, 48, 64, 64)
         Channels of the networks at each level, which are U-Nets; each level has half
         the resolution of the one before, the first half that of the map. Levels that
@@ -81,7 +90,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     batch_size : int, default=16
         Most maps in a step.
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer class, default="adam"
-        More of its parameters go into `net_params`.
+        More of its parameters go into `net_params`. LBFGS is not for these networks.
     lr_schedule : {"constant", "cosine"}, default="cosine"
         "cosine" lets the learning rate fall to 0 over each of the three parts.
     max_grad_norm : float or None, default=1.0
@@ -99,7 +108,10 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     warm_start : bool, default=False
         Go on with the decoder's training, for `max_epochs`, in the next `fit`.
     callbacks : list of skorch callbacks or None, default=None
-        Told of every epoch.
+        Told of every epoch. The training has three parts, and each begins and ends for
+        them: `on_train_begin` comes three times. The losses of the encoder's part are
+        another quantity than those of the decoder's, and a callback that stops the
+        training, as skorch's EarlyStopping, stops one part.
     device : str, default="cpu"
         "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there.
     compile : bool, default=False
@@ -119,6 +131,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     rate_model_ : object
         P(L), with `rate(codes)` and `sample(rng)`.
     n_classes_ : int
+    void_class_ : int or None
     image_shape_ : tuple (height, width)
     n_image_channels_ : int
         0 without images.
@@ -132,8 +145,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     n_iter_ : int
         Epochs run.
     converged_ : bool
-        Whether the last epochs of the decoder did not improve on those before by more
-        than `tol` and two standard errors.
+        Whether the last epochs of the decoder's last part did not improve on those
+        before by more than `tol` and two standard errors.
     best_epoch_ : int
         With early stopping, the epoch of the first part whose weights were kept.
     n_features_in_ : int
@@ -153,7 +166,15 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     Notes
     -----
     The scores are of one objective, not densities: they compare between models with
-    the same `distortion_weight` on the same maps, and not with other estimators.
+    the same `distortion_weight` on the same maps, and not with other estimators. So a
+    search over `distortion_weight` by `score` finds the smallest one, whatever it is
+    worth; it needs a score at one weight for all, as in the example below. A function
+    in `scoring` will do where there are no images, which it is not given.
+
+    `images` travel through a Pipeline or a GridSearchCV by metadata routing, after
+    ``sklearn.set_config(enable_metadata_routing=True)``, and are requested already.
+    There `sample_weight` needs ``set_score_request(sample_weight=True)`` besides, and
+    `max_distortion` needs ``set_transform_request(max_distortion=True)``.
 
     References
     ----------
@@ -180,6 +201,22 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     >>> streams = rda.encode(X)
     >>> bool((rda.decode(streams) == rda.inverse_transform(S)).all())
     True
+
+    A search over the weight, with images, that is scored at lambda = 4:
+
+    >>> import sklearn
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> class ScoredAtFour(SparseSegmentationRDA):
+    ...     def score(self, X, y=None, images=None):
+    ...         S = self.transform(X, images)
+    ...         return -(self.rate(S) + 4.0 * self.distortion(X, S, images)).mean()
+    >>> model = ScoredAtFour(image_shape=(12, 12), max_epochs=3, tol=np.inf,
+    ...                      random_state=0)
+    >>> with sklearn.config_context(enable_metadata_routing=True):
+    ...     search = GridSearchCV(model, {"distortion_weight": [0.1, 4.0]}, cv=2)
+    ...     search = search.fit(X[:40], images=X[:40])
+    >>> search.best_params_
+    {'distortion_weight': 4.0}
     """
 
     # Images travel with the maps by metadata routing, without a request by the user.
@@ -192,7 +229,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         **BaseNeuralEstimator._parameter_constraints,
         "image_shape": ["array-like", None],
         "n_classes": [Interval(Integral, 1, None, closed="left"), None],
-        "distortion_weight": [Interval(Real, 0.0, None, closed="neither")],
+        "distortion_weight": [Interval(Real, LEAST_WEIGHT, MOST_WEIGHT, closed="both")],
         "rate_model": [StrOptions({"list", "subset", "learned"})],
         "gradient": [StrOptions(set(GRADIENTS))],
         "refine": [StrOptions({"greedy"}), None],
@@ -300,10 +337,11 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
                 f"channels={self.channels!r} must hold one or more positive integers, "
                 "the width of each level."
             )
-        if not math.isfinite(self.distortion_weight):
+        optimizer = getattr(self.optimizer, "func", self.optimizer)  # of a partial
+        if isinstance(optimizer, type) and issubclass(optimizer, torch.optim.LBFGS):
             raise ValueError(
-                f"distortion_weight={self.distortion_weight} must be finite; for no "
-                "distortion at all use transform(X, max_distortion=0)."
+                f"optimizer={self.optimizer!r} is LBFGS, which cannot train these "
+                "networks; set optimizer='adam', 'adamw' or 'sgd'."
             )
 
     def _validate_rows(self, X, y, reset):

@@ -20,7 +20,7 @@ MENDED, MENDED_WITHIN = 0.6, 12.0
 # Growth of a code in one step, as a share of its seeds, and at least so many.
 GROWTH, FIRST_SEEDS = 0.8, 4
 # Steps in vain before a phase of a search ends.
-PATIENCE = 2
+PATIENCE = 3
 # Pixels by which a seed may move in one step.
 STRIDE = 4
 # Seeds are taken away or moved in so many groups.

@@ -34,7 +34,7 @@ class TrainedInParts(BaseNeuralEstimator):
             self.n_classes_,
             self.image_shape_,
             self.n_image_channels_,
-            self.void_class,
+            self.void_class_,
             fitting_channels(self.channels, self.image_shape_),
             self.activation,
             generator,
@@ -43,9 +43,9 @@ class TrainedInParts(BaseNeuralEstimator):
         return module
 
     def _without_void(self, labels):
-        if self.void_class is None:
+        if self.void_class_ is None:
             return labels
-        return np.where(labels == self.void_class, -1, labels)
+        return np.where(labels == self.void_class_, -1, labels)
 
     def _configure(self, module):
         module.configure(self.gradient, self.distortion_weight)

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklvm import VAE
 from tests.autoencoder.models import quietly, standard_normal
 
-from .helpers import QUICK, AfterEpoch, X, assert_same_fit, fit, trajectory, weights
+from .helpers import QUICK, X, assert_same_fit, fit, trajectory, weights
 
 # Going on.
 
@@ -338,81 +338,6 @@ def test_without_early_stopping_nothing_is_held_out():
     est = fit()
     assert "valid_loss" not in est.net_.history[-1]
     assert not hasattr(est, "best_epoch_")
-
-
-# Going wrong.
-
-
-def spoil_in_epoch(number):
-    """After epoch number - 1, a parameter becomes NaN."""
-
-    def spoil(net, epochs):
-        if epochs == number - 1:
-            with torch.no_grad():
-                next(net.module_.parameters()).fill_(torch.nan)
-
-    return AfterEpoch(spoil)
-
-
-@pytest.mark.parametrize("number", [2, 4])
-def test_a_nan_names_its_epoch(number):
-    est = VAE(**(QUICK | {"callbacks": [spoil_in_epoch(number)]}))
-    before = dict(vars(est))
-    with pytest.raises(
-        (ValueError, ArithmeticError, RuntimeError), match=rf"(?i)epoch {number}\b"
-    ) as error:
-        est.fit(X)
-    text = str(error.value)
-    assert "lr" in text
-    assert ". " not in text.rstrip(".")
-    assert vars(est) == before
-
-
-def test_a_learning_rate_that_explodes():
-    with pytest.raises((ValueError, ArithmeticError, RuntimeError), match="epoch"):
-        fit(optimizer="sgd", lr=1e12, max_epochs=20, noise=1e-3)
-
-
-class Interrupting(torch.nn.Linear):
-    """An encoder during whose fifth batch the user presses Ctrl-C."""
-
-    n_batches = 0
-
-    def forward(self, x):
-        if self.training:
-            self.n_batches += 1
-            if self.n_batches == 5:
-                raise KeyboardInterrupt
-        return super().forward(x)
-
-
-def test_ctrl_c_passes_through():
-    for est in (VAE(**QUICK), fit()):
-        est.set_params(encoder=Interrupting(4, 4))
-        before = dict(vars(est))
-        with pytest.raises(KeyboardInterrupt):
-            est.fit(X)
-        assert vars(est) == before
-
-
-def test_a_good_fit_after_a_bad_one():
-    est = VAE(**(QUICK | {"callbacks": [spoil_in_epoch(2)]}))
-    with pytest.raises((ValueError, ArithmeticError, RuntimeError)):
-        est.fit(X)
-    quietly(est.set_params(callbacks=None).fit, X)
-    assert_same_fit(est, fit())
-
-
-def test_a_failing_continuation_puts_everything_back():
-    est, other = (fit(warm_start=True, lr_schedule="constant") for _ in range(2))
-    est.set_params(callbacks=[spoil_in_epoch(3)])
-    with pytest.raises((ValueError, ArithmeticError, RuntimeError)):
-        est.fit(X)
-    assert_same_fit(est, other)
-    est.set_params(callbacks=None)
-    for one in (est, other):
-        quietly(one.fit, X)
-    assert_same_fit(est, other)
 
 
 # Data as they come.

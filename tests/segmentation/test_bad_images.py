@@ -5,7 +5,7 @@ import pytest
 
 from ..autoencoder.test_structured_bad_input import refused, says
 from ..test_contract import snapshot
-from .models import P, X, fitted, images_of, seeing, specks
+from .models import SHAPE, P, X, fitted, images_of, seeing, specks
 from .test_bad_input import READS_X, changed
 
 FEW = X[:30]
@@ -62,6 +62,14 @@ def test_as_many_images_as_codes():
 
 
 @pytest.mark.parametrize("method", ["fit", *READS_X])
+@pytest.mark.parametrize("shape", [(4, 5, 2), (20, 2)])
+def test_images_that_are_not_flattened(method, shape):
+    images = SEEN.reshape(-1, *shape)
+    words = ("images", images.ndim, "images.reshape(len(images), -1)")
+    refused(getattr(seeing(), method), SPECKS, images=images, words=words)
+
+
+@pytest.mark.parametrize("method", ["fit", *READS_X])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_no_image_has_gaps(method, value):
     est = seeing()
@@ -74,7 +82,7 @@ def test_no_image_has_gaps(method, value):
 # Codes.
 
 
-@pytest.mark.parametrize("value", [-2, 3, 0.5])
+@pytest.mark.parametrize("value", [-2, 3, 0.5, 1234567])
 def test_values_that_no_code_has(value):
     est, S = fitted(), changed(np.full((30, P), -1), value)
     refused(est.inverse_transform, S, words=("S", value))
@@ -98,6 +106,9 @@ def test_codes_of_another_size():
     refused(est.inverse_transform, S, words=("S", P - 1, P))
     refused(est.rate, S, words=("S", P - 1, P))
     refused(est.distortion, FEW, S, words=("S", P - 1, P))
+    maps, words = np.full((30, *SHAPE), -1), ("S", 3, "S.reshape(len(S), -1)")
+    refused(est.inverse_transform, maps, words=words)
+    refused(est.rate, maps, words=words)
     with pytest.raises(ValueError, match=says(29, 30)):
         est.distortion(FEW, np.full((29, P), -1))
     with pytest.raises(ValueError, match="2D"):

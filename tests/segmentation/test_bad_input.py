@@ -1,7 +1,10 @@
 """Bad parameters, and maps: one sentence, and no side effect."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 from sklearn.exceptions import NotFittedError
 
 from sklvm import SparseSegmentationRDA
@@ -9,7 +12,7 @@ from sklvm import SparseSegmentationRDA
 from ..autoencoder.test_bad_input import BAD as BAD_AUTOENCODER
 from ..autoencoder.test_structured_bad_input import refused, says
 from ..test_contract import snapshot
-from .models import QUICK, SHAPE, P, X, fit, fitted
+from .models import QUICK, SHAPE, TINY, TINY_X, P, X, fit, fitted
 
 SHORT = QUICK | {"max_epochs": 3}
 FEW = X[:30]
@@ -41,11 +44,15 @@ OWN = [
     ("n_classes", -1),
     ("n_classes", 2.5),
     ("n_classes", "three"),
+    ("n_classes", 4097),
+    ("n_classes", 10**9),
     ("distortion_weight", 0),
     ("distortion_weight", 0.0),
     ("distortion_weight", -1.0),
     ("distortion_weight", np.inf),
     ("distortion_weight", np.nan),
+    ("distortion_weight", 1e-300),
+    ("distortion_weight", 1e39),
     ("distortion_weight", "high"),
     ("distortion_weight", None),
     ("rate_model", "lists"),
@@ -63,6 +70,8 @@ OWN = [
     ("channels", (8, -1)),
     ("channels", (8.5,)),
     ("channels", "wide"),
+    ("optimizer", torch.optim.LBFGS),
+    ("optimizer", partial(torch.optim.LBFGS, max_iter=2)),
 ]
 KNOWN = SparseSegmentationRDA().get_params()
 SHARED = [(name, value) for name, value in BAD_AUTOENCODER if name in KNOWN]
@@ -90,7 +99,7 @@ def test_all_parameters_have_names():
 
 
 @pytest.mark.parametrize("method", [*READS_X, "rate_distortion_curve"])
-@pytest.mark.parametrize("weight", [0.0, -1.0, np.inf, np.nan, "high"])
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.inf, np.nan, 1e-300, 1e39, "high"])
 def test_a_bad_distortion_weight_after_the_fit(method, weight):
     est = fitted().set_params(distortion_weight=weight)
     data = (FEW,)
@@ -115,14 +124,17 @@ def test_a_bad_refine_after_the_fit():
         est.transform(FEW)
 
 
+@pytest.mark.parametrize("weight", [1e-30, 1e30])
+def test_the_least_and_the_largest_weight(weight):
+    est = fit(TINY_X, **TINY | {"max_epochs": 1}, distortion_weight=weight)
+    assert np.isfinite(est.score(TINY_X))
+
+
+@pytest.mark.parametrize("method", ["transform", "encode"])
 @pytest.mark.parametrize("m", [-1, 2.5, "few", np.nan, True])
-def test_bad_max_distortion(m):
-    est = fitted()
+def test_bad_max_distortion(method, m):
     words = ("max_distortion", repr(m))
-    before = snapshot(est)
-    with pytest.raises((ValueError, TypeError), match=says(*words)):
-        est.transform(FEW, max_distortion=m)
-    assert snapshot(est) == before
+    refused(getattr(fitted(), method), FEW, max_distortion=m, words=words)
 
 
 @pytest.mark.parametrize("n_samples", [0, -3, 2.5, "ten"])
@@ -149,7 +161,7 @@ def test_another_shape_than_that_of_the_images():
 
 
 @pytest.mark.parametrize("method", ["fit", *READS_X])
-@pytest.mark.parametrize("value", [3, 1000])
+@pytest.mark.parametrize("value", [3, 1000, 1234567, 10**20])
 def test_classes_that_do_not_exist(method, value):
     words = ("X", value, "n_classes", 3)
     refused(getattr(fitted(), method), changed(FEW, value), words=words)
@@ -158,6 +170,18 @@ def test_classes_that_do_not_exist(method, value):
 def test_a_class_that_the_fit_has_not_seen():
     est = fit(FEW, n_classes=None, max_epochs=3)
     refused(est.transform, changed(FEW, 3), words=("X", 3, "n_classes"))
+
+
+@pytest.mark.parametrize("value", [4096, 1234567, 10**20])
+def test_more_classes_than_there_may_be(value):
+    words = ("n_classes", value, value + 1, 4096, "from 0")
+    refused(new(n_classes=None).fit, changed(FEW, value), words=words)
+
+
+@pytest.mark.parametrize("method", ["fit", *READS_X])
+def test_maps_that_are_not_flattened(method):
+    words = ("X", 3, "X.reshape(len(X), -1)")
+    refused(getattr(fitted(), method), FEW.reshape(-1, *SHAPE), words=words)
 
 
 def test_too_few_classes():

@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
+from sklvm.segmentation._codec import Decoder, Encoder
+from sklvm.segmentation._learned import LearnedRate
+from sklvm.segmentation._residual import ResidualModel
+
 from ..registry import label_maps
 from .models import (
     HELD_OUT,
@@ -132,7 +136,39 @@ def test_lossless_of_noise_is_not_much_longer_than_the_raw_map():
     assert (bits(est.encode(maps, lossless=True)) < 1.5 * raw).all()
 
 
+def test_as_many_classes_as_there_may_be():
+    k, shape = 4096, (4, 5)
+    rng = np.random.default_rng(0)
+    true, guess = rng.integers(k - 3, k, size=(2, 3, *shape), dtype=np.int32)
+    model = ResidualModel(k, shape).fit(true, guess)
+    for pair in zip(guess, true, strict=True):
+        coder = Encoder()
+        model.walk(coder, *pair)
+        assert_array_equal(model.walk(Decoder(coder.finish()), pair[0]), pair[1])
+
+
+def test_max_distortion_reaches_the_bytes(est):
+    est = copy.deepcopy(est).set_params(distortion_weight=0.5)
+    for m in (0, 2):
+        decoded = est.decode(est.encode(HELD_OUT, max_distortion=m))
+        assert ((decoded != HELD_OUT).sum(axis=1) <= m).all()
+        S = est.transform(HELD_OUT, max_distortion=m)
+        assert_array_equal(decoded, est.inverse_transform(S))
+
+
 # Exact on every machine.
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_no_float_decides_what_is_read(monkeypatch, lossless):
+    """Where another machine rounds differently another component is the likeliest."""
+    est = fitted(rate_model="learned")
+    streams = est.encode(HELD_OUT, lossless=lossless, checksum=True)
+    decoded = est.decode(streams)
+    joint = LearnedRate._joint
+    monkeypatch.setattr(LearnedRate, "_joint", lambda *args: np.roll(joint(*args), 1))
+    assert est.encode(HELD_OUT, lossless=lossless, checksum=True) != streams
+    assert_array_equal(est.decode(streams), decoded)
 
 
 def test_no_network_decides_the_code(est):

@@ -177,6 +177,18 @@ def test_routing_works_without_images_too(routing):
     assert pipe.score(HELD_OUT) == fit(X, **SHORT).score(HELD_OUT)
 
 
+def test_what_else_a_pipeline_may_be_asked_for(routing):
+    pipe, weights = pipeline(), np.arange(len(HELD_OUT))
+    pipe[-1].set_score_request(sample_weight=True)
+    pipe[-1].set_transform_request(max_distortion=True)
+    quietly(lambda: pipe.fit(X, images=IMAGES))
+    est = fit(X, IMAGES, **SHORT)
+    expected = est.score(HELD_OUT, sample_weight=weights, images=SEEN)
+    assert pipe.score(HELD_OUT, sample_weight=weights, images=SEEN) == expected
+    S = pipe.transform(HELD_OUT, images=SEEN, max_distortion=0)
+    assert_array_equal(est.inverse_transform(S, SEEN), HELD_OUT)
+
+
 def test_a_pipeline_without_images_needs_no_routing():
     pipe = quietly(lambda: pipeline().fit(X))
     S = fit(X, **SHORT).transform(HELD_OUT)

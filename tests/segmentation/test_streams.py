@@ -2,12 +2,15 @@
 
 import time
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 
+from ..autoencoder.test_structured_bad_input import refused
 from ..registry import label_maps
 from .models import HELD_OUT, RATE_MODELS, K, P, fitted, seeing, tiny
 
@@ -135,9 +138,22 @@ def test_what_is_no_bytes(est, stream):
         est.decode([stream])
 
 
-def test_bytes_are_no_list_of_streams(est, streams):
-    with pytest.raises((ValueError, TypeError), match="streams"):
-        est.decode(streams[0])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_are_no_list_of_streams(est, streams, kind):
+    refused(est.decode, kind(streams[0]), words=("streams", "[stream]"))
+
+
+@pytest.mark.parametrize("wrong", [None, 5, [], {}, iter([b""]), np.array(b"")])
+def test_what_is_no_list(est, wrong):
+    refused(est.decode, wrong, words=("streams", f"{wrong!r:.40}", "list"))
+
+
+def test_lists_of_all_kinds(est, streams):
+    expected = est.decode(streams[:3])
+    for kind in (tuple, partial(np.array, dtype=object)):
+        assert_array_equal(est.decode(kind(streams[:3])), expected)
+    views = [bytearray(streams[0]), memoryview(streams[1]), streams[2]]
+    assert_array_equal(est.decode(views), expected)
 
 
 def test_images_are_needed_and_as_many_as_streams():

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from skorch.callbacks import Callback, EarlyStopping
 
 from ..autoencoder.models import quietly
 from ..registry import label_maps
 from .models import (
     GRADIENTS,
     HELD_OUT,
+    TINY,
     TINY_X,
     X,
     blank,
+    fit,
     fitted,
     objective,
     own_seeds,
@@ -53,6 +56,32 @@ def test_channels_are_the_widths_of_the_networks():
 
     small, large = (tiny(channels=c) for c in ((4,), (8, 16)))
     assert size(large) > 2 * size(small)
+
+
+class Counting(Callback):
+    def __init__(self, log):
+        self.log = log
+
+    def on_train_begin(self, net, **kwargs):
+        self.log.append(0)
+
+    def on_epoch_end(self, net, **kwargs):
+        self.log[-1] += 1
+
+
+def test_callbacks_see_three_parts_and_may_stop_each():
+    log = []
+    fit(TINY_X, **TINY | {"max_epochs": 20, "callbacks": [Counting(log)]})
+    assert log == [13, 2, 5]
+    stop = EarlyStopping(
+        "train_loss", patience=2, threshold=1e9, threshold_mode="abs", sink=str
+    )
+    stopped = []
+    callbacks = [Counting(stopped), stop]
+    fit(TINY_X, **TINY | {"max_epochs": 20, "callbacks": callbacks})
+    assert len(stopped) == 3
+    assert stopped[0] < log[0]
+    assert stopped[2] < log[2]
 
 
 def test_a_fit_of_one_epoch_a_phase():

@@ -1,0 +1,195 @@
+"""Ctrl-C ends a fit as if it had not begun; a callback may stop the training."""
+
+import os
+import signal
+import sys
+import threading
+import weakref
+
+import pytest
+import torch
+
+from sklvm import VAE
+
+from .helpers import QUICK, AfterEpoch, X, fit
+
+
+class Interrupting(torch.nn.Linear):
+    """An encoder during whose fifth batch the user presses Ctrl-C."""
+
+    n_batches = 0
+
+    def forward(self, x):
+        if self.training:
+            self.n_batches += 1
+            if self.n_batches == 5:
+                raise KeyboardInterrupt
+        return super().forward(x)
+
+
+def test_ctrl_c_passes_through():
+    for est in (VAE(**QUICK), fit()):
+        est.set_params(encoder=Interrupting(4, 4))
+        before = dict(vars(est))
+        with pytest.raises(KeyboardInterrupt):
+            est.fit(X)
+        assert vars(est) == before
+
+
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def press_beside_a_comment():
+    os.kill(os.getpid(), signal.SIGINT)  # raise the bar
+
+
+class Target:
+    """Something to refer to."""
+
+
+def press_in_a_weak_reference():
+    """As in an import: Python drops what is raised there."""
+    target = Target()
+    reference = weakref.ref(target, lambda _: press())
+    del target
+    assert reference() is None
+
+
+class Pressing:
+    def __del__(self):
+        press()
+
+
+def press_in_a_destructor():
+    Pressing()
+
+
+PRESSES = [
+    press,
+    press_beside_a_comment,
+    press_in_a_weak_reference,
+    press_in_a_destructor,
+]
+
+
+def raise_by_hand(signum, frame):
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def drops(monkeypatch):
+    """What Python drops is no warning here."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+
+
+@pytest.fixture(params=[signal.default_int_handler, raise_by_hand])
+def handler(request):
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
+def in_epoch(number, action):
+    return AfterEpoch(lambda _, epochs: action() if epochs == number else None)
+
+
+@pytest.mark.parametrize("action", PRESSES)
+@pytest.mark.parametrize("epoch", [2, 4])
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_ctrl_c_in_a_callback(drops, handler, action, epoch, warm_start):
+    est = fit() if warm_start else VAE(**QUICK)
+    later = []
+    counting = AfterEpoch(lambda _, epochs: later.append(epochs))
+    callbacks = [in_epoch(epoch, action), counting]
+    est.set_params(warm_start=warm_start, callbacks=callbacks)
+    before = dict(vars(est))
+    with pytest.raises(KeyboardInterrupt):
+        est.fit(X)
+    assert vars(est) == before
+    assert max(later) <= epoch
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+class PressedOn(torch.nn.Linear):
+    """An encoder during whose last batch Ctrl-C is pressed, and dropped."""
+
+    n_batches = 0
+
+    def forward(self, x):
+        if self.training:
+            self.n_batches += 1
+            if self.n_batches == 12:
+                press_in_a_weak_reference()
+        return super().forward(x)
+
+
+def test_ctrl_c_that_python_drops_in_a_network(drops, handler):
+    est = VAE(**QUICK, encoder=PressedOn(4, 4))
+    before = dict(vars(est))
+    with pytest.raises(KeyboardInterrupt):
+        est.fit(X)
+    assert vars(est) == before
+
+
+def without_source():
+    names = {}
+    exec("def stop():\n    raise KeyboardInterrupt\n", names)
+    return names["stop"]
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("action", [stop, without_source()])
+def test_a_callback_may_stop_the_training(handler, action):
+    est = fit(callbacks=[in_epoch(2, action)])
+    assert est.n_iter_ == 2
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("ignored", [signal.SIG_IGN, signal.SIG_DFL])
+def test_where_ctrl_c_is_no_exception(ignored):
+    before = signal.signal(signal.SIGINT, ignored)
+    try:
+        assert fit(callbacks=[in_epoch(2, stop)]).n_iter_ == 2
+        assert signal.getsignal(signal.SIGINT) == ignored
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_in_another_thread():
+    fitted = []
+
+    def run():
+        fitted.append(fit(callbacks=[in_epoch(2, stop)]))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert fitted[0].n_iter_ == 2
+
+
+def test_a_fit_within_a_fit():
+    """The inner one is interrupted, and so is the outer one."""
+
+    def inner():
+        fit(callbacks=[in_epoch(1, press)])
+
+    est = VAE(**QUICK, callbacks=[in_epoch(2, inner)])
+    with pytest.raises(KeyboardInterrupt):
+        est.fit(X)
+    assert not hasattr(est, "net_")
+
+
+def test_a_handler_that_a_callback_sets_stays():
+    def set_handler():
+        signal.signal(signal.SIGINT, raise_by_hand)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        fit(callbacks=[in_epoch(2, set_handler)])
+        assert signal.getsignal(signal.SIGINT) is raise_by_hand
+    finally:
+        signal.signal(signal.SIGINT, before)
