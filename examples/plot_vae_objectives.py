@@ -60,8 +60,8 @@ def fit(parameters, n_epochs):
 
 # %%
 # The objectives are plain functions of the module, the batch, the posteriors q, the
-# prior p and draws z of q, so that one draw can be given to all. Each returns a loss, minus
-# the bound; the gradient is taken in the parameters of the encoder.
+# prior p and draws z of q, so that one draw can be given to all. Each returns a loss,
+# minus the bound; the gradient is taken in the parameters of the encoder.
 def values_and_gradients(module, form, n_draws=100, n_rows=64):
     """Bound and gradient of one batch for each of many draws of the noise."""
     batch = module.observe(torch.from_numpy(X[:n_rows]))

@@ -25,6 +25,8 @@ PATIENCE = 3
 STRIDE = 4
 # Seeds are taken away or moved in so many groups.
 N_GROUPS = 3
+# At the end each of so many seeds is tried by itself.
+MOST_PRUNED = 16
 
 
 @dataclass
@@ -239,6 +241,17 @@ def tidy(task, state, rng):
     return state
 
 
+def prune(task, state):
+    """Take single seeds away, exactly, where they are few enough to try each."""
+    seeds = np.argwhere(state.code >= 0)
+    if len(seeds) > MOST_PRUNED:
+        return state
+    for at in map(tuple, seeds.tolist()):
+        other = yield from evaluate(task, changed(state.code, [{at: -1}]))
+        state = min(state, other, key=objective)
+    return state
+
+
 def best_of(task, codes):
     """The best state of the blank code and of these, without any search."""
     state = yield from evaluate(task, task.blank())
@@ -260,7 +273,8 @@ def refine(task, own):
         state = min(state, blank, key=objective)
     state = yield from grow(task, state)
     state = yield from tidy(task, state, np.random.default_rng(0))
-    return (yield from grow(task, state))
+    state = yield from grow(task, state)
+    return (yield from prune(task, state))
 
 
 def until_distortion(task, state, max_distortion):
