@@ -69,6 +69,7 @@ def checks_of_variants():
                     yield pytest.param(est, check, id=f"{estimator}-{name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator, check", list(checks_of_variants()))
 def test_scikit_learn_checks_of_variants(estimator, check):
     check(estimator)
@@ -77,6 +78,7 @@ def test_scikit_learn_checks_of_variants(estimator, check):
 # Units: the score is a mean of nats per row.
 
 
+@pytest.mark.slow
 def test_score_is_the_mean_of_score_samples(entry):
     est, _ = entry.fitted()
     held_out = entry.make_data(1, 60)
@@ -88,6 +90,7 @@ def test_score_is_the_mean_of_score_samples(entry):
     np.testing.assert_allclose(score, np.mean(rows), **entry.rounding)
 
 
+@pytest.mark.slow
 def test_score_is_weighted_by_sample_weight(entry):
     est, _ = entry.fitted()
     held_out = entry.make_data(1, 60)
@@ -102,6 +105,7 @@ def test_score_is_weighted_by_sample_weight(entry):
 # Determinism: a row's value belongs to the row, a fit's to its random_state.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["score_samples", "transform"])
 def test_a_row_does_not_see_its_neighbours(entry, method):
     est, _ = entry.fitted()
@@ -116,6 +120,7 @@ def test_a_row_does_not_see_its_neighbours(entry, method):
     np.testing.assert_array_equal(again, value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["score_samples", "transform"])
 def test_a_row_does_not_see_the_batch_size(entry, method):
     est, _ = entry.fitted()
@@ -125,6 +130,7 @@ def test_a_row_does_not_see_the_batch_size(entry, method):
     np.testing.assert_allclose(getattr(other, method)(*data), value, **entry.rounding)
 
 
+@pytest.mark.slow
 def test_the_same_random_state_gives_identical_numbers(entry):
     first, data = entry.fitted()
     second, _ = entry.fitted()
@@ -140,6 +146,7 @@ def test_the_same_random_state_gives_identical_numbers(entry):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_sample_returns_observations_and_latents(entry):
     est, data = entry.fitted()
     observed, latent = draw(entry, est, data, 20)
@@ -173,6 +180,7 @@ def global_state():
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("random_state", [0, None])
 @pytest.mark.parametrize("entry, jobs", entries_and_jobs())
 def test_no_global_state_is_touched(entry, random_state, jobs):
@@ -207,6 +215,7 @@ def test_constructor_parameters_stay_untouched(entry):
 # Floating point, names, containers.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_floats_keep_their_width(entry, dtype):
     data = tuple(array.astype(dtype) for array in entry.make_data(0, 150))
@@ -220,6 +229,7 @@ def test_floats_keep_their_width(entry, dtype):
     assert isinstance(est.score(*data), float)
 
 
+@pytest.mark.slow
 def test_float32_and_float64_agree(entry):
     est64, data = entry.fitted()
     data32 = tuple(array.astype(np.float32) for array in data)
@@ -255,6 +265,7 @@ def test_clone_forgets_the_fit(entry):
         other.score(*data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "duplicate",
     [copy.copy, copy.deepcopy, lambda est: pickle.loads(pickle.dumps(est))],
@@ -269,6 +280,7 @@ def test_copies_carry_the_fit(entry, duplicate):
         )
 
 
+@pytest.mark.slow
 def test_verbose_zero_prints_nothing(entry, capfd):
     est, data = entry.fitted(verbose=0)
     est.score(*data)
@@ -299,6 +311,7 @@ def test_an_unfinished_fit_warns(entry):
     check_trace(est)
 
 
+@pytest.mark.slow
 def test_a_finished_fit_does_not_warn(entry):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -320,6 +333,7 @@ def check_trace(est):
 # Composition.
 
 
+@pytest.mark.slow
 def test_lives_in_a_pipeline(entry):
     est, data = entry.fitted()
     pipe = make_pipeline(FunctionTransformer(), entry.make()).fit(*data)
@@ -333,6 +347,7 @@ def test_lives_in_a_pipeline(entry):
     assert pipe.score(*data) == est.score(*data)
 
 
+@pytest.mark.slow
 def test_is_tuned_by_grid_search_on_its_held_out_score(entry):
     data = entry.make_data(0, 150)
     folds = KFold(3, shuffle=True, random_state=0)
@@ -397,6 +412,7 @@ def snapshot(est):
     return ids, joblib.hash({name: content(v) for name, v in vars(est).items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("was_fitted", [False, True], ids=["new", "fitted"])
 @pytest.mark.parametrize(
     "spoil", [one_dimensional, empty, with_infinity, of_strings, complex_numbers]

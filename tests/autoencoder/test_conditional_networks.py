@@ -258,6 +258,7 @@ def branches(n_samples, seed):
     return x, y, logsumexp(log_p, axis=1) - np.log(2)
 
 
+@pytest.mark.slow
 def test_two_branches_are_both_answered():
     X, y, _ = branches(1000, seed=0)
     held_out, answer, truth = branches(400, seed=1)

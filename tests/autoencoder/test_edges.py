@@ -48,6 +48,7 @@ class Interrupted(Callback):
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("ctrl_c_counts")
 def test_ctrl_c_in_a_callback_is_no_wish_to_stop(X):
     est = VAE(**QUICK, callbacks=[Interrupted()])
     with pytest.raises(KeyboardInterrupt):

@@ -77,6 +77,7 @@ def grid_of(mixture, n_points=250):
     return points, np.prod(step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
 @pytest.mark.parametrize("weights", ["uniform", "free"])
 def test_log_likelihood_is_the_integral(covariance_type, weights):
@@ -95,6 +96,7 @@ def test_log_likelihood_is_the_integral(covariance_type, weights):
     assert est.score(held_out) < exact.mean() + 0.005
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
 @pytest.mark.parametrize("categorical", MODES)
 def test_a_linear_gmvae_is_a_mixture_of_ppcas(covariance_type, categorical):

@@ -66,6 +66,7 @@ def z_score(sample, expected):
     return np.abs((sample.mean(axis=0) - expected) / (error + slack)).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["kl", "entropy", "log_ratio", "stl"])
 def test_the_objective_is_the_bound(objective):
     est = known(X, objective=objective)
@@ -100,6 +101,7 @@ def test_four_modes_agree_at_the_same_parameters():
         assert abs(values.mean() - exact.mean()) < 5 * error
 
 
+@pytest.mark.slow
 def test_reinforce_has_the_gradient_of_the_sum():
     mean, error = {}, {}
     for categorical in ("network", "reinforce"):
@@ -120,6 +122,7 @@ def test_reinforce_has_the_gradient_of_the_sum():
 # The start and the whole.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("categorical", MODES)
 def test_clusters_are_found_without_labels(categorical):
     found = []
@@ -188,6 +191,7 @@ class Ends(Callback):
         self.seen.append([p.detach().clone() for p in parameters])
 
 
+@pytest.mark.slow
 def test_the_best_of_several_trainings_is_kept():
     chosen = set()
     for seed in range(3):
@@ -227,6 +231,7 @@ def after_losing(k, **params):
     return est, [str(c.message) for c in caught]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("categorical", ["exact", "reinforce"])
 @pytest.mark.parametrize("weights", ["uniform", "free"])
 def test_a_dead_component_is_seeded_again_or_named(categorical, weights):
@@ -309,6 +314,7 @@ def test_the_exact_mode_takes_any_module():
     assert np.isfinite(fitted(encoder=Any(), max_epochs=3).score(ROWS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("objective", ["iwae", "forward_kl"])
 def test_the_other_objectives_learn(likelihood, objective):

@@ -51,6 +51,7 @@ def at_the_optimum(objective, **params):
     return frozen(X, *ppca_networks(*model), objective=objective, n_draws=4, **params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_training_reaches_the_maximum_likelihood(objective):
     est = trained(objective)
@@ -69,6 +70,7 @@ def test_training_reaches_the_score_of_scikit_learn():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["optimal", "fixed"])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_everything_is_log_p_at_the_optimum(objective, noise):
@@ -171,6 +173,7 @@ def test_a_full_posterior_closes_the_gap(objective):
     assert abs(np.mean(est.lower_bounds_) - exact.mean()) < 4.5 * error + 1e-4
 
 
+@pytest.mark.slow
 def test_training_a_full_posterior_reaches_the_evidence_of_any_decoder():
     """A decoder held at correlated columns: only the full posterior is tight."""
 

@@ -82,6 +82,7 @@ def test_the_mean_is_the_closed_form_of_the_bound(objective):
     assert z_score(bounds, F.mean().item()) < 4.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 @pytest.mark.parametrize("posterior", ["diag", "full"])
 def test_three_forms_agree_on_a_random_network(likelihood, posterior):
@@ -148,6 +149,7 @@ def test_iwae_rises_with_the_number_of_draws_towards_the_evidence():
 # Gradients.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["kl", "entropy", "log_ratio"])
 def test_the_gradient_is_that_of_the_bound(objective):
     F, *networks = exact(linear_bound)
@@ -155,12 +157,14 @@ def test_the_gradient_is_that_of_the_bound(objective):
     assert z_score(flat_gradients(draws(objective, 2000)), expected) < 5
 
 
+@pytest.mark.slow
 def test_stl_drops_a_term_whose_mean_is_zero():
     F, encoder, decoder = exact(linear_bound)
     expected = exact_gradient(-F.mean(), encoder, decoder)
     assert z_score(flat_gradients(draws("stl", 2000)), expected) < 5
 
 
+@pytest.mark.slow
 def test_doubly_reparameterised_gradients_are_unbiased():
     encoder, decoder = (double(net) for net in random_linear())
     generator = torch.Generator().manual_seed(0)
@@ -256,6 +260,7 @@ def gradient_with_weight(weight):
     return exact_gradient(weight * kl - log_lik, *networks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["kl", "log_ratio"])
 def test_beta_multiplies_the_kl(objective):
     est = draws(objective, 1000, beta=3.0)
@@ -269,6 +274,7 @@ def test_score_has_beta_one_whatever_the_training():
     assert_allclose(four.score_samples(X), one.score_samples(X), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_kl_below_free_bits_costs_nothing():
     kl = kl_and_fit()[1].item()
     free = draws("kl", 1000, free_bits=kl + 0.5)

@@ -68,6 +68,7 @@ def test_no_parameter_is_left_out():
     assert CHECKS.keys() == VAE().get_params().keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_parameter_changes_what_it_should(name):
     CHECKS[name]()
@@ -101,6 +102,7 @@ PAIRS = list(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", PAIRS, ids=lambda p: "-".join(p.values()))
 def test_options_combine(params):
     """From any start, with any option, F rises."""

@@ -71,6 +71,7 @@ def test_vamp_latents_look_like_the_aggregated_posterior():
     assert kstest(Z, aggregated).statistic < max(0.15, far)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective", ["kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"]
 )

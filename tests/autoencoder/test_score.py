@@ -114,6 +114,7 @@ def test_noise_of_one_row_says_nothing_about_that_of_another(rows):
     assert error.std() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [

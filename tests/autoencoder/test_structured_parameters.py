@@ -144,6 +144,7 @@ def test_no_parameter_is_left_out(estimator):
     assert CHECKS[estimator].keys() == estimator().get_params().keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator, name", [(est, name) for est in CHECKS for name in CHECKS[est]]
 )
@@ -154,6 +155,7 @@ def test_the_parameter_changes_what_it_should(estimator, name):
 # Options that could undo one another.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", ["diag", "full"])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_options_of_a_conditional_combine(objective, posterior):
@@ -176,6 +178,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", PAIRS, ids=lambda p: "-".join(p.values()))
 def test_options_of_a_mixture_combine(params):
     rest = {"n_draws": 4, "weights": "free", "covariance_type": "spherical"}

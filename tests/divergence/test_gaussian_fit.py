@@ -132,6 +132,7 @@ def test_no_step_away_from_the_optimum_helps(direction):
 # Modes far apart.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_init", [5, 10])
 def test_exclusive_picks_a_mode_each_time(n_init):
     weights, centres = [0.3, 0.7], [-10.0, 10.0]
@@ -156,6 +157,7 @@ def test_inclusive_covers_both():
     assert_allclose(fit.covariance, 1 + 0.3 * 0.7 * 20**2, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_more_modes_than_two():
     weights = [0.2, 0.5, 0.3]
     p = mixture(weights, [-20.0, 0.0, 25.0], [0.5, 2.0, 1.0])

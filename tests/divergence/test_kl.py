@@ -122,6 +122,7 @@ def test_where_q_has_no_density():
     assert seldom.divergence == np.inf
 
 
+@pytest.mark.slow
 def test_any_two_origins_meet():
     """torch, SciPy, scikit-learn, the package and the user's own: one normal each."""
     X = np.random.default_rng(0).normal(0.5, 1.5, size=(300, 1))

@@ -49,6 +49,7 @@ def test_all_of_them_are_tried_here():
     assert "latent_diagnostics" in sklvm.inspection.__all__
 
 
+@pytest.mark.slow
 @each
 def test_axes(display, kind, data, params, plt):
     est = fitted(kind)

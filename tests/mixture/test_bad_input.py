@@ -101,6 +101,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixture, parameter, value", OPTIONS)
 def test_unknown_options_and_values_out_of_range(mixture, parameter, value):
     for est in new_and_fitted(mixture, **{parameter: value}):
@@ -191,6 +192,7 @@ def test_bad_data(mixture, case, method):
         assert_refuses(est, said, X=data, method=method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["score_samples", "predict", "transform", "impute"])
 @pytest.mark.parametrize("case", BAD_DATA)
 def test_bad_data_after_the_fit(mixture, case, method):
@@ -294,6 +296,7 @@ BAD_WEIGHTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", ["fit", "partial_fit", "score", "bic", "fit_predict"]
 )

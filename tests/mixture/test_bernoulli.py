@@ -43,6 +43,7 @@ def fitted(n_components=3, **params):
 # Published latent-class analyses (poLCA manual): the log-likelihood of the sample.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "table, n_components, log_likelihood",
     [

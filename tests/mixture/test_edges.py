@@ -107,6 +107,7 @@ def test_a_row_beyond_all_numbers_is_impossible(kind):
         assert_allclose(est.predict_proba(far).sum(), 1)
 
 
+@pytest.mark.slow
 def test_gaps_take_memory_by_the_chunk():
     """With 20% gaps in 40 features nearly every row has a pattern of its own."""
     import tracemalloc

@@ -38,6 +38,7 @@ def tables(draw, missing, weighted):
     return X, weight
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acceleration", [None, "squarem"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("missing", [False, True], ids=["complete", "missing"])
@@ -162,6 +163,7 @@ def variants(X, weight, order):
     yield "column-major", {}, np.asfortranarray(X), weight.astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family, n_components, init_params", list(equivalence_cases()))
 def test_equal_problems_have_equal_fits(
     family, n_components, init_params, weighted_rows
@@ -176,6 +178,7 @@ def test_equal_problems_have_equal_fits(
         assert_allclose(est.lower_bounds_, base.lower_bounds_, rtol=1e-8, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acceleration", [None, "squarem"])
 def test_equal_problems_have_equal_fits_with_missing_values(family, acceleration):
     X = blobs(150, n_features=5, missing=0.25)
@@ -244,6 +247,7 @@ def test_every_start_is_a_different_one(family):
             assert abs(one.lower_bound_ - other.lower_bound_) > 1e-9
 
 
+@pytest.mark.slow
 def test_the_start_depends_on_random_state(family):
     X = blobs(300, n_features=8, spread=2.0)
     bounds = [
@@ -273,6 +277,7 @@ def test_given_starts_are_used_and_not_changed(family):
     assert_allclose(one.lower_bounds_, two.lower_bounds_, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_attempts_hold_the_final_bound_of_each_restart(family):
     X = blobs(300, spread=0.7)
     common = {
@@ -477,6 +482,7 @@ def test_a_memory_map_gives_the_result_of_the_array(family, dtype, tmp_path):
     assert_same(one, two, tol=0)
 
 
+@pytest.mark.slow
 def test_a_memory_map_is_not_copied(family, tmp_path):
     """Peak allocation stays under three quarters of the data.
 
@@ -509,6 +515,7 @@ def batches(X, size, seed):
     return [X[rows] for rows in np.array_split(order, len(X) // size)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_partial_fit_approaches_the_fit(family, missing):
     """Stepwise EM after T batches has averaged over about T^0.7 of them.

@@ -55,6 +55,7 @@ def start(X, kind, n_components, scale=1.0):
 # Published numbers: the log-likelihood of the whole sample, no ridge.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "covariance, n_components, log_likelihood",
     [
@@ -495,6 +496,7 @@ def test_few_missing_values_change_little(kind, n_features):
     assert_allclose(two.score_samples(X), one.score_samples(X), atol=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nearly_singular_covariances_with_gaps(kind, dtype):

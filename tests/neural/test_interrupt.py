@@ -171,6 +171,7 @@ def test_in_another_thread():
     assert fitted[0].n_iter_ == 2
 
 
+@pytest.mark.usefixtures("handler")
 def test_a_fit_within_a_fit():
     """The inner one is interrupted, and so is the outer one."""
 

@@ -77,6 +77,7 @@ KNOWN = SparseSegmentationRDA().get_params()
 SHARED = [(name, value) for name, value in BAD_AUTOENCODER if name in KNOWN]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameter, value", OWN + SHARED)
 @pytest.mark.parametrize("was_fitted", [False, True])
 def test_parameters_out_of_range(parameter, value, was_fitted):

@@ -47,6 +47,7 @@ def bits(streams):
 # Exact.
 
 
+@pytest.mark.slow
 def test_a_round_trip_is_the_transform_and_back(est):
     streams = est.encode(HELD_OUT)
     assert all(type(stream) is bytes for stream in streams)
@@ -56,6 +57,7 @@ def test_a_round_trip_is_the_transform_and_back(est):
     assert (decoded != HELD_OUT).any()
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(maps=ANY_MAPS, weight=st.floats(0.1, 50))
 def test_any_map_at_any_size_of_code(small, maps, weight):
@@ -80,6 +82,7 @@ def test_kinds_of_stream_may_be_mixed(est):
     assert_array_equal(decoded[4:], est.decode(checked))
 
 
+@pytest.mark.slow
 def test_a_stream_does_not_see_its_neighbours(est):
     streams = est.encode(HELD_OUT, lossless=True)
     alone = [est.encode(x[None], lossless=True)[0] for x in HELD_OUT[:6]]
@@ -112,6 +115,7 @@ def test_lossless_keeps_void_pixels(void_class):
 # Short.
 
 
+@pytest.mark.slow
 def test_streams_are_as_short_as_the_rate_says(est):
     for weight in (0.3, 2.0, 20.0):
         other = copy.deepcopy(est).set_params(distortion_weight=weight)
@@ -211,6 +215,7 @@ def test_a_checksum_tells_another_network(est):
     assert not whole.all(axis=1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lossless", [False, True])
 def test_a_checksum_tells_any_altered_byte(small, lossless):
     (maps,) = label_maps(1, 2, 3, 4)

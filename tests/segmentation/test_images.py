@@ -156,6 +156,7 @@ def held_out_score(weight):
     return np.mean(scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within", ["estimator", "pipeline"])
 def test_grid_search_passes_them_on(routing, within):
     weights = [1.0, 4.0]

@@ -48,6 +48,7 @@ def test_the_probabilities_of_all_lists_sum_to_one(n_pixels, n_classes):
     assert total + tail == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     name=st.sampled_from(SUMMED),

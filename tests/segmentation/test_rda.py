@@ -94,6 +94,7 @@ def test_more_classes_than_the_data_have():
     assert est.rate(blank(TINY_X[:1]))[0] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (5, 1), (2, 2), (3, 11)])
 @pytest.mark.parametrize("rate_model", ["list", "learned"])
 def test_odd_shapes(shape, rate_model):
@@ -123,6 +124,7 @@ def test_one_row_is_enough():
     assert est.score(X[:1]) == pytest.approx(-objective(est, X[:1], S)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 def test_types_of_numbers(dtype):
     maps = np.minimum(TINY_X, 1)
@@ -144,6 +146,7 @@ def test_memory_order_and_read_only_arrays(est):
     assert_array_equal(est.transform(HELD_OUT.tolist()), expected)
 
 
+@pytest.mark.slow
 def test_data_frames(est):
     columns = [f"pixel{i}" for i in range(P)]
     frame = pd.DataFrame(X, columns=columns)
@@ -210,6 +213,7 @@ def test_samples_of_list_are_those_of_its_p(est):
 # The curve.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rate_model, void_class",
     [("list", None), ("subset", None), ("learned", None), ("list", 2)],

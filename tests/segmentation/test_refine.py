@@ -35,6 +35,7 @@ def est(request):
 # Never worse.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", WEIGHTS)
 @pytest.mark.parametrize("refine", ["greedy", None])
 def test_no_code_is_worse_than_blank(est, refine, weight):
@@ -58,6 +59,7 @@ def test_not_even_of_strange_maps(maps, weight, name, refine):
     assert_array_equal(S[S >= 0], maps[S >= 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_no_network_makes_codes_that_are_worse_than_blank(gradient):
     est = own_seeds(gradient)
@@ -117,6 +119,7 @@ def test_score_samples_is_minus_the_objective(est):
 # max_distortion.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refine", ["greedy", None])
 @pytest.mark.parametrize("m", [0, 1, 5])
 def test_max_distortion_is_kept(est, m, refine):
@@ -161,6 +164,7 @@ def test_max_distortion_with_images_and_of_noise():
 # distortion_weight after the fit.
 
 
+@pytest.mark.slow
 def test_the_present_distortion_weight_counts(est):
     rates, distortions = [], []
     for weight in WEIGHTS:

@@ -64,12 +64,14 @@ def spoil(rng, stream):
     return bytes(altered)
 
 
+@pytest.mark.slow
 def test_random_bytes(est):
     rng = np.random.default_rng(0)
     decoded = [decode(est, rng.bytes(rng.integers(0, 12))) for _ in range(300)]
     assert any(dense is None for dense in decoded)
 
 
+@pytest.mark.slow
 def test_spoilt_streams(est, streams):
     rng = np.random.default_rng(1)
     for _ in range(400):
@@ -114,6 +116,7 @@ def test_nothing_large_is_allocated(est, streams):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_maps_of_another_size():
     small = tiny(rate_model="subset")
     (maps,) = label_maps(1, 10, 3, 4)

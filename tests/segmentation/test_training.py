@@ -36,6 +36,7 @@ def test_training_helps(est):
     assert est.score(HELD_OUT) > -objective(est, HELD_OUT, blank(HELD_OUT)).mean() + 3
 
 
+@pytest.mark.slow
 def test_no_gradient_is_the_same_as_another():
     ways = [own_seeds(gradient).net_.module.state_dict() for gradient in GRADIENTS]
     weights = [np.concatenate([w.ravel() for w in way.values()]) for way in ways]

@@ -55,6 +55,7 @@ def test_no_seed_is_void():
     refused(est.distortion, HELD_OUT, S, words=words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_model", RATE_MODELS)
 def test_no_stream_has_a_void_seed(rate_model):
     params = {"rate_model": rate_model}
