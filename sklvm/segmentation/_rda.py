@@ -176,6 +176,10 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     There `sample_weight` needs ``set_score_request(sample_weight=True)`` besides, and
     `max_distortion` needs ``set_transform_request(max_distortion=True)``.
 
+    So that few images are not known by heart, the training of the decoder shows them
+    from left to right or the other way round together with their maps, in other light
+    and with grain, with patches of other images in them, and three in ten not at all.
+
     References
     ----------
     T. Berger, "Rate Distortion Theory", 1971. J. Balle, V. Laparra and E. P.
