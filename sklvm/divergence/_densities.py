@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 # Draws that show the dimension, and where the mass of a density is.
-N_SCOUTS = 256
+N_SCOUTS = 1024
 
 
 class Density:
@@ -24,20 +24,22 @@ class Density:
         From rows to their log densities.
     draw : callable
         From a number of rows and an integer seed to the rows.
-    discrete : bool
-        Whether it is known to be; draws that repeat show it, too.
+    discrete : bool or None
+        None is not known: draws that repeat show it.
     bounds : tuple of float
         Of the support in one dimension, as far as they are known.
     """
 
-    def __init__(self, name, log_prob, draw, discrete=False, bounds=(-np.inf, np.inf)):
+    def __init__(self, name, log_prob, draw, discrete=None, bounds=(-np.inf, np.inf)):
         self.name = name
         self._log_prob = log_prob
         self._draw = draw
         self.bounds = bounds
         self.scouts = self.draw(N_SCOUTS, 0)
         self.dimension = self.scouts.shape[1]
-        self.discrete = discrete or len(np.unique(self.scouts, axis=0)) < N_SCOUTS
+        if discrete is None:
+            discrete = len(np.unique(self.scouts, axis=0)) < N_SCOUTS
+        self.discrete = discrete
 
     def log_prob(self, X):
         return np.asarray(self._log_prob(X), dtype=np.float64).reshape(len(X))
@@ -64,6 +66,10 @@ def as_density(name, source):
         return _of_torch(name, source)
     if isinstance(source, BaseEstimator) and _has(source, "score_samples", "sample"):
         return _of_estimator(name, source)
+    if isinstance(source, type):
+        raise TypeError(f"{name}={source.__name__} is a class; give an instance.")
+    if _has(source, "logpdf", "resample"):
+        return _of_kernel_density(name, source)
     if _has(source, "rvs") and (_has(source, "logpdf") or _has(source, "logpmf")):
         return _of_scipy(name, source)
     for method in ("log_prob", "score_samples"):
@@ -74,7 +80,8 @@ def as_density(name, source):
             )
     raise TypeError(
         f"{name}={type(source).__name__} is no distribution; give an object with "
-        "sample and log_prob or score_samples, or a frozen one of scipy.stats."
+        "sample and log_prob or score_samples, or a frozen one of scipy.stats; of a "
+        "Pipeline its last step."
     )
 
 
@@ -113,6 +120,15 @@ def _of_scipy(name, frozen):
 
     bounds = frozen.support() if _has(frozen, "support") else (-np.inf, np.inf)
     return Density(name, of_rows, draw, discrete, bounds)
+
+
+def _of_kernel_density(name, kde):
+    """scipy's gaussian_kde, which has its points in columns."""
+
+    def draw(n, seed):
+        return kde.resample(n, seed=seed).T
+
+    return Density(name, lambda X: kde.logpdf(X.T), draw, discrete=False)
 
 
 def _is_torch(source):

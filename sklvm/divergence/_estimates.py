@@ -6,7 +6,7 @@ import numpy as np
 
 from sklvm._base import check_count, private_random_state
 from sklvm.divergence._densities import as_density
-from sklvm.divergence._quadrature import expectation
+from sklvm.divergence._quadrature import expectation, has_unit_mass
 
 METHODS = ("auto", "quadrature", "monte_carlo")
 
@@ -21,7 +21,8 @@ class KLEstimate:
         KL(p || q) in nats. By Monte Carlo it may fall below 0 by chance.
     standard_error : float
         Of the mean over the draws, in nats; of a quadrature its own estimate of the
-        absolute error. NaN where the divergence is infinite.
+        absolute error, infinite where it does not converge. NaN where the divergence is
+        infinite.
     method : {"quadrature", "monte_carlo"}
     """
 
@@ -40,10 +41,12 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
     p, q : object
         A fitted estimator with `score_samples` and `sample`, of this package or of
         scikit-learn; a distribution of torch; a frozen one of scipy.stats; or any
-        object with `log_prob` or `score_samples`, of rows (n, d), and `sample(n)`.
-        Where `score_samples` is a lower bound, as with `VAE`, so is log p or log q.
+        object with `log_prob` or `score_samples`, of NumPy rows (n, d), normalised, and
+        `sample(n)`. Where `score_samples` is a lower bound, as with `VAE`, so is log p
+        or log q.
     method : {"auto", "quadrature", "monte_carlo"}, default="auto"
-        "auto" is the quadrature for continuous distributions in one dimension.
+        "auto" is the quadrature for continuous distributions in one dimension, unless
+        it finds that p does not integrate to one.
     n_samples : int, default=10_000
         Draws of p for "monte_carlo".
     random_state : int, RandomState instance or None, default=None
@@ -82,7 +85,14 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
             "distributions of the same."
         )
     if choose_method(method, p, q) == "quadrature":
-        return _by_quadrature(p, q)
+        if has_unit_mass(p):
+            return _by_quadrature(p, q)
+        if method == "quadrature":
+            raise ValueError(
+                "p does not integrate to 1 by quadrature, as its log density is not "
+                "normalised, or has a spike or tail that is missed; choose "
+                "method='monte_carlo'."
+            )
     return _by_monte_carlo(p, q, n_samples, random_state)
 
 
@@ -111,7 +121,8 @@ def _by_quadrature(p, q):
 def _by_monte_carlo(p, q, n_samples, random_state):
     seed = private_random_state(random_state).randint(np.iinfo(np.int32).max)
     X = p.draw(n_samples, seed)
-    log_ratio = p.log_prob(X) - q.log_prob(X)
+    with np.errstate(invalid="ignore"):  # two infinite densities have no ratio
+        log_ratio = p.log_prob(X) - q.log_prob(X)
     if not np.isfinite(log_ratio).all():
         return KLEstimate(float(log_ratio.mean()), np.nan, "monte_carlo")
     error = log_ratio.std(ddof=min(1, n_samples - 1)) / np.sqrt(n_samples)

@@ -12,7 +12,7 @@ from sklvm._base import check_count, private_random_state
 from sklvm.divergence._closed_forms import LOG_2PI
 from sklvm.divergence._densities import as_density
 from sklvm.divergence._estimates import choose_method
-from sklvm.divergence._quadrature import expectation
+from sklvm.divergence._quadrature import expectation, has_unit_mass
 
 DIRECTIONS = ("inclusive", "exclusive")
 # A trapezoidal rule for the standard normal: exact to rounding where log p is smooth,
@@ -20,10 +20,15 @@ DIRECTIONS = ("inclusive", "exclusive")
 NODES, REACH = 10_001, 9.0
 # Least deviation at a start of the exclusive search, as a share of the target's own.
 FIRST_SCALE = 0.02
-# Where a search has ended it begins once more this far away: not to stay on a saddle.
+# Where a search has ended it begins once more this far away, in deviations.
 NUDGE = 0.05
-# Optima whose means differ by less, in deviations, are one.
+# Optima that differ by less, in deviations and logarithms of scales, are one.
 SAME = 0.05
+
+NO_DENSITY = (
+    "target has no density in part of the space, so that KL(q || p) is infinite for a "
+    "Gaussian q; choose direction='inclusive'."
+)
 
 
 @dataclass(frozen=True)
@@ -129,13 +134,18 @@ def fit_gaussian(
 
 
 def _inclusive(p, n_samples, rng):
-    by_quadrature = choose_method("auto", p) == "quadrature"
+    by_quadrature = choose_method("auto", p) == "quadrature" and has_unit_mass(p)
     if by_quadrature:
         mean, covariance = _moments_on_the_line(p)
     else:
+        if n_samples <= p.dimension:
+            raise ValueError(
+                f"n_samples={n_samples} draws give no covariance in {p.dimension} "
+                "dimensions; increase n_samples."
+            )
         X = p.draw(n_samples, rng.randint(np.iinfo(np.int32).max))
         mean, covariance = X.mean(axis=0), np.atleast_2d(np.cov(X.T))
-    if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance)[0] <= 0:
+    if not _is_proper(covariance):
         raise ValueError(
             f"target has the covariance {covariance.tolist()}; give one whose moments "
             "are finite and whose covariance is positive definite."
@@ -149,13 +159,21 @@ def _inclusive(p, n_samples, rng):
     return GaussianFit(mean, covariance, float(divergence), float(error), "inclusive")
 
 
+def _is_proper(covariance):
+    """Whether it is finite, and positive definite beyond rounding."""
+    if not np.isfinite(covariance).all():
+        return False
+    eigenvalues = np.linalg.eigvalsh(covariance)
+    return eigenvalues[0] > len(eigenvalues) * 1e-15 * eigenvalues[-1]
+
+
 def _moments_on_the_line(p):
     def moment(function):
-        return expectation(p, lambda x, log_p: function(x[0, 0]))[0]
+        value, error = expectation(p, lambda x, log_p: function(x[0, 0]))
+        return value if np.isfinite(error) else np.inf
 
-    total = moment(lambda x: 1.0)
-    mean = moment(lambda x: x) / total
-    variance = moment(lambda x: (x - mean) ** 2) / total
+    mean = moment(lambda x: x)
+    variance = moment(lambda x: (x - mean) ** 2) if np.isfinite(mean) else np.inf
     return np.array([mean]), np.array([[variance]])
 
 
@@ -240,6 +258,15 @@ class _Exclusive:
             self.value, start, jac=self.gradient, method="BFGS", options=options
         ).x
 
+    def descend_again(self, vector, rng):
+        """From a little away, in deviations of q: not to stay on a saddle."""
+        d, noise = self.d, NUDGE * rng.normal(size=len(vector))
+        _, factor = self.parts(vector)
+        start = vector + noise
+        start[:d] = vector[:d] + np.linalg.solve(self.unit, factor @ noise[:d])
+        found = self.descend(start)
+        return found if self.value(found) < self.value(vector) else vector
+
     def error(self, vector):
         """Of the value: from half the nodes of the rule, or the spread of the draws."""
         log_ratio = self.log_ratio(vector, self.rule)
@@ -255,13 +282,17 @@ class _Exclusive:
         return GaussianFit(mean, factor @ factor.T, value, error, "exclusive")
 
     def apart(self, vector, other):
-        """Whether two means differ, in deviations of the second."""
-        (mean, _), (centre, factor) = self.parts(vector), self.parts(other)
-        return np.linalg.norm(np.linalg.solve(factor, mean - centre)) > SAME
+        """Whether means, in deviations of the second, or scales differ."""
+        (mean, scale), (centre, factor) = self.parts(vector), self.parts(other)
+        shift = np.linalg.solve(factor, mean - centre)
+        ratio = np.log(np.diagonal(scale) / np.diagonal(factor))
+        return np.linalg.norm([*shift, *ratio]) > SAME
 
 
 def _exclusive(p, moments, n_samples, n_init, rng):
     d = p.dimension
+    if d == 1 and np.isfinite(p.bounds).any():
+        raise ValueError(NO_DENSITY)
     rule = _trapezoidal(NODES) if d == 1 else _quasi_random(d, n_samples, rng)
     problem = _Exclusive(p, moments, rule)
     starts = [problem.vector(np.zeros(d), 1.0)]
@@ -270,13 +301,9 @@ def _exclusive(p, moments, n_samples, n_init, rng):
         starts += [problem.vector(*start) for start in _groups(scouts, n_init - 1, rng)]
     starts = [start for start in starts if np.isfinite(problem.value(start))]
     if not starts:
-        raise ValueError(
-            "target has no density in part of the space, so that KL(q || p) is "
-            "infinite for a Gaussian q; choose direction='inclusive'."
-        )
+        raise ValueError(NO_DENSITY)
     found = _distinct(problem, [problem.descend(start) for start in starts])
-    nudged = [v + NUDGE * rng.normal(size=len(v)) for v in found]
-    found = _distinct(problem, [problem.descend(vector) for vector in nudged])
+    found = _distinct(problem, [problem.descend_again(v, rng) for v in found])
     return tuple(problem.fit(vector) for vector in found)
 
 

@@ -31,10 +31,11 @@ def check_image_shape(image_shape, n_features):
         return 1, n_features
     shape = np.ravel(image_shape).tolist()
     whole = all(isinstance(size, int) and size > 0 for size in shape)
-    if len(shape) not in (2, 3) or not whole or math.prod(shape) != n_features:
+    is_image = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    if not is_image or not whole or math.prod(shape) != n_features:
         raise ValueError(
             f"image_shape={image_shape!r} does not hold the {n_features} features of a "
-            "row; give (H, W) or (H, W, channels) whose product they are, or None."
+            "row; give (H, W), (H, W, 3) for colours, or None for strips."
         )
     return tuple(shape)
 
@@ -42,7 +43,8 @@ def check_image_shape(image_shape, n_features):
 def check_dimensions(dimensions, latent_dim, most):
     """Dimensions of a latent as a tuple of 1 to `most` of them."""
     chosen = tuple(dimensions)
-    valid = all(isinstance(d, Integral) and 0 <= d < latent_dim for d in chosen)
+    whole = all(isinstance(d, Integral) and d is not True for d in chosen)
+    valid = whole and all(0 <= d < latent_dim for d in chosen)
     if not valid or not 1 <= len(chosen) <= most:
         raise ValueError(
             f"dimensions={dimensions!r} of a latent with latent_dim={latent_dim}; "
@@ -83,8 +85,9 @@ def in_columns(images, n_columns):
 def draw_mosaic(ax, grid, image_shape, **imshow):
     """Draw a grid of flat images without ticks; the AxesImage."""
     picture = mosaic(grid, image_shape)
-    if picture.ndim == 3:
-        picture = np.nan_to_num(picture, nan=1.0)
+    if picture.ndim == 3:  # colours lie in [0, 1], or were bytes
+        picture = picture / (255 if np.nanmax(picture) > 1.5 else 1)
+        picture = np.nan_to_num(picture, nan=1.0).clip(0, 1)
     options = {"cmap": "gray", "interpolation": "nearest", **imshow}
     if image_shape[0] == 1:
         options.setdefault("aspect", "auto")  # strips would be too thin to see

@@ -140,10 +140,15 @@ class LatentSpaceDisplay:
         import matplotlib.pyplot as plt
 
         labels = np.unique(self.y)
-        colours = plt.get_cmap(cmap or "tab10" if len(labels) <= 10 else "tab20")
+        K = len(labels)
+        default = "tab10" if K <= 10 else "tab20" if K <= 20 else "turbo"
+        colours = plt.get_cmap(cmap or default)
+        # The first K colours of a list, or K from all of a scale.
+        listed = K <= colours.N <= 20
         for i, label in enumerate(labels):
             points = self.Z[self.y == label]
-            self.ax_.scatter(*points.T, s=8, color=colours(i), label=str(label))
+            colour = colours(i if listed else i / max(K - 1, 1))
+            self.ax_.scatter(*points.T, s=8, color=colour, label=str(label))
         self.ax_.legend(markerscale=2, fontsize="small")
 
 

@@ -104,9 +104,10 @@ class ModelSelectionDisplay:
             cross_val_score(model, X, y, cv=cv, n_jobs=n_jobs) for model in models
         ]
         criteria = {}
-        if all(hasattr(estimator, name) for name in CRITERIA):
+        names = [name for name in CRITERIA if hasattr(estimator, name)]
+        if names:
             fitted = [model.fit(X) for model in models]
-            for name in CRITERIA:
+            for name in names:
                 criteria[name] = np.array([getattr(model, name)(X) for model in fitted])
         display = cls(
             param_name=param_name,
@@ -139,7 +140,7 @@ class ModelSelectionDisplay:
         for name, curve in curves.items():
             label = name if name == "held-out score" else f"-{name} / 2n"
             lines = ax.plot(self.param_range, curve, ".-", label=label)
-            best = curve.argmax()
+            best = np.nanargmax(curve)
             self.best_[name] = self.param_range.tolist()[best]
             ax.plot(self.param_range[best], curve[best], "o", ms=9,
                     color=lines[0].get_color())  # fmt: skip

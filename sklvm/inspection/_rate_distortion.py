@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from sklvm.inspection._drawing import check_kind
+from sklvm.inspection._kinds import is_segmentation
+
 # Factors of the fitted weight over which a curve runs, unless told.
 FACTORS = np.geomspace(0.1, 10, 7)
 
@@ -76,6 +79,8 @@ class RateDistortionDisplay:
         -------
         display : RateDistortionDisplay
         """
+        takes = "a SparseSegmentationRDA"
+        check_kind(cls, estimator, is_segmentation(estimator), takes)
         if distortion_weights is None:
             distortion_weights = estimator.distortion_weight * FACTORS
         curve = estimator.rate_distortion_curve(X, distortion_weights, images=images)

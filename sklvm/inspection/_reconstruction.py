@@ -83,7 +83,7 @@ class ReconstructionDisplay:
         else:
             reconstructed = estimator.inverse_transform(estimator.transform(X))
         display = cls(
-            X=np.asarray(X, dtype=np.float64),
+            X=np.array(X, dtype=np.float64),
             X_reconstructed=np.asarray(reconstructed),
             S=S,
             image_shape=image_shape,

@@ -86,7 +86,7 @@ class LatentTraversalDisplay:
         dimensions = check_dimensions(dimensions, latent_dim, most=latent_dim)
         start = np.zeros(latent_dim, dtype=np.float32)
         if x is not None:
-            (start,) = estimator.transform(np.reshape(x, (1, -1)))
+            start = np.asarray(estimator.transform(_one_row(estimator, x)))[0]
         values = np.linspace(-span, span, n_steps)
         Z = np.tile(start, (len(dimensions), n_steps, 1))
         for row, dimension in enumerate(dimensions):
@@ -128,3 +128,14 @@ class LatentTraversalDisplay:
         label_rows(self.ax_, names, shape)
         label_columns(self.ax_, [f"{value:+.1f}" for value in self.values], shape)
         return self
+
+
+def _one_row(estimator, x):
+    """x as a row with the names that the estimator was fitted with."""
+    row = np.reshape(x, (1, -1))
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        return row
+    import pandas as pd  # which the names came from
+
+    return pd.DataFrame(row, columns=names)

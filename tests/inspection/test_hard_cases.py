@@ -1,0 +1,59 @@
+"""What displays might draw wrong unseen."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from sklvm import VAE, GaussianMixtureEM
+from sklvm.inspection import (
+    LatentSpaceDisplay,
+    LatentTraversalDisplay,
+    ModelSelectionDisplay,
+    RateDistortionDisplay,
+    SampleDisplay,
+)
+
+X = load_iris().data
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_value_that_failed_on_a_fold_is_not_the_best():
+    rows = np.arange(150)
+    cv = [(rows[:105], rows[105:]), (rows[:120], rows[120:])]
+    display = ModelSelectionDisplay.from_estimator(
+        GaussianMixtureEM(random_state=0), X, param_range=[2, 110], cv=cv
+    )
+    assert np.isnan(display.test_scores[1]).any()
+    assert display.best_["held-out score"] == 2
+
+
+@pytest.mark.parametrize("n_labels, cmap", [(3, "viridis"), (12, "hsv"), (30, None)])
+def test_every_label_has_a_colour_of_its_own(n_labels, cmap):
+    y = np.array([f"label {i % n_labels}" for i in range(60)])
+    Z = np.random.default_rng(0).normal(size=(60, 2))
+    display = LatentSpaceDisplay(Z=Z, Z_prior=Z, y=y).plot(cmap=cmap)
+    colours = {tuple(c.get_facecolor()[0]) for c in display.ax_.collections[1:]}
+    assert len(colours) == n_labels
+
+
+def test_a_walk_from_a_row_of_a_frame():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    vae = VAE(max_epochs=2, tol=np.inf, random_state=0)
+    vae.set_output(transform="pandas").fit(frame)
+    display = LatentTraversalDisplay.from_estimator(vae, x=frame.iloc[0], n_steps=3)
+    middle = vae.inverse_transform(vae.transform(frame[:1]).to_numpy())
+    np.testing.assert_allclose(display.X[0, 1], middle[0], rtol=1e-5)
+
+
+def test_bytes_of_colours_are_drawn_as_such():
+    samples = np.full((1, 12), 51.0)
+    display = SampleDisplay(samples=samples, image_shape=(2, 2, 3)).plot()
+    np.testing.assert_allclose(display.im_.get_array(), 0.2)
+
+
+def test_a_rate_distortion_curve_needs_a_rate():
+    model = GaussianMixtureEM(random_state=0).fit(X)
+    with pytest.raises(TypeError, match="RateDistortionDisplay"):
+        RateDistortionDisplay.from_estimator(model, X)
