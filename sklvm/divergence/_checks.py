@@ -8,12 +8,13 @@ COVARIANCE_TYPES = ("full", "diag", "spherical")
 TOLERANCE = 1e-6
 
 
-def check_batches(*shapes):
+def check_batches(names, *shapes):
+    """Raise unless the batch shapes of the arguments so named broadcast."""
     try:
         np.broadcast_shapes(*shapes)
     except ValueError:
         raise ValueError(
-            f"p and q have the batch shapes {shapes}, which do not broadcast; give "
+            f"{names} have the batch shapes {shapes}, which do not broadcast; give "
             "batches of one length."
         ) from None
 

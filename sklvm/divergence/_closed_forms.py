@@ -75,13 +75,7 @@ def kl_gaussian(mean0, cov0, mean1, cov1, *, covariance_type="full"):
     factor1 = check_covariances("cov1", cov1, covariance_type, d)
     shapes = [mean0.shape[:-1], mean1.shape[:-1]]
     shapes += [batch_shape(factor, covariance_type) for factor in (factor0, factor1)]
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(
-            f"mean0, mean1, cov0 and cov1 have the batch shapes {shapes}, which do not "
-            "broadcast; give batches of one length."
-        ) from None
+    check_batches("mean0, mean1, cov0 and cov1", *shapes)
     difference = mean1 - mean0
     if covariance_type == "full":
         scaled = np.linalg.solve(factor1, difference[..., np.newaxis])[..., 0]
@@ -192,7 +186,7 @@ def kl_categorical(p, q, *, from_logits=False):
             f"q has {q.shape[-1]} classes and p has {p.shape[-1]}; give distributions "
             "over the same classes."
         )
-    check_batches(p.shape[:-1], q.shape[:-1])
+    check_batches("p and q", p.shape[:-1], q.shape[:-1])
     terms = _weighted(p, log_p, log_q) if from_logits else rel_entr(p, q)
     return _plain(np.maximum(terms.sum(axis=-1), 0))
 
@@ -231,7 +225,7 @@ def kl_bernoulli(p, q, *, from_logits=False):
     [0.0, 0.1438]
     """
     a, b = check_bernoulli("p", p, from_logits), check_bernoulli("q", q, from_logits)
-    check_batches(a.shape, b.shape)
+    check_batches("p and q", a.shape, b.shape)
     if from_logits:
         terms = _weighted(expit(a), log_expit(a), log_expit(b))
         terms = terms + _weighted(expit(-a), log_expit(-a), log_expit(-b))

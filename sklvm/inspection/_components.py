@@ -3,17 +3,16 @@
 import numpy as np
 
 from sklvm.inspection._drawing import (
-    axes_or_new,
+    MosaicDisplay,
     check_image_shape,
     check_kind,
-    draw_mosaic,
     in_columns,
     label_rows,
 )
 from sklvm.inspection._kinds import is_autoencoder, is_mixture
 
 
-class ComponentsDisplay:
+class ComponentsDisplay(MosaicDisplay):
     """theta or the means of the components, the heaviest first.
 
     Parameters
@@ -100,11 +99,9 @@ class ComponentsDisplay:
         shape = check_image_shape(self.image_shape, n_features)
         strips = shape[0] == 1
         grid = in_columns(self.components, 1 if strips else int(np.ceil(np.sqrt(K))))
-        self.ax_ = axes_or_new(ax)
-        self.figure_ = self.ax_.figure
         if strips:
             imshow = {"cmap": "viridis", **imshow}
-        self.im_ = draw_mosaic(self.ax_, grid, shape, **imshow)
+        self._draw(ax, grid, shape, **imshow)
         if strips:
             label_rows(self.ax_, [f"p(z) = {w:.2f}" for w in self.weights], shape)
             self.figure_.colorbar(self.im_, ax=self.ax_)

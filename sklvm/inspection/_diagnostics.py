@@ -1,7 +1,7 @@
 r"""What the latent variable of a fitted model holds of the data, in numbers."""
 
 import numpy as np
-from scipy.special import entr, rel_entr
+from scipy.special import rel_entr
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_count
@@ -119,15 +119,13 @@ def _usage(resp):
 
 def _of_mixture(estimator, X):
     check_is_fitted(estimator)
-    log_joint = estimator._log_joint(X)
     resp = estimator.predict_proba(X).astype(np.float64)
     usage, weights = resp.mean(axis=0), estimator.weights_.astype(np.float64)
-    expected = np.multiply(resp, log_joint, where=resp > 0, out=np.zeros_like(resp))
-    F = (expected + entr(resp)).sum(axis=1).mean()
     rate = rel_entr(resp, weights).sum(axis=1).mean()
     return {
         "rate": rate,
-        "distortion": -F - rate,
+        # At the posterior F is log p(x).
+        "distortion": -estimator.score(X) - rate,
         "mutual_information": rel_entr(resp, usage).sum(axis=1).mean(),
         "aggregated_kl": rel_entr(usage, weights).sum(),
         **_usage(resp),

@@ -82,18 +82,22 @@ def in_columns(images, n_columns):
     return grid.reshape(n_rows, n_columns, -1)
 
 
-def draw_mosaic(ax, grid, image_shape, **imshow):
-    """Draw a grid of flat images without ticks; the AxesImage."""
-    picture = mosaic(grid, image_shape)
-    if picture.ndim == 3:  # colours lie in [0, 1], or were bytes
-        picture = picture / (255 if np.nanmax(picture) > 1.5 else 1)
-        picture = np.nan_to_num(picture, nan=1.0).clip(0, 1)
-    options = {"cmap": "gray", "interpolation": "nearest", **imshow}
-    if image_shape[0] == 1:
-        options.setdefault("aspect", "auto")  # strips would be too thin to see
-    image = ax.imshow(picture, **options)
-    ax.set(xticks=[], yticks=[])
-    return image
+class MosaicDisplay:
+    """A display of flat images: it has `ax_`, `figure_` and `im_` once it is drawn."""
+
+    def _draw(self, ax, grid, image_shape, **imshow):
+        """Draw a grid (n_rows, n_columns, D) of images, without ticks."""
+        picture = mosaic(grid, image_shape)
+        if picture.ndim == 3:  # colours lie in [0, 1], or were bytes
+            picture = picture / (255 if np.nanmax(picture) > 1.5 else 1)
+            picture = np.nan_to_num(picture, nan=1.0).clip(0, 1)
+        options = {"cmap": "gray", "interpolation": "nearest", **imshow}
+        if image_shape[0] == 1:
+            options.setdefault("aspect", "auto")  # strips would be too thin to see
+        self.ax_ = axes_or_new(ax)
+        self.figure_ = self.ax_.figure
+        self.im_ = self.ax_.imshow(picture, **options)
+        self.ax_.set(xticks=[], yticks=[])
 
 
 def label_rows(ax, names, image_shape):

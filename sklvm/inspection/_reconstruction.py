@@ -4,16 +4,15 @@ import numpy as np
 
 from sklvm._base import check_count
 from sklvm.inspection._drawing import (
-    axes_or_new,
+    MosaicDisplay,
     check_image_shape,
     check_kind,
-    draw_mosaic,
     label_rows,
 )
 from sklvm.inspection._kinds import is_autoencoder, is_mixture, is_segmentation
 
 
-class ReconstructionDisplay:
+class ReconstructionDisplay(MosaicDisplay):
     """Rows, and below each what the model makes of its code.
 
     Parameters
@@ -113,8 +112,6 @@ class ReconstructionDisplay:
         if shape[0] == 1:  # strips stand below one another
             n_kinds, n_rows, n_features = grid.shape
             grid = grid.swapaxes(0, 1).reshape(n_rows * n_kinds, 1, n_features)
-        self.ax_ = axes_or_new(ax)
-        self.figure_ = self.ax_.figure
-        self.im_ = draw_mosaic(self.ax_, grid, shape, **imshow)
+        self._draw(ax, grid, shape, **imshow)
         label_rows(self.ax_, list(kinds) * (len(grid) // len(kinds)), shape)
         return self

@@ -4,16 +4,15 @@ import numpy as np
 
 from sklvm._base import check_count
 from sklvm.inspection._drawing import (
-    axes_or_new,
+    MosaicDisplay,
     check_image_shape,
     check_kind,
-    draw_mosaic,
     in_columns,
 )
 from sklvm.inspection._kinds import is_autoencoder, is_mixture, is_segmentation
 
 
-class SampleDisplay:
+class SampleDisplay(MosaicDisplay):
     """Draws of a model.
 
     Parameters
@@ -95,7 +94,5 @@ class SampleDisplay:
         shape = check_image_shape(self.image_shape, self.samples.shape[1])
         square = 1 if shape[0] == 1 else int(np.ceil(np.sqrt(len(self.samples))))
         grid = in_columns(self.samples, self.n_columns or square)
-        self.ax_ = axes_or_new(ax)
-        self.figure_ = self.ax_.figure
-        self.im_ = draw_mosaic(self.ax_, grid, shape, **imshow)
+        self._draw(ax, grid, shape, **imshow)
         return self

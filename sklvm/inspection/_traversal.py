@@ -4,18 +4,17 @@ import numpy as np
 
 from sklvm._base import check_count
 from sklvm.inspection._drawing import (
-    axes_or_new,
+    MosaicDisplay,
     check_dimensions,
     check_image_shape,
     check_kind,
-    draw_mosaic,
     label_columns,
     label_rows,
 )
 from sklvm.inspection._kinds import is_autoencoder
 
 
-class LatentTraversalDisplay:
+class LatentTraversalDisplay(MosaicDisplay):
     """E[x|z] while one dimension of z moves and the others stay.
 
     Parameters
@@ -116,15 +115,13 @@ class LatentTraversalDisplay:
         n_dimensions, n_steps, n_features = self.X.shape
         shape = check_image_shape(self.image_shape, n_features)
         names = [f"$z_{{{dimension}}}$" for dimension in self.dimensions]
-        self.ax_ = axes_or_new(ax)
-        self.figure_ = self.ax_.figure
         if shape[0] == 1:  # the steps stand below one another, as tall strips
             grid = self.X.reshape(n_dimensions * n_steps, 1, n_features)
             names = [f"{name} {value:+.1f}" for name in names for value in self.values]
-            self.im_ = draw_mosaic(self.ax_, grid, shape, **imshow)
+            self._draw(ax, grid, shape, **imshow)
             label_rows(self.ax_, names, shape)
             return self
-        self.im_ = draw_mosaic(self.ax_, self.X, shape, **imshow)
+        self._draw(ax, self.X, shape, **imshow)
         label_rows(self.ax_, names, shape)
         label_columns(self.ax_, [f"{value:+.1f}" for value in self.values], shape)
         return self
