@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklvm._base import DensityScoreMixin, check_count
 from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._monte_carlo import RowEstimates
+from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
 
@@ -196,7 +197,7 @@ class DensityAutoencoder(
         module, device = self._fitted_module()
         generator = self._sampling_generator()
         shape = (n_samples, module.latent_dim)
-        with torch.inference_mode():
+        with inference():
             eps = torch.randn(
                 shape, generator=generator, device=device, dtype=torch.float32
             )

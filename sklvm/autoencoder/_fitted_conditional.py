@@ -11,7 +11,7 @@ from sklvm._base import check_count, check_sample_weight, warn_user, weighted_me
 from sklvm.autoencoder._likelihoods import Categorical
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._noise import row_normals
-from sklvm.neural._device import as_tensor
+from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
 
@@ -187,7 +187,7 @@ class FittedConditional(
         module, device = self._fitted_module()
         generator = self._sampling_generator()
         Y, Z = [], []
-        with torch.inference_mode():
+        with inference():
             for x in as_tensor(X, device).split(max(1, BLOCK_SIZE // module.row_size)):
                 p = module.conditional_prior(x)
                 eps = torch.empty((S, *p.mean.shape), device=device)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
-from sklvm.neural._device import as_tensor
+from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
 
@@ -57,7 +57,7 @@ class RowEstimates:
         row_size = max(module.row_size * n_draws, module.encoder_row_size)
         size = max(1, BLOCK_SIZE // row_size)
         results = []
-        with torch.inference_mode():
+        with inference():
             for start in range(0, len(X), size):
                 taken = np.arange(start, start + size).clip(max=len(X) - 1)
                 rows = np.asarray(X[taken])

@@ -1,6 +1,8 @@
 """Where tensors live: devices, and data that fit there or are streamed."""
 
 import mmap
+from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 import torch
@@ -70,3 +72,48 @@ def _free_bytes(device):
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + held
     return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+
+
+class _Float32Convolutions:
+    """Convolutions on a GPU in float32, as long as any thread is inside.
+
+    torch takes TF32 for them by default, whose 10 bits give scores that are off in the
+    fourth digit, and decode other maps than a CPU does. The setting is one of the whole
+    process: the first to come in changes it, and the last to leave puts it back.
+    """
+
+    def __init__(self):
+        self.lock = Lock()
+        self.n_inside = 0
+
+    @staticmethod
+    def _setting():
+        """Where the setting is, its name, and the value that means float32."""
+        if hasattr(torch.backends.cudnn, "conv"):
+            return torch.backends.cudnn.conv, "fp32_precision", "ieee"
+        return torch.backends.cudnn, "allow_tf32", False  # before torch 2.9
+
+    def __enter__(self):
+        where, name, float32 = self._setting()
+        with self.lock:
+            if self.n_inside == 0:
+                self.before = getattr(where, name)
+                setattr(where, name, float32)
+            self.n_inside += 1
+
+    def __exit__(self, *error):
+        where, name, _ = self._setting()
+        with self.lock:
+            self.n_inside -= 1
+            if self.n_inside == 0:
+                setattr(where, name, self.before)
+
+
+_float32_convolutions = _Float32Convolutions()
+
+
+@contextmanager
+def inference():
+    """Where networks predict: without gradients, and the same on all devices."""
+    with torch.inference_mode(), _float32_convolutions:
+        yield

@@ -25,7 +25,7 @@ from sklvm._base import (
     warn_user,
 )
 from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unnamed
-from sklvm.neural._device import as_tensor, place, resolve_device
+from sklvm.neural._device import as_tensor, inference, place, resolve_device
 from sklvm.neural._interrupt import noticed_ctrl_c
 from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
 from sklvm.neural._training import (
@@ -380,7 +380,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         device = torch.device(self.net_.device)
         parts = []
-        with torch.inference_mode():
+        with inference():
             for rows in gen_batches(len(X), max(1, BLOCK_SIZE // row_size)):
                 # A copy: a module that works in place leaves the user's X alone.
                 parts.append(function(as_tensor(np.array(X[rows]), device)).cpu())

@@ -13,6 +13,7 @@ from sklvm._base import (
     private_random_state,
     weighted_mean,
 )
+from sklvm.neural._device import inference
 from sklvm.segmentation._checks import (
     check_codes,
     check_images,
@@ -95,7 +96,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
         def decode(codes, images):
             planes = self._to_device(seed_planes(codes, self.n_classes_))
-            with torch.inference_mode():
+            with inference():
                 logits = module.class_logits(planes, self._to_device(images))
             labels = logits.argmax(dim=1).cpu().numpy().astype(np.int32)
             return np.where(codes >= 0, codes, labels)
@@ -107,7 +108,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         module = self._fitted_module()[0]
 
         def encode(labels, images, weights):
-            with torch.inference_mode():
+            with inference():
                 logits = module.seed_logits(
                     self._to_device(labels),
                     self._to_device(images),

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import threading
 
 import joblib
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.testing import assert_array_equal
 from skorch.callbacks import Callback
 
 from sklvm import VAE
+from sklvm.neural._device import inference
 from tests.autoencoder.models import quietly
 
 from .helpers import QUICK, X, assert_same_fit, fit, weights
@@ -61,6 +63,65 @@ def test_auto_is_the_cpu_where_nothing_else_is():
     if torch.backends.mps.is_available():
         pytest.skip("MPS is there")
     assert_same_fit(fit(device="auto"), fit())
+
+
+# Convolutions on a GPU are in TF32 by default, which decodes other maps than a CPU.
+
+
+def takes_tf32():
+    cudnn = torch.backends.cudnn
+    if hasattr(cudnn, "conv"):
+        return cudnn.conv.fp32_precision != "ieee"
+    return cudnn.allow_tf32
+
+
+class Asking(torch.nn.Linear):
+    """A layer that notes whether a convolution would be in TF32."""
+
+    def forward(self, rows):
+        self.answers.append(takes_tf32())
+        return super().forward(rows)
+
+
+def test_networks_predict_in_float32_and_leave_the_setting_as_it_was():
+    assert takes_tf32()
+    encoder = Asking(4, 4)
+    encoder.answers = []
+    est = fit(encoder=encoder)
+    answers = est.net_.module_.encoder.answers
+    for predict in (est.transform, est.score, est.log_likelihood, est.reconstruct):
+        answers.clear()
+        predict(X)
+        assert answers and not any(answers)
+        assert takes_tf32()
+
+
+def test_the_setting_is_put_back_by_the_last_of_nested_predictions():
+    with pytest.raises(KeyError), inference():
+        with inference():
+            pass
+        assert not takes_tf32()
+        raise KeyError
+    assert takes_tf32()
+
+
+def test_the_setting_is_put_back_by_the_last_of_two_threads():
+    """In the order first in, first out."""
+    entered, left = threading.Event(), threading.Event()
+
+    def other():
+        with inference():
+            entered.set()
+            left.wait(10)
+
+    thread = threading.Thread(target=other)
+    with inference():
+        thread.start()
+        assert entered.wait(10)
+    assert not takes_tf32()
+    left.set()
+    thread.join()
+    assert takes_tf32()
 
 
 # Saving.
