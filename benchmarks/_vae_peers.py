@@ -76,18 +76,18 @@ class PlainVAE(nn.Module):
         return (distortion + kl) / len(x)
 
 
-def train_by_hand(task, n_epochs):
+def train_by_hand(task, n_epochs, device="cpu"):
     """Fused Adam, tensors in memory, slices of one permutation, no .item() a batch."""
     torch.manual_seed(0)
-    model = PlainVAE(task)
+    model, X = PlainVAE(task).to(device), task.X.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     seconds = []
     for _ in range(n_epochs):
         start = time.perf_counter()
-        total = torch.zeros(())
-        for rows in torch.randperm(len(task.X)).split(task.batch_size):
+        total = torch.zeros((), device=device)
+        for rows in torch.randperm(len(X), device=device).split(task.batch_size):
             optimizer.zero_grad()
-            loss = model(task.X[rows])
+            loss = model(X[rows])
             loss.backward()
             optimizer.step()
             total += loss.detach()

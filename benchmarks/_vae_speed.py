@@ -39,7 +39,7 @@ PEERS = {
 }
 
 
-def train_ours(task, n_epochs):
+def train_ours(task, n_epochs, **params):
     """Seconds of each epoch of our VAE."""
     seconds = []
     noise = {} if task.likelihood == "bernoulli" else {"noise": 1.0}
@@ -56,6 +56,7 @@ def train_ours(task, n_epochs):
         max_epochs=n_epochs,
         callbacks=[EpochSeconds(seconds)],
         random_state=0,
+        **params,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
