@@ -2,7 +2,13 @@
 
 from importlib import import_module
 
-from sklvm.mixture import BernoulliMixtureEM, GaussianMixtureEM, free_energy
+from sklvm.mixture import (
+    BernoulliMixtureEM,
+    CategoricalMixtureEM,
+    GaussianMixtureEM,
+    PoissonMixtureEM,
+    elbo,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -10,11 +16,13 @@ __all__ = [
     "GMVAE",
     "VAE",
     "BernoulliMixtureEM",
+    "CategoricalMixtureEM",
     "ConditionalVAE",
     "GaussianMixtureEM",
+    "PoissonMixtureEM",
     "SparseSegmentationRDA",
     "__version__",
-    "free_energy",
+    "elbo",
 ]
 
 # Imported when they are first asked for: torch takes longer to import than the rest of

@@ -14,8 +14,10 @@ from sklvm import (
     GMVAE,
     VAE,
     BernoulliMixtureEM,
+    CategoricalMixtureEM,
     ConditionalVAE,
     GaussianMixtureEM,
+    PoissonMixtureEM,
     SparseSegmentationRDA,
 )
 
@@ -69,6 +71,22 @@ def three_blobs(seed, n_samples):
     return (centres[labels] + rng.normal(size=(n_samples, 5)),)
 
 
+def three_habits(seed, n_samples):
+    """Answers 0, 1 or 2 of three groups, each with a favourite for each question."""
+    rng = np.random.default_rng(seed)
+    favourites = np.array([[0, 1, 2, 0, 1], [1, 2, 0, 1, 2], [2, 0, 1, 2, 0]])
+    answers = favourites[rng.integers(3, size=n_samples)]
+    other = rng.random(answers.shape) < 0.15
+    return (np.where(other, rng.integers(3, size=answers.shape), answers),)
+
+
+def three_rates(seed, n_samples):
+    """Counts of three groups, each often high where the others are low."""
+    rng = np.random.default_rng(seed)
+    rates = np.array([[9.0, 9, 1, 1, 3], [1, 9, 9, 3, 1], [3, 1, 1, 9, 9]])
+    return (rng.poisson(rates[rng.integers(3, size=n_samples)]),)
+
+
 def two_answers(seed, n_samples):
     """y of two columns given x, one of two lines each time."""
     rng = np.random.default_rng(seed)
@@ -94,7 +112,6 @@ def label_maps(seed, n_samples, height=4, width=5):
 
 
 MIXTURE = {
-    "make_data": three_blobs,
     "quick": {"n_components": 3},
     "unfinished": {"max_iter": 1, "tol": 0.0},
     "grid": {"n_components": [1, 2, 3]},
@@ -103,11 +120,26 @@ MIXTURE = {
 REGISTRY = [
     Entry(
         BernoulliMixtureEM,
+        make_data=three_blobs,
+        variants=[{"n_components": 2, "random_state": 0}],
+        **MIXTURE,
+    ),
+    Entry(
+        CategoricalMixtureEM,
+        make_data=three_habits,
+        variants=[{"n_components": 2, "random_state": 0}],
+        # Without a prior an answer that a class never gave makes a fold impossible.
+        **(MIXTURE | {"quick": {"n_components": 3, "theta_prior": 1.5}}),
+    ),
+    Entry(
+        PoissonMixtureEM,
+        make_data=three_rates,
         variants=[{"n_components": 2, "random_state": 0}],
         **MIXTURE,
     ),
     Entry(
         GaussianMixtureEM,
+        make_data=three_blobs,
         variants=[
             {"n_components": 2, "covariance_type": kind, "random_state": 0}
             for kind in ("full", "tied", "diag", "spherical")

@@ -70,7 +70,7 @@ class ComponentsDisplay(MosaicDisplay):
         )
         check_kind(cls, estimator, has_components, "a mixture or GMVAE")
         if is_mixture(estimator):
-            components = estimator._means
+            components = estimator.inverse_transform(np.eye(len(estimator.weights_)))
         else:
             components = estimator.inverse_transform(estimator.means_)
         order = np.argsort(-estimator.weights_, kind="stable")

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklvm._base import check_count
 from sklvm.inspection._drawing import axes_or_new, check_kind
 from sklvm.inspection._kinds import is_any, is_mixture
-from sklvm.mixture._free_energy import free_energy
+from sklvm.mixture import elbo
 
 
 class LowerBoundDisplay:
@@ -99,7 +99,7 @@ class LowerBoundDisplay:
                     label=f"after the {name}",
                 )  # fmt: skip
             ax.legend()
-        ax.set(xlabel="iteration", ylabel="F (nats a row)")
+        ax.set(xlabel="iteration", ylabel="F (nats per row)")
         return self
 
 
@@ -111,9 +111,9 @@ def _half_steps(estimator, X, max_iter):
     F = []
     for _ in range(max_iter):
         resp = model.predict_proba(X)
-        F.append(free_energy(model, X, resp))
+        F.append(elbo(model, X, resp))
         _iterate(model, X, 1)
-        F.append(free_energy(model, X, resp))
+        F.append(elbo(model, X, resp))
         if len(F) > 2 and F[-1] - F[-3] < estimator.tol:
             break
     return np.array(F)

@@ -17,7 +17,7 @@ class ModelSelectionDisplay:
     param_name : str
     param_range : ndarray of shape (n_values,)
     test_scores : ndarray of shape (n_values, n_folds)
-        Held-out scores, in nats a row.
+        Held-out scores, in nats per row.
     bic, icl : ndarray of shape (n_values,) or None
         Of the model fitted to all rows; None where the estimator has none.
     n_samples : int
@@ -150,6 +150,6 @@ class ModelSelectionDisplay:
             mean = curves["held-out score"]
             error = self.test_scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
             ax.fill_between(self.param_range, mean - error, mean + error, alpha=0.2)
-        ax.set(xlabel=self.param_name, ylabel="nats a row")
+        ax.set(xlabel=self.param_name, ylabel="nats per row")
         ax.legend()
         return self

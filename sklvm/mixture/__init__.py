@@ -1,7 +1,15 @@
 """Mixture models fitted by exact expectation-maximisation."""
 
 from sklvm.mixture._bernoulli import BernoulliMixtureEM
-from sklvm.mixture._free_energy import free_energy
+from sklvm.mixture._categorical import CategoricalMixtureEM
+from sklvm.mixture._elbo import elbo
 from sklvm.mixture._gaussian import GaussianMixtureEM
+from sklvm.mixture._poisson import PoissonMixtureEM
 
-__all__ = ["BernoulliMixtureEM", "GaussianMixtureEM", "free_energy"]
+__all__ = [
+    "BernoulliMixtureEM",
+    "CategoricalMixtureEM",
+    "GaussianMixtureEM",
+    "PoissonMixtureEM",
+    "elbo",
+]

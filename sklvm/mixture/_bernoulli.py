@@ -1,203 +1,31 @@
 """Mixture of products of Bernoulli distributions: latent class analysis."""
 
-from functools import cached_property
 from numbers import Real
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import xlog1py, xlogy
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sklvm.mixture._binary import BinaryRows, compact
-from sklvm.mixture._em import Expectation, Family, WeightedRows
-from sklvm.mixture._estimator import BaseMixtureEM, check_init
-from sklvm.mixture._fitted import float_dtype
-
-# Stands for -log 0. A power of two, so that its multiples add up without rounding.
-IMPOSSIBLE = 2.0**100
-EMPTY = 10 * np.finfo(np.float64).eps
-
-
-class BernoulliParams(NamedTuple):
-    weights: np.ndarray  # (K,)
-    theta: np.ndarray  # (K, D)
-
-
-class BernoulliMoments(NamedTuple):
-    counts: np.ndarray  # (K,) sum of r_k
-    observed: np.ndarray  # (K, D) sum of r_k over the rows where x_d is observed
-    ones: np.ndarray  # (K, D) sum of r_k x_d
-
-
-def split_missing(X, missing):
-    """(X with 0 for NaN, mask of the observed entries), or (X, None) without gaps."""
-    if not missing:
-        return X, None
-    gaps = np.isnan(X)
-    return np.where(gaps, 0, X), (~gaps).astype(X.dtype)
-
-
-def bernoulli_sums(features, resp):
-    """The moments of one chunk, as a tuple."""
-    X, observed = features
-    counts = resp.sum(axis=1, dtype=np.float64)
-    ones = (resp @ X).astype(np.float64, copy=False)
-    if observed is None:
-        return counts, np.broadcast_to(counts[:, np.newaxis], ones.shape), ones
-    return counts, (resp @ observed).astype(np.float64, copy=False), ones
-
-
-class BernoulliExpectation(Expectation):
-    """log p(x, z = k) = log w_k + sum_d x_d log theta_kd + (1 - x_d) log(1 - theta_kd).
-
-    As a matrix product: X @ (log theta - log(1 - theta)).T + sum_d log(1 - theta).
-    At the boundary 0 * log 0 = 0: where theta = 0 or 1 the infinite logarithm is left
-    out of the product, and rows that meet it are counted apart.
-    """
-
-    def __init__(self, params, dtype, missing):
-        self.weights, self.theta = weights, theta = params
-        self.missing = missing
-        zero, one = theta == 0, theta == 1
-        log_theta = np.log(theta, where=~zero, out=np.full_like(theta, -IMPOSSIBLE))
-        log_rest = np.log1p(-theta, where=~one, out=np.zeros_like(theta))
-        with np.errstate(divide="ignore"):
-            self.log_weights = np.log(weights).astype(dtype)
-        self.slope = (log_theta - log_rest).astype(dtype)
-        self.log_rest = log_rest.astype(dtype)
-        self.constant = (log_rest.sum(axis=1) + self.log_weights).astype(dtype)
-        self.boundary = zero.any() or one.any()
-        self.always = np.flatnonzero(one.any(axis=0))  # some theta_kd = 1
-        self.cost_of_zero = (IMPOSSIBLE * one[:, self.always]).astype(dtype)
-
-    def log_joint(self, X, workspace):
-        X, observed = split_missing(X, self.missing)
-        log_joint = np.ascontiguousarray(self.slope @ X.T)
-        if observed is None:
-            log_joint += self.constant[:, np.newaxis]
-        else:
-            log_joint += self.log_rest @ observed.T
-            log_joint += self.log_weights[:, np.newaxis]
-        if len(self.always):
-            cost = self.cost_of_zero.T
-            most = cost.sum(axis=0)
-            if observed is not None:
-                most = observed[:, self.always] @ cost
-            log_joint -= np.transpose(most - X[:, self.always] @ cost)
-        if self.boundary:
-            log_joint[log_joint < -IMPOSSIBLE / 2] = -np.inf
-        return log_joint, (X, observed)
-
-    def statistics(self, features, resp, workspace):
-        return bernoulli_sums(features, resp)
-
-    def moments(self, sums):
-        return BernoulliMoments(*sums)
-
-    def conditional_mean(self, features, resp):
-        return resp.T @ self.theta
-
-
-class BernoulliFamily(Family):
-    """Products of Bernoulli distributions with independent Beta priors."""
-
-    def __init__(self, *args, theta_prior, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.theta_prior = theta_prior
-
-    def expectations(self, params):
-        yield BernoulliExpectation(params, self.dtype, self.missing)
-
-    def m_step(self, moments, params):
-        a, b = self.theta_prior
-        total = moments.observed + (a + b - 2)
-        # A feature that no row of the component shows says nothing of its theta.
-        theta = np.divide(
-            moments.ones + (a - 1), total, out=params.theta.copy(), where=total > 0
-        )
-        # Rounding alone must not keep theta from the boundary, nor lead beyond it.
-        theta[theta > 1 - 1e-14] = 1
-        weights = self.mixing_weights(moments.counts)
-        rounded = self.rounded(theta)
-        below_one = float(np.nextafter(self.dtype.type(1), self.dtype.type(0)))
-        rounded[(theta < 1) & (rounded == 1)] = below_one
-        return BernoulliParams(self.rounded(weights), rounded)
-
-    def mix(self, old, new, step):
-        old_total, new_total = old.counts.sum(), new.counts.sum()
-        total = old_total + new_total
-        return BernoulliMoments(
-            *(
-                total * ((1 - step) * a / old_total + step * b / new_total)
-                for a, b in zip(old, new, strict=True)
-            )
-        )
-
-    def log_prior(self, params):
-        a, b = self.theta_prior
-        return (
-            xlogy(a - 1, params.theta).sum()
-            + xlog1py(b - 1, -params.theta).sum()
-            + xlogy(self.weights_prior - 1, params.weights).sum()
-        )
-
-    @cached_property
-    def mean(self):
-        """Mean of the sample, with half a row more of either value."""
-        features = split_missing(self.sample.data, self.missing)
-        weight = self.sample.sample_weight / self.sample.sample_weight.max()
-        _, observed, ones = bernoulli_sums(features, weight[np.newaxis])
-        return ((ones + 0.5) / (observed + 1)).ravel()
-
-    def given(self):
-        if not {"weights", "theta"} <= self.initial.keys():
-            return None
-        return BernoulliParams(self.initial["weights"], self.initial["theta"])
-
-    def start(self, rows, sample_weight, resp):
-        # The weights count distinct rows, and each component borrows one more row
-        # from the sample as a whole, so that no theta starts at the boundary.
-        resp = resp * (sample_weight * (len(sample_weight) / sample_weight.sum()))
-        features = split_missing(rows, self.missing)
-        counts, observed, ones = bernoulli_sums(features, resp)
-        theta = (ones + self.mean) / (observed + 1)
-        weights = self.initial.get("weights", self.mixing_weights(counts))
-        return BernoulliParams(weights, self.initial.get("theta", theta))
-
-    def embed(self, rows):
-        X, observed = split_missing(rows.astype(np.float64), self.missing)
-        if sp.issparse(X):  # k-means takes no wider indices
-            X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
-        return [X if observed is None else np.where(observed, X, self.mean)]
-
-    def initial_centres(self):
-        return self.initial.get("theta")
-
-    def n_parameters(self):
-        return self.n_components * self.n_features
-
-    def collapsed(self, params, moments):
-        return moments.counts <= EMPTY * moments.counts.sum()
-
-    def reseed(self, params, collapsed, rows):
-        rows = rows.toarray() if sp.issparse(rows) else rows
-        theta = params.theta.copy()
-        theta[collapsed] = (np.where(np.isnan(rows), self.mean, rows) + self.mean) / 2
-        return BernoulliParams(self.reseeded_weights(params.weights, collapsed), theta)
-
-    def to_vector(self, params):
-        # theta = sin(phi)^2 and w = s^2 / sum(s^2): any vector is feasible, and the
-        # boundary is an ordinary point.
-        return np.concatenate(
-            [np.sqrt(params.weights), np.arcsin(np.sqrt(params.theta)).ravel()]
-        )
-
-    def from_vector(self, vector):
-        roots, phi = np.split(vector, [self.n_components])
-        theta = np.sin(phi.reshape(self.n_components, -1)) ** 2
-        return BernoulliParams(roots**2 / (roots**2).sum(), theta)
+from sklvm._base import warn_user
+from sklvm.mixture._binary import (
+    BinaryRows,
+    compact,
+    is_zero_one,
+    observed_codes,
+    sparse_rows,
+)
+from sklvm.mixture._checks import (
+    check_init,
+    check_params,
+    check_probabilities,
+    check_rows,
+    float_dtype,
+)
+from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._rows import chunk_size
+from sklvm.mixture._symbols import in_groups
+from sklvm.mixture.families.bernoulli import BernoulliComponents
 
 
 class BernoulliMixtureEM(BaseMixtureEM):
@@ -272,6 +100,9 @@ default="k-means++"
         F at the fitted parameters, in nats per row: `score` of the training data.
     lower_bounds_ : ndarray of shape (n_iter_,)
         F after each iteration, with log p(theta, w) / n added if there is a prior.
+    start_lower_bounds_ : ndarray
+        F on a sample of the rows after each iteration of the short runs that led to the
+        start; they count in neither `n_iter_` nor `max_iter`.
     attempts_ : ndarray of shape (n_init,)
         Final F of each restart; -inf where components collapsed again and again.
     n_iter_ : int
@@ -318,6 +149,7 @@ default="k-means++"
         "theta_init": ["array-like", None],
     }
     _remedy = "decrease n_components or give more rows"
+    _impossible_remedy = "theta_prior=(1.5, 1.5), for example,"
 
     def __init__(
         self,
@@ -362,6 +194,27 @@ default="k-means++"
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
+    @classmethod
+    def from_parameters(cls, weights, theta, **params):
+        """A fitted mixture with known parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            0 or more, with sum 1.
+        theta : array-like of shape (n_components, n_features)
+            Probabilities of ones.
+        **params : dict
+            Parameters of the estimator.
+
+        Returns
+        -------
+        model : BernoulliMixtureEM
+        """
+        theta = check_probabilities("theta", check_params("theta", theta, weights))
+        components = BernoulliComponents(theta.shape[1])
+        return cls._from_params(weights, components, (theta,), params)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -379,58 +232,84 @@ default="k-means++"
         -------
         resp : ndarray of shape (n_samples, n_components)
         """
-        # scikit-learn's check of sparse input takes every default estimator that
-        # answers here for a classifier, and wants two columns or more.
         check_is_fitted(self)
-        if sp.issparse(X) and len(self.weights_) == 1:
-            raise ValueError(
-                "predict_proba of a sparse X with one component is 1 for every row; "
-                "use transform(X), or more components."
-            )
+        self._check_sparse_proba(X)
         return super().predict_proba(X)
 
-    def _validate_rows(self, X, reset):
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype="numeric",
-            ensure_all_finite="allow-nan",
-        )
-        if sp.issparse(X) and not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
+    def _check_rows(self, X, reset):
+        X = check_rows(self, X, reset, accept_sparse=True)
         values = X.data if sp.issparse(X) else X
-        if sp.issparse(X):
-            if self.binarize is not None and self.binarize < 0:
-                raise ValueError(
-                    f"binarize={self.binarize} would turn the zeros of a sparse X into "
-                    "ones; give a threshold of 0 or more, or a dense X."
-                )
-            if np.isnan(values).any():
-                raise ValueError("A sparse X has NaN; give a dense X to mark gaps.")
+        if sp.issparse(X) and self.binarize is not None and self.binarize < 0:
+            raise ValueError(
+                f"binarize={self.binarize} would turn the zeros of a sparse X into "
+                "ones; give a threshold of 0 or more, or a dense X."
+            )
         if self.binarize is None:
-            binary = (values == 0) | (values == 1)
-            if np.count_nonzero(binary) < values.size:
-                self._check_strange(values[~binary])
+            for start in range(0, len(values), 8192):
+                self._check_zero_one(values[start : start + 8192])
         return X
 
-    def _check_strange(self, values):
-        strange = values[~np.isnan(values)]
+    def _check_zero_one(self, values):
+        if is_zero_one(values):
+            return
+        strange = values[~((values == 0) | (values == 1) | np.isnan(values))]
         if strange.size:
             raise ValueError(
                 "binarize=None takes only 0, 1 and NaN, but X has the value "
                 f"{strange[0]}; give a threshold, for example binarize=0.5."
             )
 
-    def _as_sample(self, X, sample_weight=None):
-        return WeightedRows(BinaryRows(X, self.binarize, float_dtype(X)), sample_weight)
+    def _check_data(self, X, rows):
+        if self.binarize is None:
+            return
+        values = X.data if sp.issparse(X) else X
+        if is_zero_one(values):
+            return
+        low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+        if sp.issparse(X):
+            low, high = min(low, 0), max(high, 0)
+        if low < high and (low > self.binarize or high <= self.binarize):
+            side = "1" if low > self.binarize else "0"
+            warn_user(
+                f"binarize={self.binarize} takes all values of X, from {low:g} to "
+                f"{high:g}, for {side}; set binarize between them, for example "
+                f"binarize={(low + high) / 2:g}, mark missing answers by NaN, or take "
+                "CategoricalMixtureEM for more than two answers."
+            )
+        elif self.binarize == 0:
+            codes = observed_codes(X)
+            if codes is not None and len(codes) > 2:
+                shown = ", ".join(f"{c:g}" for c in codes[:6])
+                shown += ", ..." if len(codes) > 6 else ""
+                warn_user(
+                    "binarize=0.0 takes the values of X above 0 for 1, but X holds "
+                    f"codes of more than two values ({shown}); set binarize to the "
+                    "threshold that is meant, mark missing answers by NaN, or take "
+                    "CategoricalMixtureEM for more than two answers."
+                )
 
-    def _compact(self, sample, missing):
-        return compact(sample, missing)
+    def _chunks(self, X):
+        return BinaryRows(X, self.binarize, float_dtype(X))
 
-    def _make_family(self, fitted, **kwargs):
+    def _compact(self, rows, mixture):
+        return self._stored_as(
+            rows, *compact(rows, mixture.components.missing), mixture
+        )
+
+    def _stored_as(self, rows, data, sample_weight, mixture):
+        row_size = getattr(data, "row_entries", data.shape[1]) + mixture.n_components
+        batch_size = self.batch_size or chunk_size(row_size, data.dtype)
+        return rows.stored_as(data, sample_weight, batch_size)
+
+    def _encoded(self, mixture, rows):
+        n_levels = np.full(rows.shape[1], 2)
+        grouped = in_groups(mixture, rows, n_levels, self.batch_size)
+        if grouped[1] is not rows or mixture.components.missing:
+            return grouped
+        data = sparse_rows(rows.data)
+        return mixture, self._stored_as(rows, data, rows.sample_weight, mixture)
+
+    def _make_components(self, n_features, *, fitted, **kwargs):
         theta_prior = np.asarray(self.theta_prior)
         numeric = theta_prior.dtype.kind in "iuf"
         valid = numeric and theta_prior.shape == (2,) and theta_prior.min() >= 1
@@ -439,39 +318,18 @@ default="k-means++"
                 f"theta_prior={self.theta_prior!r} must be two shape parameters (a, b) "
                 "of 1 or more; (1, 1) is flat."
             )
-        return BernoulliFamily(
-            theta_prior=self.theta_prior, weights_prior=self.weights_prior, **kwargs
-        )
+        return BernoulliComponents(n_features, prior=self.theta_prior, **kwargs)
 
     def _initial_values(self, n_features):
         initial = super()._initial_values(n_features)
         if self.theta_init is not None:
             shape = (self.n_components, n_features)
             theta = check_init("theta_init", self.theta_init, shape)
-            if theta.min() < 0 or theta.max() > 1:
-                wrong = theta[(theta < 0) | (theta > 1)][0]
-                raise ValueError(
-                    f"theta_init has the value {wrong:g}; probabilities lie in [0, 1]."
-                )
-            initial["theta"] = theta
+            initial["theta"] = check_probabilities("theta_init", theta)
         return initial
 
-    def _parameters(self):
-        return BernoulliParams(
-            self.weights_.astype(np.float64), self.theta_.astype(np.float64)
-        )
+    def _component_params(self):
+        return (np.asarray(self.theta_, dtype=np.float64),)
 
-    def _publish(self, params, dtype):
-        self.weights_ = params.weights.astype(dtype)
-        self.theta_ = params.theta.astype(dtype)
-
-    @property
-    def _means(self):
-        return self.theta_
-
-    def _draw(self, labels, rng):
-        theta = self.theta_[labels]
-        return (rng.uniform(size=theta.shape) < theta).astype(theta.dtype)
-
-    def _n_parameters(self):
-        return self._n_weights() + self.theta_.size
+    def _set_component_params(self, components, params):
+        self.theta_ = params[0].astype(components.dtype)

@@ -3,10 +3,50 @@
 import numpy as np
 import scipy.sparse as sp
 
-from sklvm.mixture._em import WeightedRows
+from sklvm.mixture._rows import is_memory_map
 
 # Share of ones below which sparse products are faster than dense ones.
 SPARSE_DENSITY = 0.15
+
+
+# More distinct whole numbers than this are grey values or counts, no codes.
+MOST_CODES = 16
+
+
+def is_zero_one(values):
+    """Whether all values are 0 or 1, in two fast passes; false where some are NaN."""
+    if not values.size:
+        return True
+    largest = values.max()
+    if not (values.min() >= 0 and largest <= 1):
+        return False
+    return values.dtype.kind in "biu" or values.sum() == np.count_nonzero(values)
+
+
+def observed_codes(X, batch_size=8192):
+    """Distinct values of X, ascending; None where they are not few and whole."""
+    codes = {0.0} if sp.issparse(X) else set()
+    for start in range(0, X.shape[0], batch_size):
+        chunk = X[start : start + batch_size]
+        values = chunk.data if sp.issparse(chunk) else chunk
+        if is_zero_one(values):
+            codes |= {float(v) for v in (0, 1) if v in codes or (values == v).any()}
+            continue
+        values = np.unique(values)
+        values = values[~np.isnan(values)]
+        codes |= set(values[: MOST_CODES + 1].tolist())
+        if len(values) > MOST_CODES or len(codes) > MOST_CODES:
+            return None
+        if (values != np.round(values)).any():
+            return None
+    return sorted(codes)
+
+
+def with_values(X, values):
+    """Sparse rows with other values; the indices are X's, not copies."""
+    new = sp.csr_array(X.shape, dtype=values.dtype)
+    new.data, new.indices, new.indptr = values, X.indices, X.indptr
+    return new
 
 
 class BinaryRows:
@@ -19,13 +59,19 @@ class BinaryRows:
         self.X, self.threshold, self.dtype = X, threshold, dtype
         self.shape = X.shape
 
+    def sparse(self):
+        """Sparse rows as a whole; only the values are new, the indices are X's."""
+        return with_values(self.X, self._ones(self.X.data))
+
+    def _ones(self, values):
+        if self.threshold is None:
+            return values.astype(self.dtype, copy=False)
+        return (values > self.threshold).astype(self.dtype)
+
     def __getitem__(self, rows):
         chunk = self.X[rows]
         if sp.issparse(chunk):
-            chunk = chunk.astype(self.dtype)
-            if self.threshold is not None:
-                chunk.data = (chunk.data > self.threshold).astype(self.dtype)
-            return chunk
+            return with_values(chunk, self._ones(chunk.data))
         if self.threshold is None:
             return chunk.astype(self.dtype, copy=False)
         ones = np.greater(chunk, self.threshold).astype(self.dtype)
@@ -53,59 +99,45 @@ class SparseRows:
             first, last, _ = rows.indices(self.shape[0])
             starts = self.X.indptr[first : last + 1]
             entries = slice(starts[0], starts[-1])
-            parts = self.X.data[entries], self.X.indices[entries], starts - starts[0]
-            shape = (last - first, self.shape[1])
-            self._chunks[key] = sp.csr_array(parts, shape=shape)
+            # The constructor would look at all indices, and copy wide ones.
+            chunk = sp.csr_array((last - first, self.shape[1]), dtype=self.dtype)
+            chunk.data, chunk.indices = self.X.data[entries], self.X.indices[entries]
+            chunk.indptr = starts - starts[0]
+            self._chunks[key] = chunk
         return self._chunks[key]
 
 
-def compact(sample, missing):
-    """The same sample in the form on which EM is fastest.
-
-    Distinct rows with weights where that at least halves it, sparse rows where most
-    entries are 0; a memory map stays where it is unless its rows repeat.
-    """
-    if sp.issparse(sample.data.X):
-        return WeightedRows(SparseRows(sample.data[:]), sample.sample_weight)
-    patterns = distinct_rows(sample, missing)
-    if patterns is not None:
-        return patterns
-    if missing or is_memory_map(sample.data.X):
-        return sample
-    return sparse_rows(sample)
+def compact(rows, missing):
+    """(data, sample_weight): distinct binary rows where that at least halves them."""
+    data, sample_weight = rows.data, rows.sample_weight
+    if sp.issparse(data.X):
+        return SparseRows(data.sparse()), sample_weight
+    patterns = distinct_rows(data, sample_weight, missing)
+    return (data, sample_weight) if patterns is None else patterns
 
 
-def is_memory_map(X):
-    """Whether the memory of X is a file's."""
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
-            return True
-        X = X.base
-    return False
-
-
-def sparse_rows(sample):
-    """The same sample with sparse rows, if few enough entries are 1."""
-    data = sample.data
+def sparse_rows(data):
+    """The same rows in sparse form, if few enough entries are 1 and it pays."""
+    if not isinstance(data, BinaryRows) or is_memory_map(data.X):
+        return data
     n, n_features = data.shape
     limit = min(SPARSE_DENSITY * n * n_features, np.iinfo(np.int32).max)
     mask = np.greater(data.X, data.threshold or 0)
     if np.count_nonzero(mask) > limit:
-        return sample
+        return data
     ones = np.flatnonzero(mask)
     starts = np.searchsorted(ones, n_features * np.arange(n + 1))
     columns = (ones % n_features).astype(np.int32)
     values = np.ones(len(ones), data.dtype)
     X = sp.csr_array((values, columns, starts.astype(np.int32)), shape=data.shape)
-    return WeightedRows(SparseRows(X), sample.sample_weight)
+    return SparseRows(X)
 
 
-def distinct_rows(sample, missing, batch_size=8192):
-    """Distinct rows with weights if that at least halves the sample, else None.
+def distinct_rows(data, sample_weight, missing, batch_size=8192):
+    """Distinct rows with weights if that at least halves them, else None.
 
     Rows of up to 64 bits are packed into one integer each, and those are sorted.
     """
-    data, sample_weight = sample.data, sample.sample_weight
     n, n_features = data.shape
     n_bits = n_features * (1 + missing)
     if n_bits > 64:
@@ -124,4 +156,4 @@ def distinct_rows(sample, missing, batch_size=8192):
     if len(keys) > n / 2:
         return None
     weight = np.bincount(inverse, weights=sample_weight).astype(np.float64)
-    return WeightedRows(data[first], weight)
+    return data[first], weight

@@ -1,19 +1,14 @@
 """What the mixture estimators share: scikit-learn's interface around EM."""
 
 import threading
-import warnings
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import (
-    BaseEstimator,
-    DensityMixin,
-)
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
@@ -21,40 +16,23 @@ from sklvm._base import (
     check_sample_weight,
     private_random_state,
     unchanged_on_error,
+    warn_user,
 )
-from sklvm.mixture._em import (
-    WeightedRows,
-    e_and_m_pass,
-    first_best,
-    run_em,
+from sklvm.mixture._checks import check_observed, check_weights, observed_weight
+from sklvm.mixture._em import e_and_m_pass, first_best, run_em
+from sklvm.mixture._fitted import FittedMixture
+from sklvm.mixture._mixture import Mixture
+from sklvm.mixture._rows import (
+    MemoryRows,
+    chunk_size,
+    effective_n_threads,
+    single_threaded_blas,
 )
-from sklvm.mixture._fitted import FittedMixture, float_dtype, observed_weight
-from sklvm.mixture._reduce import Reducer, effective_n_threads, single_threaded_blas
-from sklvm.mixture._starts import best_start, canonical_sample, draw_rows
-
-SAMPLE_SIZE = 4096
+from sklvm.mixture._starts import Starts
 
 
-def check_init(name, value, shape):
-    """The user's initial value as float64, with the right shape and finite."""
-    value = check_array(
-        value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
-    )
-    if value.shape != shape:
-        raise ValueError(
-            f"{name} has shape {value.shape}; with these n_components and X it must "
-            f"have shape {shape}."
-        )
-    return value
-
-
-class BaseMixtureEM(
-    FittedMixture,
-    DensityMixin,
-    BaseEstimator,
-    metaclass=ABCMeta,
-):
-    """Finite mixture fitted by EM. A subclass supplies the family of components."""
+class BaseMixtureEM(FittedMixture, DensityMixin, BaseEstimator):
+    """Finite mixture fitted by EM. A subclass supplies the components."""
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -80,44 +58,29 @@ class BaseMixtureEM(
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
 
+    weights_prior = 1.0  # a parameter where the family has priors
+
     # What a subclass supplies -----------------------------------------------------
 
     @abstractmethod
-    def _validate_rows(self, X, reset):
-        """X checked at the public edge."""
+    def _set_component_params(self, components, params):
+        """Set the fitted attributes from params of the components."""
 
-    @abstractmethod
-    def _make_family(self, fitted, **kwargs):
-        """The family with the hooks of `_em.Family`; `fitted` as the attributes are."""
+    def _check_data(self, X, rows):
+        """Errors and warnings about the values of X; the first time it is fitted."""
 
-    @abstractmethod
-    def _parameters(self):
-        """The fitted attributes as the family's parameters, in float64."""
+    def _check_fit(self, mixture, starts):
+        """Warnings about the fitted params."""
 
-    @abstractmethod
-    def _publish(self, params, dtype):
-        """Publish the family's parameters as fitted attributes."""
+    def _encoded(self, mixture, rows):
+        """Both in the form on which passes are fastest; starts keep to the rows."""
+        return mixture, rows
 
-    @property
-    @abstractmethod
-    def _means(self):
-        """Mean of each component, shape (K, D)."""
-
-    @abstractmethod
-    def _draw(self, labels, rng):
-        """One row from each of the components `labels`."""
-
-    @abstractmethod
-    def _n_parameters(self):
-        """Number of free parameters of the fitted mixture."""
-
-    def _as_sample(self, X, sample_weight=None):
-        """X as rows that the family understands."""
-        return WeightedRows(X, sample_weight)
-
-    def _compact(self, sample, missing):
-        """The same sample in the form on which EM is fastest."""
-        return sample
+    def _compact(self, rows, mixture):
+        """The rows in a shorter form if there is one, in chunks that fit a cache."""
+        components = mixture.components
+        row_size = components.row_size(mixture.n_components)
+        return rows.of_size(self.batch_size or chunk_size(row_size, rows.dtype))
 
     # Checks -----------------------------------------------------------------------
 
@@ -125,18 +88,13 @@ class BaseMixtureEM(
         """The user's initial values, checked, by parameter name."""
         if self.weights_init is None:
             return {}
-        weights = check_init("weights_init", self.weights_init, (self.n_components,))
-        if weights.min() < 0 or not np.isclose(weights.sum(), 1):
-            raise ValueError(
-                f"weights_init={self.weights_init} must be 0 or more and sum to 1; "
-                f"it sums to {weights.sum():g}."
-            )
+        weights = check_weights("weights_init", self.weights_init, self.n_components)
         if self.weights == "uniform" and not np.allclose(weights, weights[0]):
             raise ValueError(
                 f"weights_init={self.weights_init} contradicts weights='uniform'; "
                 "leave one of them at its default."
             )
-        return {"weights": weights / weights.sum()}
+        return {"weights": weights}
 
     def _check_n_components(self, X, sample_weight):
         """As many rows as components; a row of weight 2 is two rows."""
@@ -158,52 +116,39 @@ class BaseMixtureEM(
                 f"{len(self.weights_)}, or fit with warm_start=False."
             )
 
-    def _check_observed(self, observed):
-        """Every feature must have been seen at least once."""
-        never = np.flatnonzero(observed == 0)
-        if len(never):
-            names = getattr(self, "feature_names_in_", np.arange(len(observed)))
-            raise ValueError(
-                f"X has only NaN in the features {', '.join(map(str, names[never]))}; "
-                "drop the features that were never observed."
-            )
-
     # Fitting ----------------------------------------------------------------------
 
-    def _prepare(self, X, sample_weight, first):
-        """Family, sample and generator of one call of `fit`, all checked.
+    def _prepare(self, X, sample_weight, first, n_threads):
+        """Mixture, rows and the way to its starts of one call of `fit`, all checked.
 
         `first` is false where the call goes on from fitted parameters.
         """
-        self._validate_params()
-        X = self._validate_rows(X, reset=first)
+        X = self._check_rows(X, reset=first)
         sample_weight = check_sample_weight(sample_weight, X)
         if first:
             self._check_n_components(X, sample_weight)
         else:
             self._check_continues()
-        sample = self._as_sample(X, sample_weight)
-        observed = None if issparse(X) else observed_weight(sample)
-        if first and observed is not None:
-            self._check_observed(observed)
-        initial = self._initial_values(X.shape[1]) if first else None
-        missing = observed is not None
-        sample = self._compact(sample, missing)
-        family = self._family(sample, missing, not first, initial)
-        return family, sample, private_random_state(self.random_state)
-
-    def _family(self, sample, missing, fitted, initial=None):
-        return self._make_family(
-            fitted,
-            n_components=len(self.weights_) if fitted else self.n_components,
-            n_features=sample.data.shape[1],
-            dtype=float_dtype(sample.data),
-            missing=missing,
-            row_entries=getattr(sample.data, "row_entries", None),
-            weights=self.weights,
-            batch_size=self.batch_size,
-            initial=initial,
+        data = self._chunks(X)
+        size = self.batch_size or chunk_size(X.shape[1], data.dtype)
+        rows = MemoryRows(data, sample_weight, batch_size=size, n_threads=n_threads)
+        with rows:
+            observed = None if issparse(X) else observed_weight(rows)
+            if first:
+                if observed is not None:
+                    check_observed(self, observed)
+                self._check_data(X, rows)
+        d, missing = X.shape[1], observed is not None
+        mixture = Mixture(
+            self._make_components(
+                d, fitted=not first, dtype=data.dtype, missing=missing
+            ),
+            self.n_components,
+            self.weights,
+            self.weights_prior,
+            self._initial_values(d) if first else {},
         )
+        return mixture, self._compact(rows, mixture)
 
     def fit(self, X, y=None, sample_weight=None):
         """Maximise F by EM.
@@ -221,51 +166,43 @@ class BaseMixtureEM(
         self : object
         """
         with unchanged_on_error(self), single_threaded_blas() as n_blas:
+            self._validate_params()
             first = not (self.warm_start and hasattr(self, "weights_"))
-            family, sample, rng = self._prepare(X, sample_weight, first)
             n_threads = effective_n_threads(self.n_jobs, n_blas)
-            self._keep(self._restarts(family, sample, rng, first, n_threads), family)
+            mixture, rows = self._prepare(X, sample_weight, first, n_threads)
+            rng = private_random_state(self.random_state)
+            starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
+            encoded = self._encoded(mixture, rows)
+            self._keep(self._restarts(*encoded, starts, rng, first), mixture)
+            self._check_fit(mixture, starts)
         return self
 
-    def _let_sample(self, family, sample, rng):
-        """Tell the family how to draw its sample, the same whenever it does."""
-        seed = rng.randint(np.iinfo(np.int32).max)
-
-        def draw_sample():
-            rng = np.random.RandomState(seed)
-            return canonical_sample(sample, SAMPLE_SIZE, family.batch_size, rng)
-
-        family.draw_sample = draw_sample
-
-    def _restarts(self, family, sample, rng, first, n_threads):
+    def _restarts(self, mixture, rows, starts, rng, first):
         """One `Run` for each restart."""
         n_runs = self.n_init if first else 1
-        n_parallel = min(n_threads, n_runs)
-        self._let_sample(family, sample, rng)
+        n_parallel = min(rows.n_threads, n_runs)
         bar = tqdm(desc=type(self).__name__, unit="it", disable=not self.verbose)
-
         stop = threading.Event()
 
         def restart(seed):
             rng = np.random.RandomState(seed)
             if first:
-                params = best_start(family, self.init_params, self.tol, rng)
+                params, trace = starts.best(self.init_params, self.tol, rng)
             else:
-                params = self._parameters()
-            with Reducer(
-                sample.data.shape[0], family.batch_size, n_threads // n_parallel
-            ) as reducer:
-                return run_em(
-                    family,
+                params, trace = self._params(), []
+            with rows.over(rows.n_threads // n_parallel) as own:
+                run = run_em(
+                    mixture,
                     params,
-                    sample,
-                    reducer,
+                    own,
                     tol=self.tol,
                     max_iter=self.max_iter,
                     accelerate=self.acceleration is not None,
-                    draw=lambda n: draw_rows(family.sample, n, rng),
+                    reseed=lambda params, which: starts.reseed(params, which, rng),
                     monitor=self._monitor(bar, stop),
                 )
+            run.start_lower_bounds = trace
+            return run
 
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_runs)
         if n_parallel == 1:
@@ -294,7 +231,7 @@ class BaseMixtureEM(
 
         return show
 
-    def _keep(self, runs, family):
+    def _keep(self, runs, mixture):
         """Publish the best run."""
         best = first_best(runs)
         if not np.isfinite(best.objective):
@@ -303,36 +240,40 @@ class BaseMixtureEM(
                 f"degenerate again and again in all of n_init={len(runs)} restarts; "
                 f"{self._remedy}."
             )
-        self._publish(best.point.params, family.dtype)
-        self._moments = best.point.moments
+        self._set_params_of(best.point, mixture)
         self.attempts_ = np.array([run.lower_bound for run in runs])
         self.lower_bound_ = float(best.lower_bound)
         self.lower_bounds_ = np.array(best.lower_bounds)
+        self.start_lower_bounds_ = np.array(best.start_lower_bounds, dtype=float)
         self.n_iter_ = len(best.lower_bounds)
         self.converged_ = best.converged
         self._warn_reseeded(sum(run.n_reseeded for run in runs))
         if not best.converged and self.max_iter > 0:
-            warnings.warn(
+            warn_user(
                 f"F still changed by tol={self.tol} or more after max_iter="
                 f"{self.max_iter} iterations; increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
+
+    def _set_params_of(self, point, mixture):
+        components, params = mixture.components, point.params
+        self.weights_ = params.weights.astype(components.dtype)
+        self._set_component_params(components, params.components)
+        self._statistics = point.statistics
 
     def _warn_reseeded(self, n_reseeded):
         if n_reseeded:
-            warnings.warn(
+            warn_user(
                 f"n_components={self.n_components} left components empty or degenerate;"
-                f" {n_reseeded} were re-seeded. If this happens often, {self._remedy}.",
-                stacklevel=4,
+                f" {n_reseeded} were re-seeded. If this happens often, {self._remedy}."
             )
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """One step of stepwise EM (Cappe and Moulines, 2009) on a batch of rows.
 
         After t steps the expected statistics move by (t + 2) ** -learning_decay
-        towards those of the batch, and the M-step follows. The first batch also
-        chooses the start, so it should be large enough to show every component.
+        towards those of the batch. The first batch also chooses the start, so it should
+        be large enough to show every component.
 
         Parameters
         ----------
@@ -346,33 +287,35 @@ class BaseMixtureEM(
             `lower_bounds_` gains F of the batch, at the parameters before the step.
         """
         with unchanged_on_error(self), single_threaded_blas() as n_blas:
+            self._validate_params()
             first = not hasattr(self, "weights_")
-            family, sample, rng = self._prepare(X, sample_weight, first)
             n_threads = effective_n_threads(self.n_jobs, n_blas)
-            self._stepwise(family, sample, rng, first, n_threads)
+            mixture, rows = self._prepare(X, sample_weight, first, n_threads)
+            rng = private_random_state(self.random_state)
+            starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
+            with rows:
+                self._stepwise(mixture, rows, starts, rng, first)
         return self
 
-    def _stepwise(self, family, sample, rng, first, n_threads):
-        self._let_sample(family, sample, rng)
+    def _stepwise(self, mixture, rows, starts, rng, first):
         if first:
-            params = best_start(family, self.init_params, self.tol, rng)
-            self.n_iter_, self.lower_bounds_ = 0, np.empty(0)
+            params, _ = starts.best(self.init_params, self.tol, rng)
         else:
-            params = self._parameters()
-        with Reducer(sample.data.shape[0], family.batch_size, n_threads) as reducer:
-            _, bound, moments, following = e_and_m_pass(family, params, sample, reducer)
-            if not first:
-                step = (self.n_iter_ + 2) ** -self.learning_decay
-                moments = family.mix(self._moments, moments, step)
-                following = family.m_step(moments, params)
-            params = following
-            collapsed = family.collapsed(params, moments)
-            if collapsed.any():
-                rows = draw_rows(family.sample, collapsed.sum(), rng)
-                params = family.reseed(params, collapsed, rows)
-                moments = e_and_m_pass(family, params, sample, reducer).moments
-        self._publish(params, family.dtype)
-        self._moments = moments
+            params = self._params()
+        if first or not hasattr(self, "n_iter_"):
+            self.n_iter_, self.lower_bounds_ = 0, np.empty(0)
+        point = e_and_m_pass(mixture, params, rows)
+        bound, statistics, following = point.bound, point.statistics, point.following
+        if hasattr(self, "_statistics"):  # not after parameters set by hand
+            step = (self.n_iter_ + 2) ** -self.learning_decay
+            statistics = mixture.stepwise(self._statistics, statistics, step)
+            following = mixture.m_step(statistics, params)
+        collapsed = mixture.collapsed(following, statistics.counts)
+        if collapsed.any():
+            following = starts.reseed(following, collapsed, rng)
+            statistics = e_and_m_pass(mixture, following, rows).statistics
+        point = point._replace(params=following, statistics=statistics)
+        self._set_params_of(point, mixture)
         self.n_iter_ += 1
         self.lower_bound_ = float(bound)
         self.lower_bounds_ = np.append(self.lower_bounds_, bound)

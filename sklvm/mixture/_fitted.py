@@ -1,5 +1,6 @@
 """What a fitted mixture answers: posteriors, densities, samples, criteria."""
 
+from abc import ABC, abstractmethod
 from functools import partial
 from numbers import Integral
 
@@ -14,88 +15,119 @@ from sklvm._base import (
     DensityScoreMixin,
     check_sample_weight,
     private_random_state,
+    warn_user,
     weighted_mean,
 )
-from sklvm.mixture._em import normalise
-from sklvm.mixture._reduce import Reducer, effective_n_threads, single_threaded_blas
-
-
-def float_dtype(X):
-    """The precision in which X is worked on: its own, or float64."""
-    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-
-
-def observed_weight(sample, batch_size=8192):
-    """Total weight of the observed entries of each feature; None if all are."""
-    n, n_features = sample.data.shape
-    observed, complete = np.zeros(n_features), True
-    for start in range(0, n, batch_size):
-        rows = slice(start, start + batch_size)
-        gaps = np.isnan(sample.data[rows])
-        weight = sample.sample_weight
-        weight = np.ones(len(gaps)) if weight is None else weight[rows]
-        if gaps.any():
-            complete = False
-            observed += weight @ ~gaps
-        else:
-            observed += weight.sum()
-    return None if complete else observed
+from sklvm.mixture._checks import (
+    check_weights,
+    effective_sample_size,
+    float_dtype,
+    has_missing,
+)
+from sklvm.mixture._mixture import Mixture, MixtureParams
+from sklvm.mixture._rows import (
+    ConvertedRows,
+    MemoryRows,
+    chunk_size,
+    effective_n_threads,
+    single_threaded_blas,
+)
 
 
 class FittedMixture(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityScoreMixin
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityScoreMixin, ABC
 ):
-    """Methods of a fitted mixture, on the hooks that `BaseMixtureEM` declares."""
+    """Methods of a fitted mixture, on the attributes that a fit or the user has set."""
+
+    # What keeps probabilities off 0, for the message about rows that have it.
+    _impossible_remedy = None
+
+    @abstractmethod
+    def _check_rows(self, X, reset):
+        """X checked at the public edge."""
+
+    @abstractmethod
+    def _make_components(self, n_features, *, fitted, **kwargs):
+        """The `Components`, with dtype and missing; `fitted` as the attributes are."""
+
+    @abstractmethod
+    def _component_params(self):
+        """The fitted attributes as params of the components, in float64."""
+
+    def _chunks(self, X):
+        """X as an object whose slices are rows in the precision of the computation."""
+        dtype = float_dtype(X)
+        return X if issparse(X) or X.dtype == dtype else ConvertedRows(X, dtype)
+
+    @classmethod
+    def _from_params(cls, weights, components, component_params, kwargs):
+        """A fitted mixture with these params, checked already but for the weights."""
+        weights = check_weights("weights", weights, len(component_params[0]))
+        model = cls(len(weights), **kwargs)
+        model.weights_ = weights
+        model._set_component_params(components, component_params)
+        model.n_features_in_ = components.n_features
+        return model
 
     def _checked(self, X):
         check_is_fitted(self)
-        return self._validate_rows(X, reset=False)
+        X = self._check_rows(X, reset=False)
+        n_features = self._n_features()
+        if X.shape[1] != n_features:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{n_features} features as input."
+            )
+        return X
 
-    def _visit_rows(self, X, visit):
-        """Call visit(rows, log_joint, features, expectation) for each chunk of X."""
-        sample = self._as_sample(X)
-        missing = not issparse(X) and observed_weight(sample) is not None
-        family = self._family(sample, missing, fitted=True)
-        expectation = next(family.expectations(self._parameters()))
+    def _n_features(self):
+        if hasattr(self, "n_features_in_"):
+            return self.n_features_in_
+        return self._component_params()[0].shape[1]  # the user set the attributes
 
-        def chunk(rows, workspace):
-            log_joint, features = expectation.log_joint(sample.data[rows], workspace)
-            visit(rows, log_joint, features, expectation)
-            return ()
+    def _params(self):
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        return MixtureParams(weights, self._component_params())
 
+    def _mixture(self, n_features, **kwargs):
+        components = self._make_components(n_features, fitted=True, **kwargs)
+        return Mixture(components, len(self.weights_), self.weights)
+
+    def _map(self, X, method):
+        """`method` of the E-step at the fitted params, over the rows of a checked X."""
+        data = self._chunks(X)
         with single_threaded_blas() as n_blas:
             n_threads = effective_n_threads(self.n_jobs, n_blas)
-            with Reducer(X.shape[0], family.batch_size, n_threads) as reducer:
-                reducer.sum(chunk)
+            missing = not issparse(X) and self._any_missing(data)
+            mixture = self._mixture(X.shape[1], dtype=data.dtype, missing=missing)
+            row_size = mixture.components.row_size(mixture.n_components)
+            batch_size = self.batch_size or chunk_size(row_size, data.dtype)
+            e_step = next(mixture.e_steps(self._params()))
+            with MemoryRows(data, batch_size=batch_size, n_threads=n_threads) as rows:
+                return rows.map(partial(method, e_step))
 
-    def _e_step(self, X, visit):
-        """Call visit(rows, resp, log_px, conditional_mean) for each chunk of X."""
-
-        def posterior(rows, resp, features, expectation):
-            log_px = normalise(resp, expectation.weights)
-            visit(rows, resp, log_px, partial(expectation.conditional_mean, features))
-
-        self._visit_rows(X, posterior)
+    @staticmethod
+    def _any_missing(data, batch_size=8192):
+        n = data.shape[0]
+        return any(
+            has_missing(data[i : i + batch_size]) for i in range(0, n, batch_size)
+        )
 
     def _log_joint(self, X):
         """log p(x, z = k), of shape (n_samples, K), in float64."""
-        X = self._checked(X)
-        of_rows = np.empty((X.shape[0], len(self.weights_)))
-
-        def visit(rows, log_joint, features, expectation):
-            of_rows[rows] = log_joint.T
-
-        self._visit_rows(X, visit)
-        return of_rows
+        return self._map(
+            self._checked(X), lambda e, X, w: e.log_joint(X, w)[0].T.astype(np.float64)
+        )
 
     def _log_density(self, X):
-        X = self._checked(X)
-        log_density = np.empty(X.shape[0])
-
-        def visit(rows, resp, log_px, conditional_mean):
-            log_density[rows] = log_px
-
-        self._e_step(X, visit)
+        log_density = self._map(self._checked(X), lambda e, X, w: e.log_density(X, w))
+        if self._impossible_remedy and np.isneginf(log_density).any():
+            row = int(np.isneginf(log_density).argmax())
+            warn_user(
+                f"X has rows of probability 0 under the fitted mixture, the first is "
+                f"row {row}, as a value never seen in training has probability 0; set "
+                f"{self._impossible_remedy} to keep probabilities off 0."
+            )
         return log_density
 
     def score_samples(self, X):
@@ -110,7 +142,7 @@ class FittedMixture(
         -------
         log_density : ndarray of shape (n_samples,)
         """
-        return self._log_density(X).astype(self.weights_.dtype, copy=False)
+        return self._log_density(X).astype(np.asarray(self.weights_).dtype, copy=False)
 
     def predict_proba(self, X):
         """Responsibilities p(z | x).
@@ -125,15 +157,19 @@ class FittedMixture(
         """
         return self._responsibilities(X)
 
+    def _check_sparse_proba(self, X):
+        # scikit-learn's check of sparse input takes every default estimator that
+        # answers to predict_proba for a classifier, and wants two columns or more.
+        if issparse(X) and len(self.weights_) == 1:
+            raise ValueError(
+                "predict_proba of a sparse X with one component is 1 for every row; "
+                "use transform(X), or more components."
+            )
+
     def _responsibilities(self, X):
         X = self._checked(X)
-        resp_of_rows = np.empty((X.shape[0], len(self.weights_)), float_dtype(X))
-
-        def visit(rows, resp, log_px, conditional_mean):
-            resp_of_rows[rows] = resp.T
-
-        self._e_step(X, visit)
-        return resp_of_rows
+        dtype = float_dtype(X)
+        return self._map(X, lambda e, X, w: e.posterior(X, w).T.astype(dtype))
 
     def transform(self, X):
         """Responsibilities p(z | x), as `predict_proba`.
@@ -159,7 +195,9 @@ class FittedMixture(
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self._responsibilities(X).argmax(axis=1)
+        return self._map(
+            self._checked(X), lambda e, X, w: e.posterior(X, w).argmax(axis=0)
+        )
 
     def impute(self, X):
         """X with each NaN replaced by its conditional expectation.
@@ -177,13 +215,11 @@ class FittedMixture(
         if issparse(X):
             return X.copy()
         filled = X.astype(float_dtype(X))
-
-        def visit(rows, resp, log_px, conditional_mean):
-            gaps = np.isnan(filled[rows])
-            if gaps.any():
-                filled[rows][gaps] = conditional_mean(resp)[gaps]
-
-        self._e_step(X, visit)
+        missing = np.isnan(filled)
+        rows = np.flatnonzero(missing.any(axis=1))
+        if len(rows):
+            values = self._map(X[rows], lambda e, X, w: e.filled(X, w))
+            filled[rows] = np.where(missing[rows], values, filled[rows])
         return filled
 
     def inverse_transform(self, Z):
@@ -199,12 +235,14 @@ class FittedMixture(
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
-        if Z.shape[1] != len(self._means):
+        if Z.shape[1] != len(self.weights_):
             raise ValueError(
                 f"Z has {Z.shape[1]} columns; responsibilities have one for each of "
-                f"the {len(self._means)} components."
+                f"the {len(self.weights_)} components."
             )
-        return Z @ self._means.astype(Z.dtype, copy=False)
+        components = self._mixture(self._n_features()).components
+        X = components.expected(self._component_params(), Z.astype(np.float64))
+        return X.astype(Z.dtype)
 
     def sample(self, n_samples=1):
         """Draw rows and the components they come from.
@@ -226,19 +264,23 @@ class FittedMixture(
                 "least one row."
             )
         rng = private_random_state(self.random_state)
-        weights = self.weights_.astype(np.float64)
+        weights, params = self._params()
         counts = rng.multinomial(n_samples, weights / weights.sum())
         labels = np.repeat(np.arange(len(counts)), counts)
-        return self._draw(labels, rng), labels
+        components = self._mixture(self._n_features()).components
+        X = components.sample(params, labels, rng)
+        return X.astype(np.asarray(self.weights_).dtype), labels
 
-    def _n_weights(self):
-        return 0 if self.weights == "uniform" else len(self.weights_) - 1
+    def _n_parameters(self):
+        return self._mixture(self._n_features()).n_parameters()
 
     def _deviance(self, X, sample_weight):
-        """-2 log-likelihood of the weighted sample, and the sum of the weights."""
+        """-2 log-likelihood of the weighted sample, and the number of its rows."""
         log_density = self._log_density(X)
         sample_weight = check_sample_weight(sample_weight, log_density)
-        n = len(log_density) if sample_weight is None else sample_weight.sum()
+        n = len(log_density)
+        if sample_weight is not None:
+            n = effective_sample_size(sample_weight)
         return -2 * n * weighted_mean(log_density, sample_weight), n
 
     def aic(self, X, sample_weight=None):
@@ -248,6 +290,7 @@ class FittedMixture(
         ----------
         X : array-like of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,), default=None
+            As for `bic`.
 
         Returns
         -------
@@ -263,7 +306,10 @@ class FittedMixture(
         ----------
         X : array-like of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,), default=None
-            The sample size is the sum of the weights.
+            Whole numbers count rows: the sample size n is their sum. Any others are
+            taken for importance or survey weights, whose unit is arbitrary: n is Kish's
+            effective size, (sum w)^2 / sum w^2, and the log-likelihood n times the
+            weighted mean.
 
         Returns
         -------
@@ -282,11 +328,16 @@ class FittedMixture(
         ----------
         X : array-like of shape (n_samples, n_features)
         sample_weight : array-like of shape (n_samples,), default=None
+            As for `bic`.
 
         Returns
         -------
         icl : float
         """
-        entropy = entr(self._responsibilities(X)).sum(axis=1, dtype=np.float64)
-        weight = 1 if sample_weight is None else check_sample_weight(sample_weight, X)
-        return float(self.bic(X, sample_weight) + 2 * np.sum(weight * entropy))
+        deviance, n = self._deviance(X, sample_weight)
+        entropy = self._map(
+            self._checked(X), lambda e, X, w: entr(e.posterior(X, w)).sum(axis=0)
+        )
+        sample_weight = check_sample_weight(sample_weight, entropy)
+        penalty = self._n_parameters() * np.log(n)
+        return float(deviance + penalty + 2 * n * weighted_mean(entropy, sample_weight))

@@ -1,18 +1,24 @@
 """Mixture of Gaussian distributions."""
 
+import copy
 from numbers import Real
 
 import numpy as np
+from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sklvm.mixture._covariance import SHAPES
-from sklvm.mixture._estimator import BaseMixtureEM, check_init
-from sklvm.mixture._gaussian_family import GaussianFamily
-from sklvm.mixture._gaussian_passes import GaussianParams
+from sklvm._base import warn_user
+from sklvm.mixture._checks import check_init, check_params, check_rows
+from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._gaussian_attributes import CovarianceAttributes, cholesky
+from sklvm.mixture._gaussian_warnings import few_values, ridge_dominates, sits_on_value
+from sklvm.mixture._starts import ranges
+from sklvm.mixture.families.covariance import SHAPES
+from sklvm.mixture.families.gaussian import GaussianComponents
 
 
-class GaussianMixtureEM(BaseMixtureEM):
+class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
     r"""Mixture of Gaussian distributions, fitted by EM.
 
     Maximises the log-likelihood, which the exact posterior makes equal to the evidence
@@ -90,6 +96,9 @@ default="k-means++"
         F at the fitted parameters, in nats per row: `score` of the training data.
     lower_bounds_ : ndarray of shape (n_iter_,)
         F after each iteration. With `reg_covar=0` it never falls.
+    start_lower_bounds_ : ndarray
+        F on a sample of the rows after each iteration of the short runs that led to the
+        start; they count in neither `n_iter_` nor `max_iter`.
     attempts_ : ndarray of shape (n_init,)
         Final F of each restart; -inf where components collapsed again and again.
     n_iter_ : int
@@ -178,76 +187,155 @@ default="k-means++"
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    def _validate_rows(self, X, reset):
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-        )
+    @classmethod
+    def from_parameters(
+        cls, weights, means, covariances, *, covariance_type="full", **params
+    ):
+        """A fitted mixture with known parameters.
 
-    def _make_family(self, fitted, **kwargs):
-        covariance_type = self._covariance_type if fitted else self.covariance_type
-        return GaussianFamily(
-            covariance_type=covariance_type, reg_covar=self.reg_covar, **kwargs
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            0 or more, with sum 1.
+        means : array-like of shape (n_components, n_features)
+        covariances : array-like
+            In the shape that `covariance_type` gives to `covariances_`.
+        covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        **params : dict
+            Other parameters of the estimator.
+
+        Returns
+        -------
+        model : GaussianMixtureEM
+
+        Examples
+        --------
+        >>> from sklvm import GaussianMixtureEM
+        >>> model = GaussianMixtureEM.from_parameters(
+        ...     [0.5, 0.5], [[-1.0], [1.0]], [1.0, 1.0], covariance_type="spherical"
+        ... )
+        >>> model.predict_proba([[0.0]]).tolist()
+        [[0.5, 0.5]]
+        """
+        if covariance_type not in SHAPES:
+            raise ValueError(
+                f"covariance_type={covariance_type!r} must be one of {list(SHAPES)}."
+            )
+        means = check_params("means", means, weights)
+        covariance = SHAPES[covariance_type](means.shape[1])
+        shape = covariance.shape(len(means))
+        covariances = check_init("covariances", covariances, shape)
+        u = cholesky("covariances", covariances, covariance)
+        components = GaussianComponents(
+            means.shape[1], covariance_type=covariance_type, reg_covar=0
+        )
+        params = params | {"covariance_type": covariance_type}
+        return cls._from_params(weights, components, (means, covariances, u), params)
+
+    def to_sklearn(self):
+        """The same mixture as scikit-learn's, fitted.
+
+        Returns
+        -------
+        model : sklearn.mixture.GaussianMixture
+            With the parameters that both have in common, and equal answers.
+        """
+        check_is_fitted(self)
+        theirs = GaussianMixture().get_params()
+        params = {k: v for k, v in self.get_params().items() if k in theirs}
+        params["n_components"] = len(self.weights_)
+        params["covariance_type"] = self._fitted_type()
+        model = GaussianMixture(**params)
+        fitted = {k: v for k, v in vars(self).items() if k.endswith("_")}
+        for name in fitted.keys() - {"attempts_", "start_lower_bounds_"}:
+            setattr(model, name, copy.copy(fitted[name]))
+        return model
+
+    def _check_rows(self, X, reset):
+        return check_rows(self, X, reset, dtype=[np.float64, np.float32])
+
+    def _check_data(self, X, rows):
+        if self.reg_covar > 0 and rows.dtype == np.float64:
+            return
+        low, high = (a.astype(np.float64) for a in ranges(rows))
+        names = getattr(self, "feature_names_in_", range(len(low)))
+        constant = np.flatnonzero(low == high)
+        is_bare = self.reg_covar == 0 and self.covariance_type != "spherical"
+        if len(constant) and is_bare:
+            d = constant[0]
+            raise ValueError(
+                f"reg_covar=0 leaves the feature {names[d]} without variance, as it is "
+                f"{low[d]:g} in every row; drop it, or increase reg_covar."
+            )
+        if rows.dtype == np.float32:
+            largest = np.sqrt(np.finfo(np.float32).max) / 100
+            wide = np.flatnonzero(high - low > largest)
+            if len(wide):
+                d = wide[0]
+                raise ValueError(
+                    f"X is float32, which cannot hold the variance of the feature "
+                    f"{names[d]} with values from {low[d]:g} to {high[d]:g}; give X in "
+                    "float64, or in smaller units."
+                )
+
+    def _check_fit(self, mixture, starts):
+        params = self._component_params()
+        names = getattr(self, "feature_names_in_", range(self.n_features_in_))
+        covariance = mixture.components.covariance
+        values = few_values(starts.rows)
+        if found := sits_on_value(params, covariance, values):
+            k, d, value = found
+            warn_user(
+                f"Component {k} sits on the value {value:g} of the feature {names[d]}, "
+                "which has few distinct values, so its density is no property of the "
+                "data; decrease n_components, or increase reg_covar to the variance of "
+                "the rounding, a twelfth of the square of a gap."
+            )
+        elif found := ridge_dominates(params, covariance, self.reg_covar, values):
+            k, d = found
+            of = "all components" if covariance.is_shared else f"component {k}"
+            warn_user(
+                f"reg_covar={self.reg_covar:g} supplies most of the variance of {of} "
+                f"in a direction of the feature {names[d]}, so densities depend on it; "
+                "drop or rescale the feature, decrease n_components, or set reg_covar "
+                "to a variance that means something in its units."
+            )
+
+    def _make_components(self, n_features, *, fitted, **kwargs):
+        covariance_type = self._fitted_type() if fitted else self.covariance_type
+        return GaussianComponents(
+            n_features,
+            covariance_type=covariance_type,
+            reg_covar=self.reg_covar,
+            **kwargs,
         )
 
     def _check_continues(self):
         super()._check_continues()
-        if self.covariance_type != self._covariance_type:
+        if self.covariance_type != self._fitted_type():
             raise ValueError(
                 f"covariance_type={self.covariance_type!r} differs from that of the "
                 f"fitted mixture to continue from; set covariance_type="
-                f"{self._covariance_type!r}, or fit with warm_start=False."
+                f"{self._fitted_type()!r}, or fit with warm_start=False."
             )
 
     def _initial_values(self, n_features):
         initial = super()._initial_values(n_features)
-        covariance = SHAPES[self.covariance_type](self.n_components, n_features)
+        covariance = SHAPES[self.covariance_type](n_features)
         if self.means_init is not None:
             shape = (self.n_components, n_features)
             initial["means"] = check_init("means_init", self.means_init, shape)
         if self.precisions_init is not None:
-            precisions = check_init(
-                "precisions_init", self.precisions_init, covariance.shape
-            )
+            shape = covariance.shape(self.n_components)
+            precisions = check_init("precisions_init", self.precisions_init, shape)
             initial["covariances"] = covariance.inverse(precisions)
         return initial
 
-    def _covariance(self):
-        return SHAPES[self._covariance_type](len(self.weights_), self.n_features_in_)
+    def _component_params(self):
+        arrays = (self.means_, self.covariances_, self.precisions_cholesky_)
+        return tuple(np.asarray(a, dtype=np.float64) for a in arrays)
 
-    def _parameters(self):
-        attributes = (
-            self.weights_,
-            self.means_,
-            self.covariances_,
-            self.precisions_cholesky_,
-        )
-        return GaussianParams(*(a.astype(np.float64) for a in attributes))
-
-    def _publish(self, params, dtype):
-        u = params.precisions_cholesky
-        self.weights_ = params.weights.astype(dtype)
-        self.means_ = params.means.astype(dtype)
-        self.covariances_ = params.covariances.astype(dtype)
-        self.precisions_cholesky_ = u.astype(dtype)
-        self._covariance_type = self.covariance_type
-        covariance = SHAPES[self.covariance_type](*params.means.shape)
-        self.precisions_ = covariance.precisions(u).astype(dtype)
-
-    @property
-    def _means(self):
-        return self.means_
-
-    def _draw(self, labels, rng):
-        covariance, u = self._covariance(), self.precisions_cholesky_
-        X = rng.standard_normal((len(labels), self.n_features_in_))
-        for k in np.unique(labels):
-            rows = labels == k
-            X[rows] = covariance.unwhiten(u, k, X[rows].T).T
-        return (X + self.means_[labels]).astype(self.means_.dtype)
-
-    def _n_parameters(self):
-        return self._n_weights() + self.means_.size + self._covariance().n_parameters
+    def _set_component_params(self, components, params):
+        self.means_, covariances, u = (a.astype(components.dtype) for a in params)
+        self._covariance_type = components.covariance_type
+        self._set_covariances(covariances, u, components.covariance)

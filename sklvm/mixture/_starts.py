@@ -5,60 +5,86 @@ projection, with their weights summed. Rows that repeat, rows of weight zero and
 order of the rows leave it unchanged to the last bit, and so all that follows from it.
 """
 
+from dataclasses import replace
+from typing import Any, NamedTuple
+
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.metrics.pairwise import euclidean_distances
+from scipy.sparse import issparse
+from sklearn.cluster import kmeans_plusplus
 
-from sklvm.mixture._em import WeightedRows, run_em
-from sklvm.mixture._reduce import Reducer
+from sklvm.mixture._rows import MemoryRows, Workspace, chunk_size
+from sklvm.mixture._short_runs import best_of
 
-LLOYD_STEPS = 5
-# How many starts run for how many iterations, before the best of them go on.
-SHORT_RUNS = [(6, 8), (2, 15), (1, 50)]
+SAMPLE_SIZE = 4096
+LLOYD_STEPS = {"k-means++": 5, "kmeans": 300}
+N_STARTS = 6
+# Rows on which all starts make their first steps.
+LEAST_ROWS, ROWS_PER_PARAMETER = 1024, 8
 
 
-def _ranges(sample, chunks):
+class Sample(NamedTuple):
+    """A few rows, with weights of mean one, that stand for all of them."""
+
+    rows: Any
+    sample_weight: np.ndarray
+    total_weight: float
+
+    def thinned(self, size):
+        """About `size` of the rows, equally spaced, if all weigh the same."""
+        step = len(self.sample_weight) // int(size)
+        if step < 2 or np.ptp(self.sample_weight) > 0:
+            return self
+        weight = self.sample_weight[::step]
+        return Sample(self.rows[::step], weight, self.total_weight)
+
+
+def ranges(rows):
     """Least and greatest value of each feature among the rows with a weight."""
-    low, high = np.inf, -np.inf
-    for rows in chunks:
-        X = sample.data[rows]
-        if sample.sample_weight is not None:
-            X = X[sample.sample_weight[rows] > 0]
-        low = np.fmin(low, np.fmin.reduce(X, axis=0, initial=np.inf))
-        high = np.fmax(high, np.fmax.reduce(X, axis=0, initial=-np.inf))
-    return low, high
+
+    def of_chunk(X, weight, workspace):
+        if weight is not None:
+            X = X[weight > 0]
+        if issparse(X):
+            empty = X.shape[0] == 0
+            extremes = (np.inf, -np.inf) if empty else (X.min(axis=0), X.max(axis=0))
+            return tuple(_dense(x, X.shape[1]) for x in extremes)
+        low = np.fmin.reduce(X, axis=0, initial=np.inf)
+        return low, np.fmax.reduce(X, axis=0, initial=-np.inf)
+
+    return rows.sum(of_chunk, add=(np.fmin, np.fmax))
 
 
-def _projection(sample, chunks, rng):
+def _dense(values, size):
+    values = values.toarray() if issparse(values) else values
+    return np.broadcast_to(np.ravel(values), size).astype(np.float64)
+
+
+def _projection(rows, rng):
     """Random projection of each row, rounded alike wherever the row stands."""
-    n, n_features = sample.data.shape
-    direction, gap_direction = rng.normal(size=(2, n_features))
-    key = np.empty(n)
-    if not isinstance(sample.data[:1], np.ndarray):
-        for rows in chunks:  # sparse products go one row after the other
-            key[rows] = sample.data[rows] @ direction
-        return key
+    direction, missing_direction = rng.normal(size=(2, rows.shape[1]))
     # In units of the ranges, so that no feature drowns the digits of the others.
-    low, high = _ranges(sample, chunks)
+    low, high = ranges(rows)
     low = low.astype(np.float64)
     slope = direction / np.where(high > low, high - low, 1)
-    for rows in chunks:
-        products = (sample.data[rows] - low) * slope
-        np.copyto(products, gap_direction, where=np.isnan(products))
-        key[rows] = np.ascontiguousarray(products).sum(axis=1)  # BLAS would not do
-    return key
+
+    def project(X, workspace):
+        if issparse(X):  # sparse products go row after row
+            return X @ slope
+        products = (X - low) * slope
+        np.copyto(products, missing_direction, where=np.isnan(products))
+        return np.ascontiguousarray(products).sum(axis=1)  # BLAS would not do
+
+    return rows.map(project)
 
 
-def canonical_sample(sample, size, batch_size, rng):
+def canonical_sample(rows, size, rng):
     """Distinct rows and their weights, or `size` draws if there are more of them.
 
     The draws are systematic: equally spaced points of the cumulative weight of the rows
     in the order of a random projection.
     """
-    data, sample_weight = sample.data, sample.sample_weight
-    n = data.shape[0]
-    chunks = [slice(i, min(i + batch_size, n)) for i in range(0, n, batch_size)]
-    key = _projection(sample, chunks, rng)
+    sample_weight = rows.sample_weight
+    key = _projection(rows, rng)
     order = np.argsort(key)
     if sample_weight is not None:
         order = order[sample_weight[order] > 0]
@@ -67,28 +93,50 @@ def canonical_sample(sample, size, batch_size, rng):
     del key
     if len(first) <= size:
         weight = np.ones(len(order)) if sample_weight is None else sample_weight[order]
-        rows, weight = data[order[first]], np.add.reduceat(weight, first)
-        return WeightedRows(rows, weight)
+        weight = np.add.reduceat(weight, first)
+        total = weight.sum()
+        return Sample(rows.take(order[first]), weight * (len(weight) / total), total)
     points = (np.arange(size) + rng.uniform()) / size
     if sample_weight is None:
         position = (points * len(order)).astype(np.intp)
     else:
         cumulative = np.cumsum(sample_weight[order])
         position = np.searchsorted(cumulative, points * cumulative[-1], side="right")
-    return WeightedRows(data[order[position]], np.ones(size))
+    return Sample(rows.take(order[position]), np.ones(size), rows.total_weight)
 
 
 def draw_rows(sample, n, rng):
     """Rows drawn with probability proportional to their weight."""
     p = sample.sample_weight / sample.sample_weight.sum()
-    return sample.data[rng.choice(len(p), size=n, p=p)]
+    return sample.rows[rng.choice(len(p), size=n, p=p)]
 
 
 def nearest_centre(points, centres):
     """Responsibilities (K, n) of the nearest centres; ties are shared."""
-    distance = euclidean_distances(centres, points, squared=True)
+    distance = _distances(points, centres)
     resp = (distance == distance.min(axis=0)).astype(np.float64)
     return resp / resp.sum(axis=0)
+
+
+def _distances(points, centres):
+    """Half the squared distances (K, n), but for a term that the centres share."""
+    if issparse(centres):
+        centres = centres.toarray()
+    half_squares = 0.5 * np.einsum("kd,kd->k", centres, centres)
+    return half_squares[:, np.newaxis] - centres @ points.T
+
+
+def _lloyd(points, sample_weight, centres, max_iter):
+    """Steps of k-means; scikit-learn's own would warn where clusters coincide."""
+    labels = None
+    for _ in range(max_iter):
+        before, labels = labels, _distances(points, centres).argmin(axis=0)
+        if np.array_equal(labels, before):
+            break
+        resp = (labels == np.arange(len(centres))[:, np.newaxis]) * sample_weight
+        counts = resp.sum(axis=1, keepdims=True)
+        np.divide(resp @ points, counts, out=centres, where=counts > 0)
+    return centres
 
 
 def responsibilities(points, sample_weight, n_components, method, rng):
@@ -101,59 +149,102 @@ def responsibilities(points, sample_weight, n_components, method, rng):
     elif method == "random_from_data":
         p = sample_weight / sample_weight.sum()
         centres = points[rng.choice(n, n_components, replace=False, p=p)]
-    else:  # k-means begins at k-means++, which a few of its steps round off
-        max_iter = LLOYD_STEPS if method == "k-means++" else 300
-        kmeans = KMeans(n_components, n_init=1, max_iter=max_iter, random_state=rng)
-        centres = kmeans.fit(points, sample_weight=sample_weight).cluster_centers_
+    else:
+        centres, _ = kmeans_plusplus(
+            points, n_components, sample_weight=sample_weight, random_state=rng
+        )
+        centres = centres.toarray() if issparse(centres) else centres
+        centres = _lloyd(points, sample_weight, centres, LLOYD_STEPS[method])
     return nearest_centre(points, centres)
 
 
-def best_start(family, method, tol, rng):
-    """Parameters from which the run on all rows begins.
+class Starts:
+    """Finds where runs begin; holds the canonical sample, drawn when first needed."""
 
-    For "k-means++" several starts make short runs on the canonical sample, and those
-    with the highest F go on. A sample with fewer rows than the model has parameters
-    only tells which of them overfits most; k-means then takes the place of short runs.
-    """
-    given = family.given()
-    if given is not None:
-        return given
-    sample = family.sample
-    rows, sample_weight = sample.data, sample.sample_weight
-    if max(rows.shape[0], sample.total_weight) < family.n_parameters():
-        method = "kmeans" if method == "k-means++" else method
-    spaces = family.embed(rows)
-    centres = family.initial_centres()
+    def __init__(self, mixture, rows, seed):
+        self.mixture, self.rows = mixture, rows
+        self._seed = seed
+        self._drawn = None
 
-    def start(space):
-        if centres is not None:
-            resp = nearest_centre(spaces[0], centres)
-        else:
-            resp = responsibilities(
-                spaces[space], sample_weight, family.n_components, method, rng
+    @property
+    def sample(self):
+        """The canonical sample and the statistics of its average row."""
+        if self._drawn is None:
+            rng = np.random.RandomState(self._seed)  # the same whenever it is drawn
+            sample = canonical_sample(self.rows, SAMPLE_SIZE, rng)
+            self._drawn = sample, self.mixture.average(sample)
+        return self._drawn
+
+    def reseed(self, params, collapsed, rng):
+        """Params with the collapsed components moved to rows of the sample."""
+        sample, average = self.sample
+        X = draw_rows(sample, collapsed.sum(), rng)
+        return self.mixture.reseed(params, collapsed, X, average)
+
+    def best(self, method, tol, rng):
+        """Params from which the run on all rows begins, and the way to them.
+
+        The way is the objective on the sample after each iteration of short runs: for
+        "k-means++" several starts make such runs, and those with the highest F go on. A
+        sample with fewer rows than the model has parameters only tells which of them
+        overfits most; k-means then takes the place of short runs.
+        """
+        given = self.mixture.given()
+        if given is not None:
+            return given, []
+        sample, average = self.sample
+        n_parameters = self.mixture.n_parameters()
+        n = max(sample.rows.shape[0], sample.total_weight)
+        if method == "k-means++" and n < n_parameters:
+            method = "kmeans"
+        # What the user gave is where the run begins, not where a short run has led.
+        if self._is_searched(method):
+            few = sample.thinned(max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters))
+            return self._short_runs(few, self._first_starts(few, method, rng), tol)
+        resp = next(self._first_starts(sample, method, rng))
+        return self.mixture.start(sample, resp, average), []
+
+    def _is_searched(self, method):
+        mixture = self.mixture
+        return (
+            method == "k-means++" and mixture.n_components > 1 and not mixture.initial
+        )
+
+    def _first_starts(self, sample, method, rng):
+        """Responsibilities (K, n) of a sample, one start's after the other's."""
+        _, average = self.sample
+        mixture = self.mixture
+        components = mixture.components
+        whole = components.m_step(average, None)
+        scales = components.points(sample.rows, whole)
+        if (centres := mixture.initial.get(components.names[0])) is not None:
+            yield nearest_centre(scales[0], components.centres(centres, whole))
+            return
+        for i in range(N_STARTS):
+            points = scales[i % len(scales)]
+            yield responsibilities(
+                points, sample.sample_weight, mixture.n_components, method, rng
             )
-        return family.start(rows, sample_weight, resp)
 
-    # What the user gave is where the run begins, not where a short run has led.
-    if family.initial or method != "k-means++" or family.n_components == 1:
-        return start(0)
-    n_starts, _ = SHORT_RUNS[0]
-    starts = [start(i % len(spaces)) for i in range(n_starts)]
-    # The chunks are not the user's: the start is the same to the last bit for any.
-    with Reducer(rows.shape[0], family.default_batch_size(), 1) as reducer:
-        for n_kept, max_iter in SHORT_RUNS:
-            runs = [
-                run_em(
-                    family,
-                    params,
-                    sample,
-                    reducer,
-                    tol=tol / 10,
-                    max_iter=max_iter,
-                    accelerate=True,
-                )
-                for params in starts[:n_kept]
-            ]
-            runs.sort(key=lambda run: round(run.objective, 5), reverse=True)
-            starts = [run.point.params for run in runs]
-    return starts[0]
+    def _short_runs(self, few, first, tol):
+        sample, average = self.sample
+        components = self.mixture.components.for_starts()
+        is_cheaper = components is not self.mixture.components
+        runner, row = self.mixture, average
+        if is_cheaper:
+            runner = replace(self.mixture, components=components)
+            row = runner.average(sample)
+        starts = [runner.start(few, resp, row) for resp in first]
+        # The chunks are not the user's: the start is the same to the last bit for any.
+        row_size = components.row_size(N_STARTS * self.mixture.n_components)
+        batch_size = chunk_size(row_size, components.dtype)
+        with (
+            MemoryRows(*few[:2], batch_size=batch_size) as few_rows,
+            MemoryRows(*sample[:2], batch_size=batch_size) as rows,
+        ):
+            params, trace = best_of(runner, starts, few_rows, rows, tol)
+        if is_cheaper:
+            e_step = next(runner.e_steps(params))
+            resp = e_step.posterior(sample.rows, Workspace())
+            params = self.mixture.start(sample, resp, average)
+        return params, trace

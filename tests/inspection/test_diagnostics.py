@@ -68,7 +68,7 @@ def moments_of(encoder, rows):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_mixtures_by_a_double_loop(family, missing):
-    X = blobs(40, missing=missing)
+    X = blobs(40, missing=missing, family=family)
     est = run(make(family, n_components=3, init_params="random"), X, 4)
     resp, pi = est.predict_proba(X), est.weights_
     usage = resp.mean(axis=0)

@@ -63,12 +63,15 @@ def test_half_steps_against_the_textbook():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_half_steps_never_fall(family, missing):
     """After the E-step F is log p(x): the iterations of a fit from the same start."""
-    data = blobs(60, missing=missing)
-    start = (
-        {"theta_init": [[0.3, 0.6, 0.5], [0.7, 0.4, 0.5]]}
-        if family == "bernoulli"
-        else {"means_init": data[:2]}
-    )
+    data = blobs(60, missing=missing, family=family)
+    theta = np.array([[0.3, 0.6, 0.5], [0.7, 0.4, 0.5]])
+    start = {
+        "bernoulli": {"theta_init": theta},
+        "categorical": {
+            "theta_init": [np.column_stack([p / 2, p / 2, 1 - p]) for p in theta.T]
+        },
+        "poisson": {"rates_init": 5 * theta},
+    }.get(family, {"means_init": data[:2]})
     est = run(make(family, n_components=2, **start), data, 7)
     display = LowerBoundDisplay.from_estimator(est, data, max_iter=6)
     F = display.half_steps

@@ -1,13 +1,19 @@
-"""The five families that the EM loop serves, and helpers to fit and compare them."""
+"""The families that the EM loop serves, and helpers to fit and compare them."""
 
 import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklvm import BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import (
+    BernoulliMixtureEM,
+    CategoricalMixtureEM,
+    GaussianMixtureEM,
+    PoissonMixtureEM,
+)
 
-FAMILIES = ["bernoulli", "full", "tied", "diag", "spherical"]
+GAUSSIAN = ["full", "tied", "diag", "spherical"]
+FAMILIES = ["bernoulli", "categorical", "poisson", *GAUSSIAN]
 STARTS = ["k-means++", "kmeans", "random", "random_from_data"]
 
 
@@ -16,6 +22,11 @@ def make(family, **params):
     params = {"random_state": 0} | params
     if family == "bernoulli":
         return BernoulliMixtureEM(**params)
+    if family == "categorical":
+        # A batch may lack one of the codes.
+        return CategoricalMixtureEM(**({"n_categories": 3} | params))
+    if family == "poisson":
+        return PoissonMixtureEM(**params)
     return GaussianMixtureEM(**({"covariance_type": family, "reg_covar": 0} | params))
 
 
@@ -28,8 +39,18 @@ def run(est, X, n_iter=20, **fit_params):
 
 
 def parameters(est):
-    names = ("weights_", "theta_", "means_", "covariances_")
-    return {name: getattr(est, name) for name in names if hasattr(est, name)}
+    """Fitted parameters as arrays; the items of a list of categories side by side."""
+    names = ("weights_", "theta_", "rates_", "means_", "covariances_")
+    found = {name: getattr(est, name) for name in names if hasattr(est, name)}
+    if isinstance(found.get("theta_"), list):
+        found["theta_"] = np.hstack(found["theta_"])
+    return found
+
+
+def centres(est):
+    """What says where a component lies: probabilities, rates or means, (K, ...)."""
+    found = parameters(est)
+    return next(found[n] for n in ("theta_", "rates_", "means_") if n in found)
 
 
 def assert_same(one, two, tol=1e-8):
@@ -41,10 +62,20 @@ def assert_same(one, two, tol=1e-8):
         )
 
 
-def blobs(n_samples, seed=0, n_features=3, spread=2.0, missing=0.0):
+def encode(family, X):
+    """X as codes 0, 1, 2 or as counts, the larger the larger X; NaN is kept."""
+    if family == "categorical":
+        return np.where(np.isnan(X), np.nan, np.digitize(X, [-1.0, 1.0]))
+    if family == "poisson":
+        return np.floor(np.exp(np.clip(X, -5.0, 5.0) / 2 + 1))
+    return X
+
+
+def blobs(n_samples, seed=0, n_features=3, spread=2.0, missing=0.0, family=None):
     """Three overlapping Gaussians; their signs are a mixture of Bernoullis.
 
-    The first rows are observed in full, so that every feature is observed.
+    The first rows are observed in full, so that every feature is observed. For the
+    families of codes and of counts the same rows are encoded.
     """
     rng = np.random.default_rng(seed)
     signs = np.array([[1, 1, -1, -1], [-1, 1, 1, -1], [1, -1, 1, 1]])
@@ -54,4 +85,4 @@ def blobs(n_samples, seed=0, n_features=3, spread=2.0, missing=0.0):
     hidden = rng.random(X.shape) < missing
     hidden[:8] = False
     X[hidden] = np.nan
-    return X
+    return encode(family, X)

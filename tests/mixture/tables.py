@@ -57,6 +57,13 @@ CHEATING = _patterns(
 2222 2"""
 )
 
+# Deaths of women over eighty in The Times, 1910-1912: on how many of 1096 days there
+# were 0, 1, ... 9 notices (Hasselblad 1969).
+DEATHS = (
+    np.arange(10.0)[:, np.newaxis],
+    np.array([162.0, 267, 271, 185, 111, 61, 27, 8, 3, 1]),
+)
+
 # Old Faithful (Azzalini and Bowman 1990): eruption in milliminutes, then the two
 # digits of the waiting time in minutes: 360079 is 3.600 and 79.
 _FAITHFUL = np.fromstring(

@@ -4,6 +4,9 @@ A *scatter* is the sum of weight * deviation * deviation^T that the shape keeps:
 (K, D, D), tied (D, D), diag (K, D), spherical (K,). Divided by the number of terms it
 is the covariance. precisions_cholesky is scikit-learn's: precision = U U^T with U upper
 triangular (its diagonal, where the matrix is diagonal).
+
+Where the covariance is tied, one entry for all components, of first axis 1, stands for
+one for each.
 """
 
 from abc import ABC, abstractmethod
@@ -26,19 +29,20 @@ def _not_definite(precisions):
 
 
 class Covariance(ABC):
-    """One shape. K is n_components, D is n_features."""
+    """One shape of the covariances of K components in D features."""
 
-    def __init__(self, n_components, n_features):
-        self.n_components, self.n_features = n_components, n_features
+    couples = False  # whether features are correlated within a component
+    is_shared = False  # whether all components have the same
 
-    @property
+    def __init__(self, n_features):
+        self.n_features = n_features
+
     @abstractmethod
-    def shape(self):
+    def shape(self, n_components):
         """Shape of `covariances_`."""
 
-    @property
     @abstractmethod
-    def n_parameters(self):
+    def n_parameters(self, n_components):
         """Free parameters of the covariances."""
 
     @abstractmethod
@@ -46,18 +50,21 @@ class Covariance(ABC):
         """Scatter of the columns of `deviations` (D, n), for one component."""
 
     @abstractmethod
-    def spread(self, count, shift):
+    def shift_scatter(self, count, shift):
         """Scatter of `count` (K, D) rows that all lie `shift` (K, D) off."""
 
     @abstractmethod
     def divide(self, scatter, count):
         """Covariance from the scatter and the count (K, D) of each feature."""
 
+    @abstractmethod
+    def multiply(self, covariances, count):
+        """Inverse of `divide`."""
+
     def keep_unseen(self, covariances, old, seen):
         """Covariances with the old ones of the features that nobody has seen.
 
-        `seen` (K, D) is false only where X has gaps. The moments of full and tied
-        covariances count what is missing in, so there it concerns empty components.
+        Full and tied covariances count what is missing in; there nothing is unseen.
         """
         return covariances
 
@@ -66,25 +73,21 @@ class Covariance(ABC):
         """U of the precision; NaN for a component whose covariance is singular."""
 
     @abstractmethod
-    def axes(self, values):
+    def diagonal(self, values):
         """Diagonals of covariances or of U, shape (K, D)."""
 
     def deviations(self, covariances):
         """Standard deviations of the features, shape (K, D)."""
         # Rounding may leave less than nothing of a variance that is zero.
-        return np.sqrt(np.maximum(self.axes(covariances), 0))
+        return np.sqrt(np.maximum(self.diagonal(covariances), 0))
 
     @abstractmethod
     def matrices(self, values):
-        """Covariances or U of all components as matrices (K, D, D)."""
+        """Covariances or U as matrices (K, D, D)."""
 
     def stack(self, scatters):
         """The scatter of all components from those of each."""
         return np.stack(scatters)
-
-    def pool(self, scatter):
-        """Sum of the scatters of all components, as that of one."""
-        return scatter.sum(axis=0)
 
     def whiten(self, u, k, deviations):
         """U_k^T deviations, for deviations (D, n)."""
@@ -107,20 +110,21 @@ class Covariance(ABC):
         """Covariances from precisions; an error unless they are positive definite."""
 
     @abstractmethod
-    def log_axes(self, u, scale):
+    def log_diagonal(self, u, scale):
         """U of x / scale with the logarithm of its diagonal: any value is feasible."""
 
     @abstractmethod
-    def exp_axes(self, log_u, scale):
-        """Inverse of `log_axes`."""
+    def exp_diagonal(self, log_u, scale):
+        """Inverse of `log_diagonal`."""
 
     def log_det(self, u):
         """log |U_k|, shape (K,)."""
-        return np.log(self.axes(u)).sum(axis=1)
+        return np.log(self.diagonal(u)).sum(axis=1)
 
     def regularise(self, covariances, reg_covar):
         """Covariances with reg_covar on the diagonal."""
-        return covariances + reg_covar
+        ridge = np.eye(self.n_features) if self.couples else 1
+        return covariances + reg_covar * ridge
 
 
 def _factor(covariances, smallest_pivot):
@@ -133,7 +137,8 @@ def _factor(covariances, smallest_pivot):
     except np.linalg.LinAlgError:
         if len(covariances) == 1:
             return np.full_like(covariances, np.nan)
-        return np.concatenate([_factor(c[None], smallest_pivot) for c in covariances])
+        halves = np.array_split(covariances, 2)
+        return np.concatenate([_factor(half, smallest_pivot) for half in halves])
     pivots = np.diagonal(lower, axis1=1, axis2=2) ** 2
     u = np.triu(np.linalg.inv(lower).transpose(0, 2, 1)) / scale[:, :, np.newaxis]
     return np.where((pivots.min(axis=1) < smallest_pivot)[:, None, None], np.nan, u)
@@ -142,27 +147,30 @@ def _factor(covariances, smallest_pivot):
 class Full(Covariance):
     """A matrix for each component."""
 
-    @property
-    def shape(self):
-        return (self.n_components, self.n_features, self.n_features)
+    couples = True
 
-    @property
-    def n_parameters(self):
-        return self.n_components * self.n_features * (self.n_features + 1) // 2
+    def shape(self, n_components):
+        return (n_components, self.n_features, self.n_features)
+
+    def n_parameters(self, n_components):
+        return n_components * self.n_features * (self.n_features + 1) // 2
 
     def outer(self, deviations):
         return deviations @ deviations.T
 
-    def spread(self, count, shift):
+    def shift_scatter(self, count, shift):
         return count[:, :1, np.newaxis] * shift[:, :, np.newaxis] * shift[:, np.newaxis]
 
     def divide(self, scatter, count):
-        return safe_divide(scatter, count[:, :1, np.newaxis] * np.ones(self.shape))
+        return safe_divide(scatter, count[:, :1, np.newaxis])
+
+    def multiply(self, covariances, count):
+        return covariances * count[:, :1, np.newaxis]
 
     def precisions_cholesky(self, covariances, smallest_pivot):
         return _factor(covariances, smallest_pivot)
 
-    def axes(self, values):
+    def diagonal(self, values):
         return np.diagonal(values, axis1=1, axis2=2)
 
     def matrices(self, values):
@@ -173,9 +181,6 @@ class Full(Covariance):
 
     def unwhiten(self, u, k, z):
         return solve_triangular(u[k], z, trans="T", check_finite=False)
-
-    def regularise(self, covariances, reg_covar):
-        return covariances + reg_covar * np.eye(self.n_features)
 
     def precisions(self, u):
         return u @ np.swapaxes(u, -1, -2)
@@ -193,13 +198,13 @@ class Full(Covariance):
             raise _not_definite(precisions) from None
         return np.swapaxes(root, -1, -2) @ root
 
-    def log_axes(self, u, scale):
+    def log_diagonal(self, u, scale):
         log_u = u * scale[:, np.newaxis]
         i = np.arange(self.n_features)
         log_u[..., i, i] = np.log(log_u[..., i, i])
         return log_u
 
-    def exp_axes(self, log_u, scale):
+    def exp_diagonal(self, log_u, scale):
         u = log_u.copy()
         i = np.arange(self.n_features)
         u[..., i, i] = np.exp(u[..., i, i])
@@ -209,35 +214,34 @@ class Full(Covariance):
 class Tied(Full):
     """One matrix for all components."""
 
-    @property
-    def shape(self):
+    is_shared = True
+
+    def shape(self, n_components):
         return (self.n_features, self.n_features)
 
-    @property
-    def n_parameters(self):
-        return self.n_features * (self.n_features + 1) // 2
+    def n_parameters(self, n_components):
+        return super().n_parameters(1)
 
-    def spread(self, count, shift):
+    def shift_scatter(self, count, shift):
         return (count[:, :1] * shift).T @ shift
 
     def divide(self, scatter, count):
         return scatter / count[:, 0].sum()
 
+    def multiply(self, covariances, count):
+        return covariances * count[:, 0].sum()
+
     def precisions_cholesky(self, covariances, smallest_pivot):
         return _factor(covariances[np.newaxis], smallest_pivot)[0]
 
-    def axes(self, values):
-        shape = (self.n_components, self.n_features)
-        return np.broadcast_to(np.diag(values), shape)
+    def diagonal(self, values):
+        return np.diag(values)[np.newaxis]
 
     def matrices(self, values):
-        return np.broadcast_to(values, (self.n_components, *values.shape))
+        return values[np.newaxis]
 
     def stack(self, scatters):
         return sum(scatters)
-
-    def pool(self, scatter):
-        return scatter
 
     def whiten(self, u, k, deviations):
         return u.T @ deviations
@@ -249,22 +253,23 @@ class Tied(Full):
 class Diag(Covariance):
     """A variance for each component and feature."""
 
-    @property
-    def shape(self):
-        return (self.n_components, self.n_features)
+    def shape(self, n_components):
+        return (n_components, self.n_features)
 
-    @property
-    def n_parameters(self):
-        return self.n_components * self.n_features
+    def n_parameters(self, n_components):
+        return n_components * self.n_features
 
     def outer(self, deviations):
         return np.einsum("dn,dn->d", deviations, deviations)
 
-    def spread(self, count, shift):
+    def shift_scatter(self, count, shift):
         return count * shift**2
 
     def divide(self, scatter, count):
         return safe_divide(scatter, count)
+
+    def multiply(self, covariances, count):
+        return covariances * count
 
     def keep_unseen(self, covariances, old, seen):
         return np.where(seen, covariances, old)
@@ -273,11 +278,11 @@ class Diag(Covariance):
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(covariances > 0, 1 / np.sqrt(covariances), np.nan)
 
-    def from_axes(self, scatter):
+    def from_diagonal(self, scatter):
         """The scatter from that of each feature (K, D)."""
         return scatter
 
-    def axes(self, values):
+    def diagonal(self, values):
         return values
 
     def matrices(self, values):
@@ -294,44 +299,51 @@ class Diag(Covariance):
             raise _not_definite(precisions.ravel())
         return 1 / precisions
 
-    def log_axes(self, u, scale):
-        return np.log(u)
+    def log_diagonal(self, u, scale):
+        return np.log(u * scale)
 
-    def exp_axes(self, log_u, scale):
-        return np.exp(log_u)
+    def exp_diagonal(self, log_u, scale):
+        return np.exp(log_u) / scale
 
 
 class Spherical(Diag):
     """A variance for each component."""
 
-    @property
-    def shape(self):
-        return (self.n_components,)
+    def shape(self, n_components):
+        return (n_components,)
 
-    @property
-    def n_parameters(self):
-        return self.n_components
+    def n_parameters(self, n_components):
+        return n_components
 
     def outer(self, deviations):
         return np.vdot(deviations, deviations)
 
-    def spread(self, count, shift):
+    def shift_scatter(self, count, shift):
         return (count * shift**2).sum(axis=1)
 
     def divide(self, scatter, count):
         return safe_divide(scatter, count.sum(axis=1))
 
+    def multiply(self, covariances, count):
+        return covariances * count.sum(axis=1)
+
+    def log_diagonal(self, u, scale):
+        return np.log(u * np.sqrt(scale @ scale))
+
+    def exp_diagonal(self, log_u, scale):
+        return np.exp(log_u) / np.sqrt(scale @ scale)
+
     def keep_unseen(self, covariances, old, seen):
         return np.where(seen.any(axis=1), covariances, old)
 
-    def from_axes(self, scatter):
+    def from_diagonal(self, scatter):
         return scatter.sum(axis=1)
 
-    def axes(self, values):
+    def diagonal(self, values):
         return np.repeat(values[:, np.newaxis], self.n_features, axis=1)
 
     def matrices(self, values):
-        return super().matrices(self.axes(values))
+        return super().matrices(self.diagonal(values))
 
 
 SHAPES = {"full": Full, "tied": Tied, "diag": Diag, "spherical": Spherical}

@@ -5,13 +5,14 @@ from scipy.special import entr
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from sklvm._base import check_sample_weight, weighted_mean
 from sklvm.mixture._fitted import FittedMixture
 
 # How far responsibilities may be from a sum of one: float32 has no more digits.
 TOLERANCE = 1e-5
 
 
-def free_energy(estimator, X, resp):
+def elbo(estimator, X, resp, sample_weight=None):
     r"""The evidence lower bound of a mixture at any responsibilities.
 
     .. math::
@@ -26,16 +27,18 @@ def free_energy(estimator, X, resp):
 
     Parameters
     ----------
-    estimator : BernoulliMixtureEM or GaussianMixtureEM
-        Fitted; its parameters are theta.
+    estimator : mixture of this package
+        Fitted, for example a GaussianMixtureEM; its parameters are theta.
     X : array-like of shape (n_samples, n_features)
         NaN is summed out.
     resp : array-like of shape (n_samples, n_components)
         q(z), a row each: 0 or more, with sum 1.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows in the mean.
 
     Returns
     -------
-    free_energy : float
+    lower_bound : float
         A mean over the rows, in nats; -inf where a responsibility is positive and
         p(x, z) is 0.
 
@@ -54,25 +57,26 @@ def free_energy(estimator, X, resp):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklvm import GaussianMixtureEM, free_energy
+    >>> from sklvm import GaussianMixtureEM, elbo
     >>> X = load_iris().data
     >>> model = GaussianMixtureEM(n_components=3, random_state=0).fit(X)
     >>> posterior = model.predict_proba(X)
-    >>> round(free_energy(model, X, posterior) - model.score(X), 9)
+    >>> round(elbo(model, X, posterior) - model.score(X), 9)
     0.0
-    >>> free_energy(model, X, 0.9 * posterior + 0.1 / 3) < model.score(X)
+    >>> elbo(model, X, 0.9 * posterior + 0.1 / 3) < model.score(X)
     True
     """
     if not isinstance(estimator, FittedMixture):
         raise TypeError(
             f"estimator={type(estimator).__name__} has no responsibilities; give a "
-            "fitted BernoulliMixtureEM or GaussianMixtureEM."
+            "fitted mixture, for example a GaussianMixtureEM."
         )
     check_is_fitted(estimator)
     log_joint = estimator._log_joint(X)
     resp = _check_responsibilities(resp, log_joint.shape)
     expected = np.multiply(resp, log_joint, where=resp > 0, out=np.zeros_like(resp))
-    return float((expected + entr(resp)).sum(axis=1).mean())
+    of_rows = (expected + entr(resp)).sum(axis=1)
+    return weighted_mean(of_rows, check_sample_weight(sample_weight, of_rows))
 
 
 def _check_responsibilities(resp, shape):

@@ -1,0 +1,348 @@
+"""Mixture of products of categorical distributions: latent class analysis."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from sklvm._base import warn_user
+from sklvm.mixture._checks import (
+    check_init,
+    check_not_negative,
+    check_probabilities,
+    check_rows,
+    check_weights,
+    feature_name,
+)
+from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._symbols import in_groups
+from sklvm.mixture.families.categorical import CategoricalComponents
+
+MOST_CATEGORIES = 4096
+
+
+class CategoricalMixtureEM(BaseMixtureEM):
+    r"""Mixture of products of categorical distributions, fitted by EM.
+
+    Latent class analysis with any number of answers an item. Maximises the
+    log-likelihood, which the exact posterior makes equal to the evidence lower bound:
+
+    .. math::
+
+        F(\theta) = \frac{1}{n} \sum_i \log \sum_k w_k \prod_d \theta_{kd x_{id}}
+
+    where w are the mixing weights and theta_kdl is the probability that feature d has
+    the category l in component k. With a prior, EM maximises F + log p(theta, w) / n.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components K, or latent classes.
+    weights : {"free", "uniform"}, default="free"
+        "uniform" fixes p(z) = 1 / K.
+    n_categories : int, array-like of shape (n_features,) or None, default=None
+        Number L_d of categories of the features, for all or for each. None takes the
+        largest code of each feature plus one.
+    theta_prior : float, default=1.0
+        Concentration, 1 or more, of the symmetric Dirichlet prior on the probabilities
+        of each feature. The default is flat.
+    weights_prior : float, default=1.0
+        Concentration, 1 or more, of the symmetric Dirichlet prior on the weights. The
+        default is flat.
+    tol : float, default=1e-3
+        EM stops when F changes by less than this, in nats per row.
+    max_iter : int, default=100
+        Most EM iterations of one restart.
+    n_init : int, default=1
+        Number of restarts; the one with the highest F is kept.
+    init_params : {"k-means++", "kmeans", "random", "random_from_data"}, \
+default="k-means++"
+        The start: responsibilities of the nearest centres from k-means++, from k-means
+        or from random rows, or random responsibilities. For "k-means++" several starts
+        make a short run on a sample of the rows and the best of them goes on.
+    weights_init : array-like of shape (n_components,), default=None
+        Initial weights.
+    theta_init : list of array-like of shape (n_components, L_d), default=None
+        Initial theta, an array for each feature.
+    acceleration : {None, "squarem"}, default=None
+        "squarem" extrapolates pairs of EM steps [2]_ and falls back where F would fall.
+    warm_start : bool, default=False
+        Continue from the fitted parameters, in one run, on the next call of `fit`.
+    learning_decay : float, default=0.7
+        Exponent, in (0.5, 1], of the step size of `partial_fit`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the starts and of `sample`.
+    n_jobs : int or None, default=None
+        Threads, over which restarts or chunks of rows are spread. None is as many as
+        BLAS may use. The result does not depend on it.
+    batch_size : int or None, default=None
+        Rows in a chunk. None keeps a chunk in the processor's cache.
+    verbose : int, default=0
+        1 shows a progress bar.
+    verbose_interval : int, default=10
+        Iterations between updates of the bar.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Mixing weights p(z).
+    theta_ : list of ndarray of shape (n_components, L_d)
+        p(x_d = l | z), an array for each feature.
+    n_categories_ : ndarray of shape (n_features,)
+        Number L_d of categories of each feature.
+    lower_bound_ : float
+        F at the fitted parameters, in nats per row: `score` of the training data.
+    lower_bounds_ : ndarray of shape (n_iter_,)
+        F after each iteration, with log p(theta, w) / n added if there is a prior.
+    start_lower_bounds_ : ndarray
+        F on a sample of the rows after each iteration of the short runs that led to the
+        start; they count in neither `n_iter_` nor `max_iter`.
+    attempts_ : ndarray of shape (n_init,)
+        Final F of each restart; -inf where components collapsed again and again.
+    n_iter_ : int
+        Iterations of the kept restart since a component was last re-seeded.
+    converged_ : bool
+        Whether the kept restart met `tol`.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X has string names.
+
+    See Also
+    --------
+    BernoulliMixtureEM : The same for binary features.
+    sklearn.preprocessing.OrdinalEncoder : Makes codes of categories, NaN kept.
+
+    Notes
+    -----
+    X holds the codes 0, ..., L_d - 1; NaN is missing at random and skipped. What stands
+    for a missing code, in `impute` and `inverse_transform`, is the most probable
+    category, as codes have no mean.
+
+    References
+    ----------
+    .. [1] Agresti (2002), Categorical Data Analysis, section 13.1.
+    .. [2] Varadhan and Roland (2008), Scandinavian Journal of Statistics 35, 335-353.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklvm import CategoricalMixtureEM
+    >>> X = np.array([[0, 2, 1], [0, 2, 0], [0, 2, 1], [1, 0, 0], [1, 1, 1], [1, 0, 0]])
+    >>> model = CategoricalMixtureEM(n_components=2, random_state=0).fit(X)
+    >>> labels = model.predict(X)
+    >>> bool(labels[0] == labels[1] == labels[2] != labels[3])
+    True
+    >>> model.impute([[0, np.nan, 1]]).tolist()
+    [[0.0, 2.0, 1.0]]
+    """
+
+    _parameter_constraints = {
+        **BaseMixtureEM._parameter_constraints,
+        "n_categories": [
+            Interval(Integral, 1, None, closed="left"),
+            "array-like",
+            None,
+        ],
+        "theta_prior": [Interval(Real, 1.0, None, closed="left")],
+        "weights_prior": [Interval(Real, 1.0, None, closed="left")],
+        "theta_init": [list, tuple, "array-like", None],
+    }
+    _remedy = "decrease n_components or give more rows"
+    _impossible_remedy = "theta_prior=1.5, for example,"
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        weights="free",
+        n_categories=None,
+        theta_prior=1.0,
+        weights_prior=1.0,
+        tol=1e-3,
+        max_iter=100,
+        n_init=1,
+        init_params="k-means++",
+        weights_init=None,
+        theta_init=None,
+        acceleration=None,
+        warm_start=False,
+        learning_decay=0.7,
+        random_state=None,
+        n_jobs=None,
+        batch_size=None,
+        verbose=0,
+        verbose_interval=10,
+    ):
+        self.n_components = n_components
+        self.weights = weights
+        self.n_categories = n_categories
+        self.theta_prior = theta_prior
+        self.weights_prior = weights_prior
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.theta_init = theta_init
+        self.acceleration = acceleration
+        self.warm_start = warm_start
+        self.learning_decay = learning_decay
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.batch_size = batch_size
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    @classmethod
+    def from_parameters(cls, weights, theta, **params):
+        """A fitted mixture with known parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            0 or more, with sum 1.
+        theta : list of array-like of shape (n_components, L_d)
+            p(x_d = l | z), an array for each feature.
+        **params : dict
+            Parameters of the estimator.
+
+        Returns
+        -------
+        model : CategoricalMixtureEM
+        """
+        weights = check_weights("weights", weights, np.size(weights))
+        n_categories = [np.shape(p)[-1] for p in theta]
+        theta = _check_theta("theta", theta, len(weights), n_categories)
+        components = CategoricalComponents(len(n_categories), n_categories=n_categories)
+        return cls._from_params(weights, components, (theta,), params)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _check_rows(self, X, reset):
+        X = check_rows(self, X, reset)
+        check_not_negative(self, X, "codes are 0, 1, ..., mark missing ones by NaN")
+        if X.dtype.kind == "f" and not has_whole(X):
+            warn_user(
+                "X holds no whole number, so that its values are no codes; they are "
+                "truncated, as by scikit-learn's CategoricalNB. Make codes by "
+                "OrdinalEncoder or KBinsDiscretizer."
+            )
+            X = np.floor(X)
+        largest = np.zeros(X.shape[1])
+        for start in range(0, len(X), 8192):
+            largest = np.fmax(largest, self._largest_codes(X[start : start + 8192]))
+        if reset:
+            self._n_categories = self._count_categories(largest)
+        n_categories = self.n_categories_ if not reset else self._n_categories
+        above = np.flatnonzero(largest >= n_categories[: len(largest)])
+        if len(above) and len(largest) == len(n_categories):
+            d = above[0]
+            raise ValueError(
+                f"X has the code {largest[d]:g} in the feature "
+                f"{feature_name(self, d)}, which has the categories 0 to "
+                f"{n_categories[d] - 1}; set n_categories to {largest[d] + 1:g} or "
+                "more, or mark the value missing (NaN)."
+            )
+        return X
+
+    def _largest_codes(self, X):
+        """Largest code of each feature of a chunk, all of them checked."""
+        if X.dtype.kind == "f":
+            whole = (np.floor(X) == X) | np.isnan(X)
+            if not whole.all():
+                d = (~whole).any(axis=0).argmax()
+                raise ValueError(
+                    f"X has the value {X[~whole[:, d], d][0]:g} in the feature "
+                    f"{feature_name(self, d)}; codes are whole numbers, encode "
+                    "categories with OrdinalEncoder."
+                )
+        return np.fmax.reduce(X, axis=0, initial=0)
+
+    def _count_categories(self, largest):
+        """n_categories, checked, an integer for each feature."""
+        if self.n_categories is None and self.theta_init is not None:
+            counts = np.maximum(largest + 1, [np.shape(p)[-1] for p in self.theta_init])
+        elif self.n_categories is None:
+            counts = largest + 1
+        else:
+            counts = np.asarray(self.n_categories)
+            if counts.dtype.kind not in "iu" or counts.shape not in ((), largest.shape):
+                raise ValueError(
+                    f"n_categories={self.n_categories!r} must be one integer, or one "
+                    f"for each of the {len(largest)} features."
+                )
+            counts = np.broadcast_to(counts, largest.shape)
+        if counts.max() > MOST_CATEGORIES or counts.min() < 1:
+            d = counts.argmax() if counts.max() > MOST_CATEGORIES else counts.argmin()
+            raise ValueError(
+                f"n_categories is {counts[d]:g} in the feature "
+                f"{feature_name(self, d)}; it must be between 1 and {MOST_CATEGORIES}, "
+                "group rare categories."
+            )
+        return counts.astype(np.int64)
+
+    def _encoded(self, mixture, rows):
+        n_levels = mixture.components.n_categories
+        return in_groups(mixture, rows, n_levels, self.batch_size)
+
+    def _make_components(self, n_features, *, fitted, **kwargs):
+        return CategoricalComponents(
+            n_features,
+            n_categories=self.n_categories_ if fitted else self._n_categories,
+            prior=self.theta_prior,
+            **kwargs,
+        )
+
+    def _initial_values(self, n_features):
+        initial = super()._initial_values(n_features)
+        if self.theta_init is not None:
+            initial["theta"] = _check_theta(
+                "theta_init", self.theta_init, self.n_components, self._n_categories
+            )
+        return initial
+
+    def _n_features(self):
+        return len(self.theta_)
+
+    @property
+    def n_categories_(self):
+        return np.array([np.shape(p)[1] for p in self.theta_])
+
+    def _component_params(self):
+        return (np.hstack([np.asarray(p, dtype=np.float64) for p in self.theta_]),)
+
+    def _set_component_params(self, components, params):
+        theta = params[0].astype(components.dtype)
+        self.theta_ = np.split(theta, components.starts[1:], axis=1)
+
+
+def has_whole(X, batch_size=8192):
+    """Whether a value of X is a whole number."""
+    chunks = (X[i : i + batch_size] for i in range(0, len(X), batch_size))
+    return any((chunk == np.floor(chunk)).any() for chunk in chunks)
+
+
+def _check_theta(name, theta, n_components, n_categories):
+    """theta as one array (K, sum L_d), checked."""
+    if len(theta) != len(n_categories):
+        raise ValueError(
+            f"{name} has {len(theta)} arrays; it must have one for each of the "
+            f"{len(n_categories)} features."
+        )
+    arrays = []
+    for d, (p, n) in enumerate(zip(theta, n_categories, strict=True)):
+        p = check_init(f"{name}[{d}]", p, (n_components, int(n)))
+        arrays.append(check_probabilities(f"{name}[{d}]", p))
+    for d, p in enumerate(arrays):
+        total = p.sum(axis=1)
+        if not np.allclose(total, 1, atol=1e-5):
+            raise ValueError(
+                f"{name}[{d}] has a row with the sum "
+                f"{total[abs(total - 1).argmax()]:g}; probabilities sum to 1."
+            )
+    return np.hstack([p / p.sum(axis=1, keepdims=True) for p in arrays])

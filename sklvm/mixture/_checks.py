@@ -1,0 +1,185 @@
+"""Rows and initial values at the public edge of the mixtures."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils.validation import validate_data
+
+from sklvm.mixture._rows import is_memory_map
+
+
+def check_rows(estimator, X, reset, *, accept_sparse=False, dtype="numeric"):
+    """X checked as scikit-learn does, NaN allowed; a memory map stays where it is.
+
+    Parameters
+    ----------
+    dtype : as for `validate_data`
+        Memory maps of other numbers are converted chunk by chunk instead.
+    """
+    _check_no_strings(X)
+    if is_memory_map(X) and X.dtype.kind in "biuf":
+        dtype = "numeric"
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr" if accept_sparse else False,
+        dtype=dtype,
+        ensure_all_finite=False,
+    )
+    _check_finite(estimator, X)
+    if issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def _check_finite(estimator, X, batch_size=8192):
+    """No infinity, and no NaN in sparse rows, looked for chunk by chunk."""
+    name = type(estimator).__name__
+    if issparse(X):
+        if np.isnan(X.data).any():
+            raise ValueError(
+                "A sparse X has NaN; give a dense X to mark missing values."
+            )
+        assert_all_finite(X.data, input_name="X", estimator_name=name)
+        return
+    for start in range(0, len(X), batch_size):
+        chunk = X[start : start + batch_size]
+        assert_all_finite(chunk, allow_nan=True, input_name="X", estimator_name=name)
+
+
+def feature_name(estimator, d):
+    """Name of the feature d of X, or its number."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return d if names is None else repr(names[d])
+
+
+def check_not_negative(estimator, X, rule):
+    """No value of X below 0; `rule` says what is expected."""
+    values = X.data if issparse(X) else X
+    if not values.size or not np.fmin.reduce(values, axis=None) < 0:
+        return
+    first = np.flatnonzero(values.ravel() < 0)[0]
+    d = X.indices[first] if issparse(X) else first % X.shape[1]
+    raise ValueError(
+        f"Negative values in data passed to {type(estimator).__name__}: X has "
+        f"{values.ravel()[first]:g} in the feature {feature_name(estimator, d)}; "
+        f"{rule}."
+    )
+
+
+def _check_no_strings(X):
+    """One sentence about the first column of text, in place of a failed conversion."""
+    for name, column in _object_columns(X):
+        text = next((value for value in column if isinstance(value, str)), None)
+        if text is not None:
+            raise ValueError(
+                f"X has text in the column {name!r}, for example {text!r}; encode it "
+                "as numbers, two values as 0 and 1, with NaN where it is missing."
+            )
+
+
+def _object_columns(X):
+    """(name, values) of the columns that may hold text."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        for name in X.columns:
+            dtype = str(getattr(X[name], "dtype", ""))
+            if not dtype.lower().startswith(("int", "uint", "float", "bool")):
+                yield name, X[name]
+    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUS":
+        yield from enumerate(X.T.astype(object))
+    elif isinstance(X, list) and all(isinstance(row, list | tuple) for row in X):
+        yield from enumerate(zip(*X, strict=False))
+
+
+def check_init(name, value, shape):
+    """The user's initial value as float64, with the right shape and finite."""
+    value = check_array(
+        value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+    )
+    if value.shape != shape:
+        raise ValueError(
+            f"{name} has shape {value.shape}; with these n_components and X it must "
+            f"have shape {shape}."
+        )
+    return value
+
+
+def check_params(name, value, weights):
+    """Known params of components, a row for each of the weights."""
+    shape = np.shape(value)
+    if not shape or np.shape(weights) != shape[:1]:
+        raise ValueError(
+            f"weights has shape {np.shape(weights)} and {name} has shape {shape}; give "
+            f"one weight for each row of {name}."
+        )
+    return check_init(name, value, (len(weights), shape[-1]))
+
+
+def check_probabilities(name, values):
+    """The values, between 0 and 1."""
+    if values.min() < 0 or values.max() > 1:
+        wrong = values.min() if values.min() < 0 else values.max()
+        raise ValueError(
+            f"{name} has the value {wrong:g}; probabilities lie in [0, 1]."
+        )
+    return values
+
+
+def check_weights(name, value, n_components):
+    """Mixing weights as float64 with sum 1."""
+    weights = check_init(name, value, (n_components,))
+    if weights.min() < 0 or not np.isclose(weights.sum(), 1):
+        raise ValueError(
+            f"{name}={value} must be 0 or more and sum to 1; it sums to "
+            f"{weights.sum():g}."
+        )
+    return weights / weights.sum()
+
+
+def float_dtype(X):
+    """The precision in which X is worked on: its own, or float64."""
+    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+
+def has_missing(X):
+    """Whether a dense chunk holds a NaN."""
+    return bool(np.isnan(X.sum()) and np.isnan(X).any())
+
+
+def effective_sample_size(sample_weight):
+    """Number of rows that weights stand for.
+
+    Whole numbers count rows. Others, whose unit is arbitrary, have Kish's effective
+    size (sum w)^2 / sum w^2.
+    """
+    if (sample_weight == np.round(sample_weight)).all():
+        return sample_weight.sum()
+    weight = sample_weight / sample_weight.max()
+    return weight.sum() ** 2 / (weight @ weight)
+
+
+def check_observed(estimator, observed):
+    """Every feature must have been seen at least once."""
+    never = np.flatnonzero(observed == 0)
+    if len(never):
+        names = ", ".join(str(feature_name(estimator, d)) for d in never)
+        raise ValueError(
+            f"X has only NaN in the features {names}; drop the features that were "
+            "never observed."
+        )
+
+
+def observed_weight(rows):
+    """Total weight of the observed entries of each feature; None if all are."""
+
+    def observed(X, weight, workspace):
+        total = len(X) if weight is None else weight.sum()
+        if not has_missing(X):
+            return False, np.full(X.shape[1], float(total))
+        present = ~np.isnan(X)
+        return True, present.sum(axis=0) if weight is None else weight @ present
+
+    missing, weight = rows.sum(observed, add=(np.logical_or, np.add))
+    return weight if missing else None

@@ -1,0 +1,98 @@
+"""Discrete rows as sparse rows of symbols, each of a group of features."""
+
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from sklvm.mixture._rows import chunk_size, is_memory_map
+from sklvm.mixture.families.joint import group_features
+
+# Numbers of a table of log-probabilities that a processor's cache holds.
+TABLE_SIZE = 320_000
+# Least number of features in a group, in the mean, for which groups pay.
+LEAST_FEATURES = 3
+
+
+def in_groups(mixture, rows, n_levels, batch_size):
+    """The mixture and its rows with features in groups, where that pays.
+
+    `n_levels` is the number of values of each feature; a missing value is one more.
+    """
+    if sp.issparse(rows.take(slice(0, 1))):
+        return mixture, rows
+    n_levels = np.asarray(n_levels) + mixture.components.missing
+    most = min(TABLE_SIZE // mixture.n_components, rows.shape[0])
+    for bits in range(12, 2, -1):
+        groups = group_features(n_levels, 2**bits)
+        if groups.offsets[-1] <= most:
+            break
+    if groups.offsets[-1] > most or len(n_levels) < LEAST_FEATURES * len(groups.starts):
+        return mixture, rows
+    shown, total = rows.sum(lambda X, weight, workspace: _count_shown(X, groups))
+    groups = groups._replace(sparse=bool(2 * shown < total))
+    row_entries = -(-(shown if groups.sparse else total) // rows.shape[0])
+    data = SymbolRows(rows.data, groups, row_entries)
+    components = copy(mixture.components)
+    components.groups = groups
+    size = chunk_size(2 * row_entries + mixture.n_components, data.dtype)
+    size = batch_size or min(size, -(-rows.shape[0] // 4))
+    mixture = replace(mixture, components=components)
+    return mixture, rows.stored_as(data, rows.sample_weight, size)
+
+
+def _count_shown(X, groups):
+    symbols = _symbols(X, groups)
+    return np.count_nonzero(symbols), symbols.size
+
+
+class SymbolRows:
+    """Rows as sparse indicators of their symbols.
+
+    Chunks are made once, and again for each pass where the rows are in a memory map.
+    """
+
+    def __init__(self, data, groups, row_entries):
+        self.data, self.groups, self.row_entries = data, groups, row_entries
+        self.shape, self.dtype = (data.shape[0], int(groups.offsets[-1])), data.dtype
+        self._chunks = None if is_memory_map(getattr(data, "X", data)) else {}
+
+    def __getitem__(self, rows):
+        key = rows.start, rows.stop
+        if self._chunks is not None and key in self._chunks:
+            return self._chunks[key]
+        symbols = _symbols(self.data[rows], self.groups)
+        chunk = _indicators(symbols, self.groups, self.dtype)
+        if self._chunks is not None:
+            self._chunks[key] = chunk
+        return chunk
+
+
+def _symbols(X, groups):
+    """Symbols (n, G) of a chunk of rows."""
+    missing = np.isnan(X)
+    levels = X.astype(np.int32) if not missing.any() else _filled(X, missing, groups)
+    return np.add.reduceat(
+        levels * groups.strides.astype(np.int32), groups.starts, axis=1
+    )
+
+
+def _filled(X, missing, groups):
+    last = np.broadcast_to(groups.n_levels - 1, X.shape)
+    return np.where(missing, last, np.where(missing, 0, X)).astype(np.int32)
+
+
+def _indicators(symbols, groups, dtype):
+    """Sparse rows with a 1 for each symbol, but for the symbol 0 if it is left out."""
+    n, n_groups = symbols.shape
+    if groups.sparse:
+        shown = np.flatnonzero(symbols)
+        columns = symbols.ravel()[shown]
+        columns += groups.offsets[:-1].astype(np.int32)[shown % n_groups]
+        indptr = np.searchsorted(shown, n_groups * np.arange(n + 1))
+    else:
+        columns = (symbols + groups.offsets[:-1].astype(np.int32)).ravel()
+        indptr = n_groups * np.arange(n + 1)
+    parts = np.ones(len(columns), dtype), columns, indptr.astype(np.int32)
+    return sp.csr_array(parts, shape=(n, int(groups.offsets[-1])))

@@ -1,0 +1,1 @@
+"""p(x | z = k), a file for each family. To write one, start from `poisson.py`."""
