@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import ortho_group
 from sklearn.datasets import fetch_openml
 
 
@@ -71,6 +72,21 @@ def gvhd(folder):
     }
 
 
+def latent_class_tables(folder):
+    """Three tables of the R package poLCA, {name: codes from 0}.
+
+    They are not on OpenML: without the folder there is nothing to measure. The fifth
+    column of `cheating` is a covariate.
+    """
+    if (archive := _archive(folder, "lca_polca")) is None:
+        raise SystemExit(f"There is no lca_polca.npz in --data {folder}.")
+    return {
+        "carcinoma": archive["carcinoma"].astype(int) - 1,
+        "cheating": archive["cheating"][:, :4].astype(int) - 1,
+        "gss82": archive["gss82"].astype(int) - 1,
+    }
+
+
 def camvid_maps(folder):
     """Street scenes of CamVid as classes 0 to 11, of which 11 is void.
 
@@ -115,9 +131,74 @@ def gaussian_mixture_sample(n_rows, n_features, n_components, separation, seed):
     return X
 
 
+def ill_conditioned_sample(n_rows, n_features, n_components, largest_condition, seed):
+    """Draw from Gaussians with condition numbers from 1 to `largest_condition`.
+
+    Every component is turned its own way. The eigenvalues of its covariance are spaced
+    evenly in their logarithms, down from one common value; the smallest of all is 1.
+    """
+    rng = np.random.default_rng(seed)
+    longest = np.sqrt(largest_condition)
+    X = np.empty((n_rows, n_features))
+    labels = rng.integers(n_components, size=n_rows)
+    for k, condition in enumerate(np.geomspace(1, largest_condition, n_components)):
+        rows = labels == k
+        orientation = ortho_group.rvs(n_features, random_state=rng)
+        deviations = longest / np.sqrt(np.geomspace(1, condition, n_features))
+        mean = 2 * longest * rng.standard_normal(n_features)
+        noise = rng.standard_normal((rows.sum(), n_features))
+        X[rows] = mean + (noise * deviations) @ orientation
+    return X
+
+
+def collinear_sample(n_rows, n_features, n_components, seed, residual=1e-6):
+    """A mixture of Gaussians whose second half of columns follows from the first.
+
+    The second half are linear combinations of standard deviation 1, plus noise whose
+    standard deviation is `residual`.
+    """
+    n_free = n_features // 2
+    X = gaussian_mixture_sample(n_rows, n_free, n_components, separation=2, seed=seed)
+    rng = np.random.default_rng(seed)
+    combinations = X @ rng.standard_normal((n_free, n_features - n_free))
+    combinations /= combinations.std(axis=0)
+    noise = residual * rng.standard_normal(combinations.shape)
+    return np.hstack([X, combinations + noise])
+
+
+def tiled_with_jitter(X, n_rows, seed=0):
+    """The rows of X again and again up to `n_rows`, each a little beside the original.
+
+    The jitter is uniform, a tenth of the smallest distance between two values of a
+    column, and nothing in columns that are constant.
+    """
+    rng = np.random.default_rng(seed)
+    distances = [np.diff(np.unique(column)) for column in X.T]
+    resolution = np.array([d.min() if len(d) else 0.0 for d in distances])
+    tiled = np.resize(X, (n_rows, X.shape[1]))
+    return tiled + 0.1 * resolution * rng.uniform(-0.5, 0.5, size=tiled.shape)
+
+
 def latent_class_sample(n_rows, n_features, n_components, seed):
     """Draw binary rows from a mixture of Bernoulli distributions."""
     rng = np.random.default_rng(seed)
     theta = rng.uniform(0.1, 0.9, size=(n_components, n_features))
     labels = rng.integers(n_components, size=n_rows)
     return (rng.random((n_rows, n_features)) < theta[labels]).astype(np.float64)
+
+
+def categorical_sample(n_rows, n_categories, n_components, seed, missing=0.0):
+    """Draw codes from latent classes of equal weight.
+
+    `n_categories` are the numbers of answers, one for each item. A share `missing` of
+    the answers is NaN.
+    """
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(n_components, size=n_rows)
+    X = np.empty((n_rows, len(n_categories)))
+    for d, n_answers in enumerate(n_categories):
+        theta = rng.dirichlet(np.ones(n_answers), size=n_components)
+        upper = theta.cumsum(axis=1)[labels, :-1]
+        X[:, d] = (rng.random((n_rows, 1)) > upper).sum(axis=1)
+    X[rng.random(X.shape) < missing] = np.nan
+    return X
