@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_iris
 
-from sklvm import GaussianMixtureEM, free_energy
+from sklvm import GaussianMixtureEM, elbo
 from sklvm.inspection import LowerBoundDisplay
 
 X = load_iris().data
@@ -30,16 +30,16 @@ plt.show()
 # %%
 # F at any responsibilities
 # -------------------------
-# `free_energy` takes any q. The posterior is the best: on the way to the uniform
+# `elbo` takes any q. The posterior is the best: on the way to the uniform
 # distribution F falls by KL(q || posterior), and by no more where q is the posterior.
 posterior = model.predict_proba(X)
 shares = np.linspace(0, 1, 21)
 uniform = np.full_like(posterior, 1 / 3)
-F = [free_energy(model, X, (1 - s) * posterior + s * uniform) for s in shares]
+F = [elbo(model, X, (1 - s) * posterior + s * uniform) for s in shares]
 
 fig, ax = plt.subplots(layout="constrained")
 ax.plot(shares, F, label="F(theta, q)")
 ax.axhline(model.score(X), color="0.5", ls="--", label="log p(x)")
-ax.set(xlabel="share of the uniform distribution in q", ylabel="nats a row")
+ax.set(xlabel="share of the uniform distribution in q", ylabel="nats per row")
 ax.legend()
 plt.show()

@@ -19,7 +19,7 @@ folds = KFold(5, shuffle=True, random_state=0)
 # %%
 # Gaussian mixtures of the iris flowers
 # -------------------------------------
-# All curves are in nats a row, BIC and ICL as -BIC / 2n and -ICL / 2n: the higher the
+# All curves are in nats per row, BIC and ICL as -BIC / 2n and -ICL / 2n: the higher the
 # better. The bright band is the standard error over five folds.
 model = GaussianMixtureEM(n_init=5, max_iter=500, random_state=0)
 display = ModelSelectionDisplay.from_estimator(

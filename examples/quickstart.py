@@ -8,10 +8,11 @@ prints one table, and saves one picture of what was learnt and of what it draws.
 The score is log p(x) of held-out images, in nats per image; for the autoencoders it is
 a lower bound on it. It compares directly between models of the *same* data, so only
 between rows of the table with the same entry under "data": a density of grey values, a
-probability of black and white pixels, and a probability of the lower half of the pixels
-given the upper half are not the same quantity. The score of the SparseSegmentationRDA
-is not a density at all: minus the rate of a few pixels, from which the others are
-decoded, minus distortion_weight nats for each pixel that is decoded wrong.
+probability of the same values as counts, one of black and white pixels, and one of the
+lower half of the pixels given the upper half are not the same quantity. The score of
+the SparseSegmentationRDA is not a density at all: minus the rate of a few pixels, from
+which the others are decoded, minus distortion_weight nats for each pixel that is
+decoded wrong.
 """
 
 # %%
@@ -30,8 +31,10 @@ from sklvm import (
     GMVAE,
     VAE,
     BernoulliMixtureEM,
+    CategoricalMixtureEM,
     ConditionalVAE,
     GaussianMixtureEM,
+    PoissonMixtureEM,
     SparseSegmentationRDA,
 )
 
@@ -40,6 +43,7 @@ ink = (grey > 7.5).astype(float)
 DATA = {
     "binary": ink,
     "grey": grey,
+    "grey, as counts": grey,
     "binary, lower half given upper": ink,
     "classes": np.digitize(grey, [4, 8, 12]),
 }
@@ -49,8 +53,10 @@ DATA = {
 #
 # By maximum likelihood a pixel that is blank in all training images of a component
 # gives probability zero to held-out ink there, or, in the Gaussian mixture, density
-# without limit to held-out blanks. The prior on theta prevents the one; a ridge of
-# 1/12, the variance of rounding to whole grey values, prevents the other.
+# without limit to held-out blanks. The prior on theta, or on the rates of counts,
+# prevents the one; a ridge of 1/12, the variance of rounding to whole grey values,
+# prevents the other. The 17 grey values are counts of ink in a block of 4 x 4 pixels of
+# the original scan, and the four classes from blank to black are answers in no order.
 #
 # The VAE needs no such care: its noise is one number for all pixels. That also costs
 # nats where some pixels are always blank. How long it trains is chosen here, so ``tol``
@@ -71,6 +77,8 @@ ESTIMATORS = [
     ("binary", BernoulliMixtureEM(theta_prior=(1.5, 1.5), **MIXTURE)),
     ("binary", VAE(likelihood="bernoulli", **NETWORK)),
     ("binary", GMVAE(n_components=10, likelihood="bernoulli", **SMALLER)),
+    ("classes", CategoricalMixtureEM(n_categories=4, theta_prior=1.5, **MIXTURE)),
+    ("grey, as counts", PoissonMixtureEM(rates_prior=(1.5, 0.1), **MIXTURE)),
     ("grey", GaussianMixtureEM(reg_covar=1 / 12, **MIXTURE)),
     ("grey", VAE(likelihood="gaussian", **NETWORK)),
     (
