@@ -226,7 +226,7 @@ default="k-means++"
     def _check_rows(self, X, reset):
         X = check_rows(self, X, reset)
         check_not_negative(self, X, "codes are 0, 1, ..., mark missing ones by NaN")
-        if X.dtype.kind == "f" and not has_whole(X):
+        if X.dtype.kind == "f" and holds_no_codes(X):
             warn_user(
                 "X holds no whole number, so that its values are no codes; they are "
                 "truncated, as by scikit-learn's CategoricalNB. Make codes by "
@@ -265,10 +265,12 @@ default="k-means++"
 
     def _count_categories(self, largest):
         """n_categories, checked, an integer for each feature."""
-        if self.n_categories is None and self.theta_init is not None:
-            counts = np.maximum(largest + 1, [np.shape(p)[-1] for p in self.theta_init])
-        elif self.n_categories is None:
+        if self.n_categories is None:
             counts = largest + 1
+            given = [] if self.theta_init is None else self.theta_init
+            widths = [np.shape(p)[1:] for p in given]
+            if len(widths) == len(counts) and all(len(w) == 1 for w in widths):
+                counts = np.maximum(counts, np.ravel(widths))
         else:
             counts = np.asarray(self.n_categories)
             if counts.dtype.kind not in "iu" or counts.shape not in ((), largest.shape):
@@ -321,10 +323,12 @@ default="k-means++"
         self.theta_ = np.split(theta, components.starts[1:], axis=1)
 
 
-def has_whole(X, batch_size=8192):
-    """Whether a value of X is a whole number."""
-    chunks = (X[i : i + batch_size] for i in range(0, len(X), batch_size))
-    return any((chunk == np.floor(chunk)).any() for chunk in chunks)
+def holds_no_codes(X, batch_size=8192):
+    """Whether X holds values, and none of them is a whole number."""
+    chunks = [X[i : i + batch_size] for i in range(0, len(X), batch_size)]
+    if any((chunk == np.floor(chunk)).any() for chunk in chunks):
+        return False
+    return not all(np.isnan(chunk).all() for chunk in chunks)
 
 
 def _check_theta(name, theta, n_components, n_categories):

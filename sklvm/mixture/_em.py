@@ -75,6 +75,7 @@ def run_em(
     tol,
     max_iter,
     accelerate=False,
+    resumed=False,
     reseed=None,
     monitor=None,
 ):
@@ -82,6 +83,9 @@ def run_em(
 
     Parameters
     ----------
+    resumed : bool, default=False
+        Whether `params` are those of a fit that goes on: then the first iteration may
+        be the last. A start may lie on a ridge, and makes two at least.
     reseed : callable, default=None
         `reseed(params, collapsed)` gives params where collapsed components begin again.
         None gives the run up instead: its objective is then -inf.
@@ -117,10 +121,9 @@ def run_em(
         before = run.objective
         run.point, run.objective = evaluate(params) if jump is None else jump
         run.lower_bounds.append(run.objective)
-        # A jump that gains little says nothing of convergence, an EM step does, but not
-        # the first: a start may lie on a ridge.
-        is_step = jump is None and not collapsed.any() and len(run.lower_bounds) > 1
-        if is_step and np.isfinite(before):
+        # A jump that gains little says nothing of convergence, an EM step does.
+        is_step = jump is None and not collapsed.any()
+        if is_step and np.isfinite(before) and (resumed or len(run.lower_bounds) > 1):
             run.converged = bool(abs(run.objective - before) < tol)
         if monitor is not None:
             monitor(len(run.lower_bounds), run.objective)

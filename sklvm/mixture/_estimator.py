@@ -198,6 +198,7 @@ class BaseMixtureEM(FittedMixture, DensityMixin, BaseEstimator):
                     tol=self.tol,
                     max_iter=self.max_iter,
                     accelerate=self.acceleration is not None,
+                    resumed=not first,
                     reseed=lambda params, which: starts.reseed(params, which, rng),
                     monitor=self._monitor(bar, stop),
                 )

@@ -674,3 +674,27 @@ def test_bad_starts(case):
     theta, said = BAD_STARTS[case]
     est = CategoricalMixtureEM(2, n_categories=WIDTHS, theta_init=theta)
     assert_refuses(est, latent_classes(50), "theta_init", said)
+
+
+def test_a_row_without_an_answer_is_no_reason_to_warn():
+    """It holds no fraction; its responsibilities are the weights."""
+    est = fitted()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resp = est.predict_proba(np.full((1, est.n_features_in_), np.nan))
+    assert_allclose(resp[0], est.weights_, rtol=1e-12)
+
+
+def test_continuous_values_are_no_codes():
+    """None of them is whole: said once, and truncated as by CategoricalNB."""
+    X = np.random.default_rng(0).random((20, 3))
+    with pytest.warns(UserWarning, match="OrdinalEncoder"):
+        est = CategoricalMixtureEM(random_state=0).fit(X)
+    assert est.n_categories_.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("theta_init", [[1], [[0.5, 0.5]], np.ones((2, 2))])
+def test_a_start_of_another_shape_is_refused(theta_init):
+    X = np.array([[0, 1], [1, 0], [1, 1]])
+    with pytest.raises(ValueError, match="theta_init"):
+        CategoricalMixtureEM(2, theta_init=theta_init).fit(X)
