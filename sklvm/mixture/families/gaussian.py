@@ -44,20 +44,29 @@ class GaussianComponents(Components):
         self.by_patterns = self.missing and self.covariance.couples
 
     def kernels(self, params):
+        fused = self._fused(params)
         if self.by_patterns:
-            yield MissingPatterns(self, params)
+            for kernel in fused:
+                if not len(kernel.remote):
+                    yield MissingPatterns(self, params, kernel)
+            yield MissingPatterns(self, params, None)
             return
-        if self.covariance_type != "full" or self.n_features <= MOST_QUADRATIC:
-            for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
-                kernel = FUSED[self.covariance_type](self, params, dtype)
-                if kernel.is_of_use:
-                    yield kernel
+        yield from fused
         yield Subtracting(self, params)
+
+    def _fused(self, params):
+        """Fused kernels that are of use at these params, the fastest first."""
+        if self.covariance_type == "full" and self.n_features > MOST_QUADRATIC:
+            return
+        for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
+            kernel = FUSED[self.covariance_type](self, params, dtype)
+            if kernel.is_of_use:
+                yield kernel
 
     def row_size(self, n_components):
         d = self.n_features
         if self.by_patterns:
-            return n_components * (2 * d + d * d // 8)
+            return n_components * (d + d * d // 8)
         if self.covariance_type == "full" and d <= MOST_QUADRATIC:
             return (d // 2 + 4) * d + 1 + n_components
         return 3 * d + n_components

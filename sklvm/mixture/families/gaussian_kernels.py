@@ -231,7 +231,7 @@ class QuadraticFeatures(Fused):
         log_prob, (features, rows) = super().log_prob(X, workspace)
         n, d = X.shape
         z = features[-d - 1 :]
-        size = max(1, self.GROUP // (n * d))
+        size = self.GROUP // max(1, n * d) + 1
         for start in range(0, len(self.stacked), size):
             which = self.stacked[start : start + size]
             y = workspace.array("y", (len(which) * d, n), np.float64)

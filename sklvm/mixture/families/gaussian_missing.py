@@ -30,11 +30,14 @@ class Batch(NamedTuple):
 
 
 class MissingPatterns(Kernel):
-    """Patterns of missing values in batches, padded to as many rows each."""
+    """Patterns of missing values in batches, padded to as many rows each.
 
-    def __init__(self, components, params):
+    `complete` is a kernel for the rows without missing values, or None.
+    """
+
+    def __init__(self, components, params, complete):
         super().__init__(components, params)
-        self.covariance = components.covariance
+        self.covariance, self.complete = components.covariance, complete
         self.means, _, u = params
         # From U, which stays definite when it is rounded to float32.
         matrices = self.covariance.matrices(self.covariance.from_precisions_cholesky(u))
@@ -43,13 +46,20 @@ class MissingPatterns(Kernel):
 
     def log_prob(self, X, workspace):
         X = X.astype(np.float64)
+        observed = ~np.isnan(X)
         log_prob = np.empty((len(self.means), len(X)))
+        is_complete = observed.all(axis=1) & (self.complete is not None)
+        whole, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
+        features = None
+        if self.complete is not None:
+            values, features = self.complete.log_prob(X[whole], workspace)
+            log_prob[:, whole] = values
         batches = []
-        for observed, rows, valid in _batches(~np.isnan(X)):
-            values, batch = self._batch(X, observed, rows, valid)
-            log_prob[:, rows[valid]] = values[:, valid]
+        for which, rows, valid in _batches(observed[rest]):
+            values, batch = self._batch(X, which, rest[rows], valid)
+            log_prob[:, batch.rows[valid]] = values[:, valid]
             batches.append(batch)
-        return log_prob, batches
+        return log_prob, (whole, features, batches)
 
     def _batch(self, X, observed, rows, valid):
         n_observed = observed.shape[1]
@@ -66,23 +76,39 @@ class MissingPatterns(Kernel):
         return values, Batch(observed, rows, valid, precision, g)
 
     def statistics(self, features, resp, workspace):
+        whole, features, batches = features
         k, d = self.means.shape
-        first, second = np.zeros((k, d)), np.zeros((k, d * d))
-        for observed, rows, valid, precision, g in features:
+        counts, first, second = np.zeros(k), np.zeros((k, d)), np.zeros((k, d * d))
+        for observed, rows, valid, precision, g in batches:
             r = resp[:, rows] * valid
             weighted = g * r[:, :, np.newaxis]
-            total = r.sum(axis=2)[:, :, np.newaxis, np.newaxis]
-            square = weighted @ g.swapaxes(2, 3) - total * precision
+            total = r.sum(axis=2)
+            counts += total.sum(axis=1)
+            square = weighted @ g.swapaxes(2, 3)
+            square -= total[:, :, np.newaxis, np.newaxis] * precision
             pairs = (observed[:, :, np.newaxis] * d + observed[:, np.newaxis]).ravel()
             for i in range(k):
                 first[i] += np.bincount(
                     observed.ravel(), weighted[i].sum(axis=2).ravel(), minlength=d
                 )
                 second[i] += np.bincount(pairs, square[i].ravel(), minlength=d * d)
-        return resp.sum(axis=1), first, second.reshape(k, d, d)
+        sums = counts, first, second.reshape(k, d, d)
+        if self.complete is None:
+            return sums
+        resp = np.ascontiguousarray(resp[:, whole])
+        return *sums, *self.complete.statistics(features, resp, workspace)
 
     def finalize(self, sums):
-        counts, first, second = sums
+        statistics = self._of_patterns(*sums[:3])
+        if self.complete is None:
+            return statistics
+        complete = self.complete.finalize(sums[3:])
+        return self.components.mix(complete, statistics, 1, 1)
+
+    def is_accurate(self, following):
+        return self.complete is None or self.complete.is_accurate(following)
+
+    def _of_patterns(self, counts, first, second):
         sigma = self.matrices
         observed = np.repeat(counts[:, np.newaxis], self.means.shape[1], axis=1)
         first = (sigma @ first[:, :, np.newaxis])[:, :, 0]
@@ -94,8 +120,9 @@ class MissingPatterns(Kernel):
         return observed, self.means + shift, scatter
 
     def fill(self, features, resp):
-        out = np.empty((resp.shape[1], self.means.shape[1]))
-        for observed, rows, valid, _, g in features:
+        out = np.zeros((resp.shape[1], self.means.shape[1]))
+        _, _, batches = features
+        for observed, rows, valid, _, g in batches:
             filled = np.zeros((*rows.shape, self.means.shape[1]))
             for k, mean in enumerate(self.means):
                 columns = self.matrices[k][:, observed].swapaxes(0, 1)  # (P, D, o)
