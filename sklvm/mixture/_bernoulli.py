@@ -5,7 +5,6 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import warn_user
 from sklvm.mixture._binary import (
@@ -219,22 +218,6 @@ default="k-means++"
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    def predict_proba(self, X):
-        """Responsibilities p(z | x).
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Sparse rows need two components or more; `transform` takes them always.
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_components)
-        """
-        check_is_fitted(self)
-        self._check_sparse_proba(X)
-        return super().predict_proba(X)
 
     def _check_rows(self, X, reset):
         X = check_rows(self, X, reset, accept_sparse=True)

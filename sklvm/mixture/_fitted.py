@@ -150,21 +150,22 @@ class FittedMixture(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Sparse rows, where the family takes them, need two components or more;
+            `transform` takes them always.
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
         """
-        return self._responsibilities(X)
-
-    def _check_sparse_proba(self, X):
+        check_is_fitted(self)
         # scikit-learn's check of sparse input takes every default estimator that
-        # answers to predict_proba for a classifier, and wants two columns or more.
+        # answers here for a classifier, and wants two columns or more.
         if issparse(X) and len(self.weights_) == 1:
             raise ValueError(
                 "predict_proba of a sparse X with one component is 1 for every row; "
                 "use transform(X), or more components."
             )
+        return self._responsibilities(X)
 
     def _responsibilities(self, X):
         X = self._checked(X)
