@@ -96,7 +96,8 @@ def test_the_start_is_of_the_estimator_s_kind(init_params):
     assert_array_equal(again.half_steps, display.half_steps)
     # Random responsibilities have nearly equal components, and the bound to gain.
     gain = display.half_steps[-1] - display.half_steps[0]
-    assert gain > (0.1 if init_params == "random" else 0)
+    # The default start has made short runs, and may be an optimum to the last digit.
+    assert gain > (0.1 if init_params == "random" else -1e-9)
 
 
 def test_the_half_steps_are_drawn():
