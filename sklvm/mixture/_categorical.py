@@ -228,9 +228,8 @@ default="k-means++"
         check_not_negative(self, X, "codes are 0, 1, ..., mark missing ones by NaN")
         if X.dtype.kind == "f" and holds_no_codes(X):
             warn_user(
-                "X holds no whole number, so that its values are no codes; they are "
-                "truncated, as by scikit-learn's CategoricalNB. Make codes by "
-                "OrdinalEncoder or KBinsDiscretizer."
+                "X holds no whole number, so its values are no codes and truncated; "
+                "make codes by OrdinalEncoder or KBinsDiscretizer."
             )
             X = np.floor(X)
         largest = np.zeros(X.shape[1])
@@ -344,9 +343,7 @@ def _check_theta(name, theta, n_components, n_categories):
         arrays.append(check_probabilities(f"{name}[{d}]", p))
     for d, p in enumerate(arrays):
         total = p.sum(axis=1)
-        if not np.allclose(total, 1, atol=1e-5):
-            raise ValueError(
-                f"{name}[{d}] has a row with the sum "
-                f"{total[abs(total - 1).argmax()]:g}; probabilities sum to 1."
-            )
+        worst = total[abs(total - 1).argmax()]
+        if not np.isclose(worst, 1, atol=1e-5):
+            raise ValueError(f"{name}[{d}] has a row of sum {worst:g} instead of 1.")
     return np.hstack([p / p.sum(axis=1, keepdims=True) for p in arrays])
