@@ -252,7 +252,7 @@ def _exp(x, flushed):
     """exp(x) in place, and 0 below `flushed`; cheap where most of it is below."""
     if x.dtype == np.float64 and flushed > -np.inf and x.flags.c_contiguous:
         few = x[:, :: 1 + x.shape[1] // 64]
-        if np.count_nonzero(few > flushed) < few.size / 4:
+        if np.count_nonzero(few > flushed) < 0.4 * few.size:
             positions = np.flatnonzero(x > flushed)
             flat = x.reshape(-1)
             values = flat.take(positions)

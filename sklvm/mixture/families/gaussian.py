@@ -4,22 +4,17 @@ import numpy as np
 
 from sklvm.mixture._components import Components
 from sklvm.mixture.families.covariance import SHAPES, safe_divide
-from sklvm.mixture.families.gaussian_kernels import (
-    AxisFeatures,
-    QuadraticFeatures,
-    WhitenedFeatures,
-)
+from sklvm.mixture.families.gaussian_full import full_kernel, has_few
+from sklvm.mixture.families.gaussian_kernels import AxisFeatures, WhitenedFeatures
 from sklvm.mixture.families.gaussian_missing import MissingPatterns
 from sklvm.mixture.families.gaussian_subtracting import Subtracting
 
 FUSED = {
-    "full": QuadraticFeatures,
+    "full": full_kernel,
     "tied": WhitenedFeatures,
     "diag": AxisFeatures,
     "spherical": AxisFeatures,
 }
-# Above this many features the products with U are faster than the quadratic features.
-MOST_QUADRATIC = 128
 EPS = np.finfo(np.float64).eps
 # Smallest deviation of a component, in deviations of the mixture, if reg_covar is 0.
 NARROWEST = 1e-8
@@ -56,8 +51,6 @@ class GaussianComponents(Components):
 
     def _fused(self, params):
         """Fused kernels that are of use at these params, the fastest first."""
-        if self.covariance_type == "full" and self.n_features > MOST_QUADRATIC:
-            return
         for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
             kernel = FUSED[self.covariance_type](self, params, dtype)
             if kernel.is_of_use:
@@ -67,9 +60,11 @@ class GaussianComponents(Components):
         d = self.n_features
         if self.by_patterns:
             return n_components * (d + d * d // 8)
-        if self.covariance_type == "full" and d <= MOST_QUADRATIC:
-            return (d // 2 + 4) * d + 1 + n_components
-        return 3 * d + n_components
+        if self.covariance_type != "full":
+            return 3 * d + n_components
+        if has_few(n_components, d):
+            return (2 * n_components + 3) * d
+        return (d // 2 + 4) * d + 1 + n_components
 
     # Statistics and the M-step -----------------------------------------------------
 

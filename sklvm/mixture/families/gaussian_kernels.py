@@ -12,7 +12,6 @@ only the square of its error.
 from abc import abstractmethod
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from sklvm.mixture._components import Kernel
 from sklvm.mixture.families.covariance import safe_divide
@@ -22,7 +21,7 @@ from sklvm.mixture.families.gaussian_subtracting import LOG_2PI, Subtracting
 # error of a row is up to 2e-15 times the condition in float64 (1e-6 in float32).
 MOST_FUSED = {np.dtype(np.float32): 1e3, np.dtype(np.float64): 3e6}
 # The same for the second moments, whose relative error delta costs F about delta^2.
-MOST_SUMMED = {np.dtype(np.float32): 2e3, np.dtype(np.float64): 2e10}
+MOST_SUMMED = {np.dtype(np.float32): 1e4, np.dtype(np.float64): 2e10}
 # Sizes of x - centre whose squares neither overflow nor underflow.
 SQUARABLE = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
 
@@ -51,7 +50,7 @@ class Fused(Kernel):
         self.centre = (self.shares @ self.means).astype(dtype).astype(np.float64)
         self.offsets = self.means - self.centre
         self.conditions = self._prepare()
-        self.exact = np.flatnonzero(~(self.conditions < MOST_FUSED[self.dtype]))
+        self.exact = np.flatnonzero(~self._keeps_digits())
         self.remote = np.flatnonzero(~(self.conditions < MOST_SUMMED[self.dtype]))
         self.subtracted = self.exact  # those of `exact` whose densities subtract
 
@@ -68,11 +67,15 @@ class Fused(Kernel):
         share = 1 / (1 + distance / max(np.median(distance), 1))
         return share / share.sum()
 
+    def _keeps_digits(self):
+        """Mask (K,) of the components whose log-density the features give."""
+        return self.conditions < MOST_FUSED[self.dtype]
+
     @property
     def is_of_use(self):
         """Whether the features serve: float32 all components, float64 some."""
         if self.dtype == np.float32:
-            return len(self.exact) == 0
+            return len(self.exact) + len(self.remote) == 0
         return len(self.remote) == 0 or (
             len(self.remote) < len(self.means) and not self.covariance.is_shared
         )
@@ -102,14 +105,14 @@ class Fused(Kernel):
         shape = len(self.means), X.shape[0]
         log_prob = workspace.array("log_prob", shape, self.dtype)
         if len(self.exact) < len(self.means):
-            self._fused_log_prob(features, log_prob)
+            self._fused_log_prob(features, log_prob, workspace)
         rows = None
         if len(self.subtracted):
             kernel = Subtracting(self.components, self.params, self.subtracted)
             log_prob[self.subtracted], rows = kernel.log_prob(X, workspace)
         return log_prob, (features, rows)
 
-    def _fused_log_prob(self, features, out):
+    def _fused_log_prob(self, features, out, workspace):
         np.matmul(self.coefficients, features, out=out)
 
     def statistics(self, features, resp, workspace):
@@ -137,121 +140,6 @@ class Fused(Kernel):
         condition = self.condition(following)
         condition[self.remote] = 0
         return (condition < 2 * MOST_SUMMED[self.dtype]).all()
-
-
-class QuadraticFeatures(Fused):
-    """Full covariance by the features [z_i z_j, z, 1] of z = A (x - centre).
-
-    A whitens the covariance of all components together, so that features which are
-    collinear everywhere cost no digits. log p(x | z = k) = B_k . features is half the
-    arithmetic of a product with U_k, which components of high condition need:
-    y_k = U_k^T (x - mu_k) from z, whose error grows as the root of the condition only.
-    """
-
-    MOST_STACKED = 1e7  # largest error of y_k, in epsilons
-    GROUP = 2**18  # numbers of y that are made at a time
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        # Of y_k, in epsilons: those of z, magnified by the narrowest direction.
-        error = self.rounding * np.sqrt(self.conditions)
-        self.is_rounded = error.max() > MOST_FUSED[self.dtype] * 10
-        stacked = self.exact[error[self.exact] < self.MOST_STACKED]
-        self.stacked = np.setdiff1d(stacked, self.remote)
-        self.subtracted = np.setdiff1d(self.exact, self.stacked)
-        if len(self.stacked):
-            u = self.z_u[self.stacked].transpose(0, 2, 1)
-            shift = u @ self.z_means[self.stacked, :, np.newaxis]
-            self.stack = np.concatenate([u, -shift], axis=2)
-
-    @property
-    def is_of_use(self):
-        return super().is_of_use and not (self.dtype == np.float32 and self.is_rounded)
-
-    def _prepare(self):
-        d = self.covariance.n_features
-        # Each pair once, as (i, i + offset modulo D); those half of D apart, twice.
-        offset, i = np.divmod(np.arange((d // 2 + 1) * d), d)
-        self.pairs = i, (i + offset) % d
-        _, covariances, _ = self.params
-        total = np.tensordot(self.shares, covariances, 1)
-        total += (self.shares * self.offsets.T) @ self.offsets
-        size = np.sqrt(np.diag(total))
-        try:
-            root = np.linalg.cholesky(total / np.outer(size, size))
-            inverse = np.linalg.inv(root)
-        except np.linalg.LinAlgError:
-            root = inverse = np.eye(d)
-        self.to_z, self.from_z = inverse / size, size[:, np.newaxis] * root
-        self.rounding = abs(inverse).sum(axis=1).max()  # of z, in units of epsilon
-        self.z_means, self.z_u, precision, conditions = self._in_z(self.params)
-        linear = (precision @ self.z_means[:, :, np.newaxis])[:, :, 0]
-        i, j = self.pairs
-        is_half = (offset == 0) | (2 * offset == d)
-        quadratic = np.where(is_half, -0.5, -1.0) * precision[:, i, j]
-        self.log_constants = self.covariance.log_det(self.u) - d / 2 * LOG_2PI
-        constant = self.log_constants - 0.5 * np.sum(linear * self.z_means, axis=1)
-        coefficients = np.column_stack([quadratic, linear, constant])
-        self.coefficients = coefficients.astype(self.dtype)
-        return conditions
-
-    def _in_z(self, params):
-        """Means, U and precisions in the coordinates z, and their conditions."""
-        means, covariances, u = params
-        z_u = self.from_z.T @ u
-        precision = z_u @ z_u.transpose(0, 2, 1)
-        z_means = (means - self.centre) @ self.to_z.T
-        variances = ((self.to_z @ covariances) * self.to_z).sum(axis=2)
-        size = np.sqrt(z_means**2 + np.maximum(variances, 0))
-        terms = precision * size[:, :, np.newaxis] * size[:, np.newaxis]
-        return z_means, z_u, precision, np.sqrt((terms**2).sum(axis=(1, 2)))
-
-    def condition(self, params):
-        return self._in_z(params)[-1]
-
-    def features(self, X, workspace):
-        n, d = X.shape
-        centred = workspace.array("centred", (n, d), self.dtype)
-        np.subtract(X, self.centre.astype(self.dtype), out=centred)
-        twice = workspace.array("z", (2, d, n), self.dtype)
-        np.matmul(self.to_z.astype(self.dtype), centred.T, out=twice[0])
-        twice[1] = z = twice[0]
-        # Row i of this view at `offset` is z_(i + offset): one call makes all products.
-        row, item = twice.strides[1:]
-        shape, strides = (d // 2 + 1, d, n), (row, row, item)
-        partners = as_strided(twice, shape, strides, writeable=False)
-        n_pairs = len(self.pairs[0])
-        features = workspace.array("features", (n_pairs + d + 1, n), self.dtype)
-        np.multiply(z, partners, out=features[:n_pairs].reshape(shape))
-        features[n_pairs:-1] = z
-        features[-1] = 1
-        return features
-
-    def log_prob(self, X, workspace):
-        log_prob, (features, rows) = super().log_prob(X, workspace)
-        n, d = X.shape
-        z = features[-d - 1 :]
-        size = self.GROUP // max(1, n * d) + 1
-        for start in range(0, len(self.stacked), size):
-            which = self.stacked[start : start + size]
-            y = workspace.array("y", (len(which) * d, n), np.float64)
-            np.matmul(self.stack[start : start + size].reshape(-1, d + 1), z, out=y)
-            np.multiply(y, y, out=y)
-            squares = y.reshape(-1, d, n).sum(axis=1)
-            log_prob[which] = self.log_constants[which, np.newaxis] - 0.5 * squares
-        return log_prob, (features, rows)
-
-    def from_features(self, sums):
-        d = self.covariance.n_features
-        counts, first = sums[:, -1:], sums[:, -d - 1 : -1]
-        z_means = safe_divide(first, counts)
-        second = np.empty((len(counts), d, d))
-        i, j = self.pairs
-        second[:, i, j] = second[:, j, i] = sums[:, : -d - 1]
-        second -= self.covariance.shift_scatter(counts, z_means)
-        scatter = self.from_z @ second @ self.from_z.T
-        observed = np.repeat(counts, d, axis=1)
-        return observed, self.centre + z_means @ self.from_z.T, scatter
 
 
 class WhitenedFeatures(Fused):
@@ -282,8 +170,8 @@ class WhitenedFeatures(Fused):
         features[-1] = 1
         return features
 
-    def _fused_log_prob(self, features, out):
-        super()._fused_log_prob(features, out)
+    def _fused_log_prob(self, features, out, workspace):
+        super()._fused_log_prob(features, out, workspace)
         y = features[:-1]
         out -= 0.5 * np.einsum("dn,dn->n", y, y)
 

@@ -21,7 +21,6 @@ class Groups(NamedTuple):
 
     n_levels: np.ndarray  # (D,) of each feature, a missing value among them
     starts: np.ndarray  # (G,) first feature of each group
-    strides: np.ndarray  # (D,) symbol = sum over the group of stride * level
     offsets: np.ndarray  # (G + 1,) where the symbols of each group begin
     batches: list  # groups of the same shape, as (shape, features, symbols)
     sparse: bool = False  # whether the symbol 0 of each group is left out of the rows
@@ -29,27 +28,30 @@ class Groups(NamedTuple):
 
 def group_features(n_levels, most_symbols):
     """Groups of as many features as have `most_symbols` symbols together, or fewer."""
-    starts, strides, sizes = [], [], []
+    starts, sizes = [], []
     for d, n in enumerate(n_levels):
         if not sizes or sizes[-1] * n > most_symbols:
             starts.append(d)
             sizes.append(1)
-        strides.append(sizes[-1])
         sizes[-1] *= int(n)
     offsets = np.cumsum([0, *sizes])
+    return Groups(np.array(n_levels), np.array(starts), offsets, [])
+
+
+def in_batches(groups):
+    """The groups with those of the same shape together."""
     shapes = {}
-    for g, (start, stop) in enumerate(pairwise([*starts, len(n_levels)])):
-        shapes.setdefault(tuple(n_levels[start:stop]), []).append(g)
+    for g, (start, stop) in enumerate(pairwise([*groups.starts, len(groups.n_levels)])):
+        shapes.setdefault(tuple(groups.n_levels[start:stop].tolist()), []).append(g)
     batches = [
         (
             shape,
-            np.array(starts)[groups, np.newaxis] + np.arange(len(shape)),
-            offsets[groups, np.newaxis] + np.arange(np.prod(shape, dtype=int)),
+            groups.starts[which, np.newaxis] + np.arange(len(shape)),
+            groups.offsets[which, np.newaxis] + np.arange(np.prod(shape, dtype=int)),
         )
-        for shape, groups in shapes.items()
+        for shape, which in shapes.items()
     ]
-    arrays = np.array(n_levels), np.array(starts), np.array(strides), offsets
-    return Groups(*arrays, batches)
+    return groups._replace(batches=batches)
 
 
 class DiscreteComponents(FeatureComponents):
