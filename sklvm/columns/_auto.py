@@ -10,18 +10,18 @@ text, or a categorical dtype                                       categorical
 numbers, all of them 0 or 1                                        bernoulli
 fewer than 20 numbers                                              gaussian
 two distinct numbers                                               categorical
+counts: whole, 0 or more, some below 3, most of the integers up    poisson or
+to the median occur, and a Poisson or a negative binomial          negative_binomial
+distribution has the best BIC
 at most ten distinct numbers, the rarest in at least 5 rows and    categorical
 1 % of them: a scale, whose ends are no thin tails
-counts: whole, 0 or more, some below 3, most of the integers up    poisson or
-to the median occur, and the best BIC of a Poisson, a negative     negative_binomial
-binomial and a normal distribution is not the normal's
 positive numbers with a long tail, which their logarithms lack     lognormal
 all others: real numbers, also if they are rounded or heaped       gaussian
 =================================================================  =================
 
-A normal density is close to the probability of a whole number, so that the three BIC
-compare. It tells counts from ages and points, whose histogram is no count's even where
-it begins at 0.
+The BIC of counts has to be better than that of a normal distribution, since ages and
+points may begin at 0 as well, and than that of free probabilities if the column may be
+a scale: answers from 0 to 4 end where counts would go on.
 """
 
 import numpy as np
@@ -45,12 +45,13 @@ def read_kind(cells):
         return "bernoulli"
     if len(x) < FEW_ROWS:
         return "gaussian"
-    if _is_scale(levels, counts):
-        return "categorical"
-    if _may_be_counts(levels, counts):
-        kind = _likeliest_of_whole_numbers(levels, counts)
-        if kind != "gaussian":
+    is_scale = _is_scale(levels, counts)
+    if len(levels) > 2 and _may_be_counts(levels, counts):
+        kind = _best_by_bic(levels, counts, is_scale)
+        if kind in ("poisson", "negative_binomial"):
             return kind
+    if is_scale:
+        return "categorical"
     return "lognormal" if _has_long_tail(x) else "gaussian"
 
 
@@ -75,24 +76,33 @@ def _may_be_counts(levels, counts):
     return (levels <= median).sum() > n_integers / 2
 
 
-def _likeliest_of_whole_numbers(levels, counts):
-    """The kind of the best BIC, each distribution with the mean and variance of x."""
+def _best_by_bic(levels, counts, is_scale):
+    """The kind that whole numbers fit best, at their mean and variance."""
     n = counts.sum()
     mean = levels @ counts / n
     variance = (levels - mean) ** 2 @ counts / n
-    normal, half = stats.norm(mean, np.sqrt(variance)), 0.5
-    probabilities = normal.cdf(levels + half) - normal.cdf(levels - half)
-    # log of the smallest positive number: far tails are no reason to warn.
-    log_prob = np.log(np.maximum(probabilities, np.finfo(float).tiny))
-    bic = {
-        "gaussian": 2 * np.log(n) - 2 * log_prob @ counts,
-        "poisson": np.log(n) - 2 * stats.poisson.logpmf(levels, mean) @ counts,
+    log_prob = {
+        "gaussian": (2, _log_prob_of_normal(levels, mean, variance)),
+        "poisson": (1, stats.poisson.logpmf(levels, mean)),
     }
     if variance > mean:
         size = mean**2 / (variance - mean)
-        log_prob = stats.nbinom.logpmf(levels, size, size / (size + mean))
-        bic["negative_binomial"] = 2 * np.log(n) - 2 * log_prob @ counts
+        nbinom = stats.nbinom(size, size / (size + mean))
+        log_prob["negative_binomial"] = (2, nbinom.logpmf(levels))
+    if is_scale:
+        log_prob["categorical"] = (len(levels) - 1, np.log(counts / n))
+    bic = {
+        kind: n_parameters * np.log(n) - 2 * counts @ log_p
+        for kind, (n_parameters, log_p) in log_prob.items()
+    }
     return min(bic, key=bic.get)
+
+
+def _log_prob_of_normal(levels, mean, variance):
+    """log P(the nearest whole number is x); far tails are no reason to warn."""
+    normal = stats.norm(mean, np.sqrt(variance))
+    prob = normal.cdf(levels + 0.5) - normal.cdf(levels - 0.5)
+    return np.log(np.maximum(prob, np.finfo(float).tiny))
 
 
 def _has_long_tail(x):

@@ -1,7 +1,8 @@
 """`components` of an estimator: which columns are modelled together, and how."""
 
+from numbers import Integral
+
 import numpy as np
-from sklearn.utils._indexing import _get_column_indices
 
 from sklvm.columns._checks import listed
 from sklvm.columns._column import KINDS, Block
@@ -83,16 +84,38 @@ def _positions(table, columns):
     """Positions of the columns, named in any way that ColumnTransformer knows."""
     if callable(columns):
         columns = columns(table.source)
-    if isinstance(columns, np.ndarray) or hasattr(columns, "to_list"):
-        columns = list(columns)
     try:
-        found = _get_column_indices(table.source, columns)
-    except (ValueError, TypeError, KeyError) as error:
+        return np.array(_find(table.names, columns), dtype=np.intp)
+    except (ValueError, IndexError, TypeError) as error:
         raise ValueError(
             f"components has the columns {columns!r}, which X does not have; name "
             f"some of {listed(table.names)}."
         ) from error
-    return np.array(found, dtype=np.intp)
+
+
+def _find(names, columns):
+    everywhere = range(len(names))
+    if isinstance(columns, slice):
+        return everywhere[_slice_of_positions(names, columns)]
+    if isinstance(columns, str) or np.ndim(columns) == 0:
+        columns = [columns]
+    columns = list(columns)
+    if columns and all(isinstance(column, bool | np.bool_) for column in columns):
+        return [j for j, chosen in zip(everywhere, columns, strict=True) if chosen]
+    return [
+        everywhere[column] if isinstance(column, Integral) else names.index(column)
+        for column in columns
+    ]
+
+
+def _slice_of_positions(names, columns):
+    """A slice of names includes its end, as in pandas."""
+    start, stop = columns.start, columns.stop
+    if isinstance(start, str):
+        start = names.index(start)
+    if isinstance(stop, str):
+        stop = names.index(stop) + 1
+    return slice(start, stop, columns.step)
 
 
 def _check_partition(names, positions):

@@ -29,7 +29,7 @@ UNREADABLE = {
     ),
 }
 UNFIT = {
-    "constant": ("one value in every row", "drop such columns, they tell nothing"),
+    "constant": ("a single value", "drop such columns, they tell nothing"),
     "number as text": (
         "numbers written as text",
         "turn them into numbers by pandas.to_numeric, or into a categorical dtype if "

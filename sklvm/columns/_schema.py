@@ -116,8 +116,8 @@ class Schema:
             raise ValueError(
                 f'handle_unknown={handle_unknown!r} must be "error" or "missing".'
             )
-        self._check_names(X)
         table = read_table(X)
+        self._check_names(X)
         values = np.empty((table.n_rows, len(self.columns)))
         for j, column in enumerate(self.columns):
             values[:, j] = _encode(column, table.cells(j), handle_unknown)
@@ -228,6 +228,7 @@ def _codes(column, cells, handle_unknown):
     missing = np.isnan(at)
     if labels is None:
         labels, positions = np.unique(at[~missing], return_inverse=True)
+        labels = labels.astype(np.int64) if is_whole(labels) else labels
     else:
         positions = at[~missing].astype(np.intp)
     labels = labels.tolist()

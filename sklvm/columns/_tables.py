@@ -47,8 +47,8 @@ def python_objects(values, value_dtype, missing):
 
 def holds(dtype, values):
     """Whether an integer dtype of NumPy has room for the values."""
-    lowest = np.fmin.reduce(values, initial=0)
-    highest = np.fmax.reduce(values, initial=0)
+    lowest = np.fmin.reduce(values, axis=None, initial=0)
+    highest = np.fmax.reduce(values, axis=None, initial=0)
     return lowest >= np.iinfo(dtype).min and highest <= np.iinfo(dtype).max
 
 
@@ -129,7 +129,7 @@ class PandasTable:
 
         index = like.index if isinstance(like, pd.DataFrame) else None
         series = {
-            j: pd.Series(PandasTable._array(column, values), index=index)
+            j: PandasTable._series(column, values, index)
             for j, (column, values) in enumerate(zip(columns, decoded, strict=True))
         }
         frame = pd.DataFrame(series, index=index)
@@ -137,25 +137,26 @@ class PandasTable:
         return frame
 
     @staticmethod
-    def _array(column, values):
+    def _series(column, values, index):
         import pandas as pd
 
         dtype = column.dtype
         if dtype == OBJECT:
-            return pd.Series(
-                python_objects(values, column.value_dtype, np.nan), dtype=object
-            ).array
-        if isinstance(dtype, pd.CategoricalDtype):
-            return pd.Categorical(values, dtype=dtype)
-        if values.dtype == object:
-            return pd.array(values, dtype=dtype)
-        return pd.Series(values).astype(PandasTable._roomy(dtype, values)).array
+            values = python_objects(values, column.value_dtype, np.nan)
+        elif isinstance(dtype, pd.CategoricalDtype):
+            values = pd.Categorical(values, dtype=dtype)
+        elif values.dtype != OBJECT:
+            dtype = PandasTable._roomy(dtype, values)
+            return pd.Series(values, index=index).astype(dtype)
+        return pd.Series(values, index=index, dtype=dtype)
 
     @staticmethod
     def _roomy(dtype, values):
         """A dtype that can hold the values: nullable, or with more bits, if need be."""
         import pandas as pd
 
+        if isinstance(dtype, pd.SparseDtype) and np.isnan(values).any():
+            return pd.SparseDtype(np.float64)
         plain = dtype if isinstance(dtype, np.dtype) else None
         integers = plain or getattr(dtype, "numpy_dtype", OBJECT)
         if integers.kind in "iu" and not holds(integers, values):
@@ -184,17 +185,16 @@ class PolarsTable:
         column, dtype = self.source.to_series(j), self.dtype(j)
         if dtype.is_numeric() or dtype == pl.Boolean:
             values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-            return (
-                boolean_cells(values)
-                if dtype == pl.Boolean
-                else Cells("number", values)
-            )
+            is_boolean = dtype == pl.Boolean
+            return boolean_cells(values) if is_boolean else Cells("number", values)
         if dtype.is_temporal():
             return Cells("date", np.where(column.is_null().to_numpy(), np.nan, 0.0))
-        if isinstance(dtype, pl.Enum | pl.Categorical):
+        if isinstance(dtype, pl.Enum):
             codes = column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
-            return category_cells(codes, column.cat.get_categories().to_list())
-        return object_cells(as_objects(column.to_list()))
+            return category_cells(codes, dtype.categories.to_list())
+        cells = object_cells(as_objects(column.to_list()))
+        # The categories of polars' other categorical dtype are in no order.
+        return cells._replace(sort="category") if dtype == pl.Categorical else cells
 
     @staticmethod
     def build(columns, decoded, like=None):

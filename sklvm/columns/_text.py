@@ -13,9 +13,7 @@ def summarise(kind, cells, categories, whole):
 def as_table(rows):
     """Rows of strings in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows
-    )
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _content(kind, x, categories, whole):
