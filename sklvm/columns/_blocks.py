@@ -1,0 +1,134 @@
+"""`components` of an estimator: which columns are modelled together, and how."""
+
+from numbers import Integral
+
+import numpy as np
+
+from sklvm.columns._checks import listed
+from sklvm.columns._column import KINDS, Block
+
+
+def read_components(components, table):
+    """(kind, positions, options) of every entry; a column is in one entry only.
+
+    An entry of the kind "auto" has those of its columns that no other entry names.
+    """
+    entries = [
+        (kind, _positions(table, columns), options)
+        for kind, columns, options in _entries(components)
+    ]
+    by_hand = [at for kind, at, _ in entries if kind != "auto"]
+    named = np.concatenate(by_hand) if by_hand else np.zeros(0, dtype=np.intp)
+    entries = [
+        (kind, np.setdiff1d(at, named) if kind == "auto" else at, options)
+        for kind, at, options in entries
+    ]
+    _check_partition(table.names, np.concatenate([at for _, at, _ in entries]))
+    return entries
+
+
+def make_blocks(entries, kinds):
+    """Blocks of the entries; "auto" becomes one for each kind that it has."""
+    blocks = []
+    for kind, at, options in entries:
+        if kind != "auto":
+            blocks.append(Block(kind, at, options))
+            continue
+        for found in KINDS:
+            columns = [j for j in at if kinds[j] == found]
+            if columns:
+                blocks.append(Block(found, np.array(columns, dtype=np.intp)))
+    return blocks
+
+
+def _entries(components):
+    """The entries as (kind, columns, options)."""
+    if isinstance(components, str) and components == "auto":
+        return [("auto", slice(None), {})]
+    if isinstance(components, str) or not isinstance(components, list | tuple):
+        raise ValueError(
+            f'components={components!r} must be "auto" or a list of (kind, columns) '
+            "or (kind, columns, options)."
+        )
+    if not components:
+        raise ValueError('components=[] names no column; give "auto" to read them all.')
+    return [_entry(entry) for entry in components]
+
+
+def _entry(entry):
+    if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
+        raise ValueError(
+            f"components has the entry {entry!r}; give (kind, columns) or (kind, "
+            "columns, options)."
+        )
+    kind, columns, options = (*entry, {})[:3]
+    if kind not in (*KINDS, "auto"):
+        raise ValueError(
+            f"components has the kind {kind!r}; choose one of "
+            f"{', '.join(map(repr, (*KINDS, 'auto')))}."
+        )
+    if not isinstance(options, dict):
+        raise ValueError(
+            f"components has the options {options!r} for the kind {kind!r}; give a "
+            "dict."
+        )
+    if kind == "auto" and options:
+        raise ValueError(
+            f'components has the options {options!r} for "auto"; name the kind that '
+            "they are for."
+        )
+    return kind, columns, dict(options)
+
+
+def _positions(table, columns):
+    """Positions of the columns, named in any way that ColumnTransformer knows."""
+    if callable(columns):
+        columns = columns(table.source)
+    try:
+        return np.array(_find(table.names, columns), dtype=np.intp)
+    except (ValueError, IndexError, TypeError) as error:
+        raise ValueError(
+            f"components has the columns {columns!r}, which X does not have; name "
+            f"some of {listed(table.names)}."
+        ) from error
+
+
+def _find(names, columns):
+    everywhere = range(len(names))
+    if isinstance(columns, slice):
+        return everywhere[_slice_of_positions(names, columns)]
+    if isinstance(columns, str) or np.ndim(columns) == 0:
+        columns = [columns]
+    columns = list(columns)
+    if columns and all(isinstance(column, bool | np.bool_) for column in columns):
+        return [j for j, chosen in zip(everywhere, columns, strict=True) if chosen]
+    return [
+        everywhere[column] if isinstance(column, Integral) else names.index(column)
+        for column in columns
+    ]
+
+
+def _slice_of_positions(names, columns):
+    """A slice of names includes its end, as in pandas."""
+    start, stop = columns.start, columns.stop
+    if isinstance(start, str):
+        start = names.index(start)
+    if isinstance(stop, str):
+        stop = names.index(stop) + 1
+    return slice(start, stop, columns.step)
+
+
+def _check_partition(names, positions):
+    times = np.bincount(positions, minlength=len(names))
+    twice = [names[j] for j in np.flatnonzero(times > 1)]
+    if twice:
+        raise ValueError(
+            f"components has {listed(twice)} more than once; name each column in one "
+            "entry."
+        )
+    nowhere = [names[j] for j in np.flatnonzero(times == 0)]
+    if nowhere:
+        raise ValueError(
+            f"components leaves out {listed(nowhere)}; drop what is not to be "
+            'modelled, or add the entry ("auto", slice(None)) for the rest.'
+        )

@@ -1,0 +1,259 @@
+"""The schema of a table: read once in `fit`, then values in and out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from sklvm.columns._auto import is_whole, read_kind
+from sklvm.columns._blocks import make_blocks, read_components
+from sklvm.columns._checks import (
+    check_finite,
+    check_new_column,
+    check_numbers,
+    is_binary,
+    listed,
+    refuse,
+    unfit,
+    unreadable,
+)
+from sklvm.columns._column import Block, Column
+from sklvm.columns._tables import ArrayTable, read_table
+from sklvm.columns._text import as_table, summarise
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """What the columns of a table are, and how to write its cells as numbers.
+
+    Attributes
+    ----------
+    columns : list of Column
+    blocks : list of Block
+        Every column is in one of them.
+    table_type : type
+        The library that tables are given back in.
+    estimator_name : str
+        In whose name errors speak.
+    """
+
+    columns: list[Column]
+    blocks: list[Block]
+    table_type: type
+    estimator_name: str = "Schema"
+
+    @classmethod
+    def read(cls, X, components="auto", estimator_name="Schema"):
+        """Learn the schema of a table.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Of pandas or polars, or what scikit-learn makes an array of.
+        components : "auto" or list of (kind, columns) or (kind, columns, options)
+            "auto" reads the kinds from dtypes and values, by the rules in
+            `sklvm.columns._auto`. In a list, kind is one of `KINDS`, or "auto" for the
+            columns among `columns` that no other entry names. Columns are named as in
+            ColumnTransformer: names, positions, a slice, a mask or a callable.
+        estimator_name : str, default="Schema"
+
+        Returns
+        -------
+        schema : Schema
+
+        Raises
+        ------
+        ValueError
+            If a column is of no kind, or not of the one named; the message has its
+            name and the remedy.
+        """
+        table = read_table(X)
+        _check_shape(table)
+        entries = read_components(components, table)
+        by_hand = {j: kind for kind, at, _ in entries for j in at if kind != "auto"}
+        cells = [table.cells(j) for j in range(len(table.names))]
+        kinds = _kinds(table.names, cells, by_hand)
+        columns = [
+            _new_column(name, kind, cells[j], table.dtype(j))
+            for j, (name, kind) in enumerate(zip(table.names, kinds, strict=True))
+        ]
+        blocks = make_blocks(entries, kinds)
+        return cls(columns, blocks, type(table), estimator_name)
+
+    @property
+    def names(self):
+        """Names of the columns; numbers if X was an array."""
+        return [column.name for column in self.columns]
+
+    @property
+    def is_frame(self):
+        """Whether the table was a DataFrame."""
+        return self.table_type.is_frame
+
+    @property
+    def is_numeric(self):
+        """Whether an array of floats says all that the table says."""
+        return all(column.value_dtype.kind in "biuf" for column in self.columns)
+
+    def encode(self, X, handle_unknown="error"):
+        """The cells of a table as numbers.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            With the columns of the table that the schema was read from.
+        handle_unknown : {"error", "missing"}, default="error"
+            What becomes of a category that was not there then.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_features)
+            float64. Reals and counts as they are, categories as codes 0, 1, ...;
+            NaN is missing.
+        """
+        if handle_unknown not in ("error", "missing"):
+            raise ValueError(
+                f'handle_unknown={handle_unknown!r} must be "error" or "missing".'
+            )
+        table = read_table(X)
+        self._check_names(X)
+        values = np.empty((table.n_rows, len(self.columns)))
+        for j, column in enumerate(self.columns):
+            values[:, j] = _encode(column, table.cells(j), handle_unknown)
+        return values
+
+    def decode(self, values, like=None, as_frame=True):
+        """The table that encoded values stand for.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_samples, n_features)
+            As from `encode`. Codes and whole numbers are rounded.
+        like : DataFrame, default=None
+            Table of the same rows, whose index is taken over.
+        as_frame : bool, default=True
+            Whether to give back a DataFrame if the schema was read from one.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            With the names and dtypes that the schema was read from. An integer or
+            boolean column of pandas becomes nullable (Int64, boolean) if a value is
+            missing, an array of numbers becomes float64, and an array that has text
+            is one of objects with NaN.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        decoded = [c.decode(values[:, j]) for j, c in enumerate(self.columns)]
+        table_type = self.table_type if as_frame else ArrayTable
+        return table_type.build(self.columns, decoded, like)
+
+    def describe(self):
+        """A table of text: the name, the kind and the content of each column."""
+        rows = [(str(c.name), c.kind, c.summary) for c in self.columns]
+        return as_table([("column", "kind", "content"), *rows])
+
+    def _check_names(self, X):
+        """scikit-learn's own check of the columns, in the estimator's name."""
+        estimator = type(self.estimator_name, (BaseEstimator,), {})()
+        estimator.n_features_in_ = len(self.columns)
+        if self.is_frame and all(isinstance(name, str) for name in self.names):
+            estimator.feature_names_in_ = np.array(self.names, dtype=object)
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+
+
+def _check_shape(table):
+    if len(set(table.names)) < len(table.names):
+        twice = {name for name in table.names if table.names.count(name) > 1}
+        raise ValueError(
+            f"X has {listed(sorted(twice, key=str))} more than once; give each column "
+            "a name of its own."
+        )
+    if not table.names:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape=({table.n_rows}, 0)) while a "
+            "minimum of 1 is required."
+        )
+    if table.n_rows < 2:
+        raise ValueError(
+            f"X has n_samples={table.n_rows}; give at least 2 rows, so that columns "
+            "can vary."
+        )
+
+
+def _kinds(names, cells, by_hand):
+    """The kind of each column, after everything that speaks against one."""
+    problems = []
+    for j, (name, found) in enumerate(zip(names, cells, strict=True)):
+        problem = unreadable(found)
+        if problem is None:
+            check_finite(name, found)
+            problem = None if j in by_hand else unfit(found)
+        problems.append((name, problem))
+    refuse(problems)
+    kinds = [by_hand.get(j) or read_kind(found) for j, found in enumerate(cells)]
+    for name, kind, found in zip(names, kinds, cells, strict=True):
+        check_new_column(name, kind, found)
+    return kinds
+
+
+def _new_column(name, kind, cells, dtype):
+    x = cells.observed()
+    whole = cells.labels is None and is_whole(x)
+    categories = None
+    if kind in ("bernoulli", "categorical"):
+        categories = cells.labels
+        if categories is None:
+            categories = np.unique(x).astype(np.int64 if whole else np.float64)
+        if kind == "bernoulli" and is_binary(cells, categories):
+            categories = np.array([False, True] if cells.labels is not None else [0, 1])
+    summary = summarise(kind, cells, categories, whole)
+    return Column(name, kind, categories, dtype, whole, summary)
+
+
+def _encode(column, cells, handle_unknown):
+    if unreadable(cells) == "missing":
+        return np.full(len(cells.values), np.nan)
+    refuse([(column.name, unreadable(cells))])
+    check_finite(column.name, cells)
+    if column.categories is None:
+        check_numbers(column.name, column.kind, cells)
+        return cells.values
+    return _codes(column, cells, handle_unknown)
+
+
+def _codes(column, cells, handle_unknown):
+    """Codes of the column's categories, by their values: 1, 1.0 and True are one."""
+    labels, at = cells.labels, cells.values
+    missing = np.isnan(at)
+    if labels is None:
+        labels, positions = np.unique(at[~missing], return_inverse=True)
+        labels = labels.astype(np.int64) if is_whole(labels) else labels
+    else:
+        positions = at[~missing].astype(np.intp)
+    labels = labels.tolist()
+    _check_same_sort(column, labels)
+    code = {label: k for k, label in enumerate(column.categories.tolist())}
+    unknown = [label for label in labels if label not in code]
+    if unknown and handle_unknown == "error":
+        raise ValueError(
+            f"X has the value {unknown[0]!r} in the column {column.name!r}, which was "
+            "not there in fit; set handle_unknown='missing' to take it for missing."
+        )
+    values = np.full(len(at), np.nan)
+    codes = np.array([code.get(label, np.nan) for label in labels], dtype=np.float64)
+    values[~missing] = codes[positions]
+    return values
+
+
+def _check_same_sort(column, labels):
+    """Text where text was, and numbers where numbers were."""
+    expected = column.categories.tolist()
+    was_text = any(isinstance(label, str) for label in expected)
+    if labels and was_text != any(isinstance(label, str) for label in labels):
+        now, then = ("numbers", "text") if was_text else ("text", "numbers")
+        raise ValueError(
+            f"X has {now} in the column {column.name!r}, for example {labels[0]!r}, "
+            f"where fit had {then} such as {expected[0]!r}; give the column the dtype "
+            "that it had in fit."
+        )

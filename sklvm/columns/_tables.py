@@ -1,0 +1,225 @@
+"""Tables column by column: arrays, and the DataFrames of pandas and polars.
+
+The one file that knows these libraries. Each class reads `cells(j)` of a table, and
+builds one of decoded columns: float64 with NaN, or objects with None.
+"""
+
+import sys
+
+import numpy as np
+from sklearn.utils import check_array
+
+from sklvm.columns._cells import (
+    Cells,
+    as_objects,
+    boolean_cells,
+    category_cells,
+    object_cells,
+)
+
+OBJECT = np.dtype(object)
+
+
+def read_table(X):
+    """X as one of the tables below, not copied and never changed."""
+    for library, table in (("pandas", PandasTable), ("polars", PolarsTable)):
+        module = sys.modules.get(library)
+        if module is not None and isinstance(X, module.DataFrame):
+            return table(X)
+    return ArrayTable(X)
+
+
+def numeric_cells(values):
+    """Cells of a NumPy array of booleans, numbers or dates."""
+    if values.dtype.kind in "mM":
+        return Cells("date", np.where(np.isnat(values), np.nan, 0.0))
+    cells = values.astype(np.float64)
+    return boolean_cells(cells) if values.dtype.kind == "b" else Cells("number", cells)
+
+
+def python_objects(values, value_dtype, missing):
+    """Decoded values as Python's own bool, int, float or str."""
+    absent = np.equal(values, None) if values.dtype == object else np.isnan(values)
+    out = np.full(len(values), missing, dtype=object)
+    out[~absent] = values[~absent].astype(value_dtype).astype(object)
+    return out
+
+
+def holds(dtype, values):
+    """Whether an integer dtype of NumPy has room for the values."""
+    lowest = np.fmin.reduce(values, axis=None, initial=0)
+    highest = np.fmax.reduce(values, axis=None, initial=0)
+    return lowest >= np.iinfo(dtype).min and highest <= np.iinfo(dtype).max
+
+
+class ArrayTable:
+    """A two-dimensional array, or what scikit-learn makes one of."""
+
+    is_frame = False
+
+    def __init__(self, X):
+        array = check_array(X, dtype=None, ensure_all_finite=False)
+        if array.dtype.kind in "US":
+            # A list of numbers and strings: NumPy alone would make all of them text.
+            given = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
+            array = given.astype(object)
+        self.source = array
+        self.names = list(range(array.shape[1]))
+        self.n_rows = len(array)
+
+    def dtype(self, j):
+        return self.source.dtype
+
+    def cells(self, j):
+        values = self.source[:, j]
+        return object_cells(values) if values.dtype == object else numeric_cells(values)
+
+    @staticmethod
+    def build(columns, decoded, like=None):
+        """Numbers in the dtype of X, float64 if it cannot hold them; else objects."""
+        # Columns of a frame that are asked for as an array differ in their dtypes.
+        dtypes = {column.dtype for column in columns}
+        if dtypes == {OBJECT} or any(values.dtype == OBJECT for values in decoded):
+            objects = [
+                python_objects(values, column.value_dtype, np.nan)
+                for column, values in zip(columns, decoded, strict=True)
+            ]
+            return np.stack(objects, axis=1)
+        out = np.stack(decoded, axis=1)
+        dtype = dtypes.pop() if len(dtypes) == 1 else None
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
+            return out
+        if dtype.kind != "f" and np.isnan(out).any():
+            return out
+        return out.astype(dtype) if dtype.kind not in "iu" or holds(dtype, out) else out
+
+
+class PandasTable:
+    """A pandas DataFrame with dtypes of NumPy, pandas or Arrow."""
+
+    is_frame = True
+
+    def __init__(self, X):
+        self.source = X
+        self.names = list(X.columns)
+        self.n_rows = len(X)
+
+    def dtype(self, j):
+        return self.source.dtypes.iloc[j]
+
+    def cells(self, j):
+        import pandas as pd
+
+        column, dtype = self.source.iloc[:, j], self.dtype(j)
+        if isinstance(dtype, pd.CategoricalDtype):
+            return category_cells(column.cat.codes.to_numpy(), dtype.categories)
+        if pd.api.types.is_bool_dtype(dtype):
+            return boolean_cells(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        if dtype.kind in "mM":
+            return Cells("date", np.where(column.isna(), np.nan, 0.0))
+        if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            return Cells("number", values)
+        return object_cells(column.to_numpy(dtype=object))
+
+    @staticmethod
+    def build(columns, decoded, like=None):
+        """A DataFrame with the index of `like`, if that is a DataFrame."""
+        import pandas as pd
+
+        index = like.index if isinstance(like, pd.DataFrame) else None
+        series = {
+            j: PandasTable._series(column, values, index)
+            for j, (column, values) in enumerate(zip(columns, decoded, strict=True))
+        }
+        frame = pd.DataFrame(series, index=index)
+        frame.columns = [column.name for column in columns]
+        return frame
+
+    @staticmethod
+    def _series(column, values, index):
+        import pandas as pd
+
+        dtype = column.dtype
+        if dtype == OBJECT:
+            values = python_objects(values, column.value_dtype, np.nan)
+        elif isinstance(dtype, pd.CategoricalDtype):
+            values = pd.Categorical(values, dtype=dtype)
+        elif values.dtype != OBJECT:
+            dtype = PandasTable._roomy(dtype, values)
+            return pd.Series(values, index=index).astype(dtype)
+        return pd.Series(values, index=index, dtype=dtype)
+
+    @staticmethod
+    def _roomy(dtype, values):
+        """A dtype that can hold the values: nullable, or with more bits, if need be."""
+        import pandas as pd
+
+        if isinstance(dtype, pd.SparseDtype) and np.isnan(values).any():
+            return pd.SparseDtype(np.float64)
+        plain = dtype if isinstance(dtype, np.dtype) else None
+        integers = plain or getattr(dtype, "numpy_dtype", OBJECT)
+        if integers.kind in "iu" and not holds(integers, values):
+            dtype = plain = np.dtype(np.int64)
+        if plain is not None and plain.kind in "biu" and np.isnan(values).any():
+            return pd.array(np.zeros(0, plain)).dtype
+        return dtype
+
+
+class PolarsTable:
+    """A polars DataFrame."""
+
+    is_frame = True
+
+    def __init__(self, X):
+        self.source = X
+        self.names = X.columns
+        self.n_rows = len(X)
+
+    def dtype(self, j):
+        return self.source.dtypes[j]
+
+    def cells(self, j):
+        import polars as pl
+
+        column, dtype = self.source.to_series(j), self.dtype(j)
+        if dtype.is_numeric() or dtype == pl.Boolean:
+            values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+            is_boolean = dtype == pl.Boolean
+            return boolean_cells(values) if is_boolean else Cells("number", values)
+        if dtype.is_temporal():
+            return Cells("date", np.where(column.is_null().to_numpy(), np.nan, 0.0))
+        if isinstance(dtype, pl.Enum):
+            codes = column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+            return category_cells(codes, dtype.categories.to_list())
+        cells = object_cells(as_objects(column.to_list()))
+        # The categories of polars' other categorical dtype are in no order.
+        return cells._replace(sort="category") if dtype == pl.Categorical else cells
+
+    @staticmethod
+    def build(columns, decoded, like=None):
+        """A DataFrame; `like` has nothing to add."""
+        import polars as pl
+
+        return pl.DataFrame(
+            [
+                PolarsTable._series(column, values)
+                for column, values in zip(columns, decoded, strict=True)
+            ]
+        )
+
+    @staticmethod
+    def _series(column, values):
+        import polars as pl
+
+        name, dtype = column.name, column.dtype
+        if values.dtype == object:
+            return pl.Series(name, values.tolist(), dtype=pl.String).cast(dtype)
+        if dtype == pl.Object:
+            objects = python_objects(values, column.value_dtype, None)
+            return pl.Series(name, objects.tolist(), dtype=pl.Object)
+        series = pl.Series(name, values, nan_to_null=True)
+        try:
+            return series.cast(dtype)
+        except pl.exceptions.InvalidOperationError:
+            return series.cast(pl.Int64)  # an integer with too few bits

@@ -1,0 +1,29 @@
+"""What a schema says of itself."""
+
+import numpy as np
+
+
+def summarise(kind, cells, categories, whole):
+    """What a column holds, in a few words."""
+    missing = np.isnan(cells.values).mean()
+    found = _content(kind, cells.observed(), categories, whole)
+    return f"{found}, {100 * missing:.2g} % missing" if missing else found
+
+
+def as_table(rows):
+    """Rows of strings in aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _content(kind, x, categories, whole):
+    if kind == "bernoulli":
+        return " or ".join(map(str, categories))
+    if kind == "categorical":
+        shown = ", ".join(map(str, categories[:5]))
+        dots = ", ..." if len(categories) > 5 else ""
+        return f"{len(categories)} categories: {shown}{dots}"
+    note = ", a long tail" if kind == "lognormal" else ""
+    if kind == "negative_binomial" and x.any():
+        note = f", variance {x.var() / x.mean():.2g} times the mean"
+    return f"{'whole ' * whole}numbers {x.min():g} to {x.max():g}{note}"
