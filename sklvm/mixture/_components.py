@@ -71,6 +71,11 @@ class Components(ABC):
         """What stands for a row of a mixture with these weights (n, K): its mean."""
         return weights @ self.mean(params)
 
+    def draw(self, params, labels, X, rng):
+        """Rows X with each NaN drawn from p(x_missing | x_observed, z = label)."""
+        # Features are independent within a component, unless a family says otherwise.
+        return np.where(np.isnan(X), self.sample(params, labels, rng), X)
+
     def n_parameters(self, n_components):
         """Number of free parameters."""
         return n_components * self.n_features

@@ -20,8 +20,8 @@ from sklvm._base import (
 )
 from sklvm.mixture._checks import check_observed, check_weights, observed_weight
 from sklvm.mixture._em import e_and_m_pass, first_best, run_em
-from sklvm.mixture._fitted import FittedMixture
 from sklvm.mixture._mixture import Mixture
+from sklvm.mixture._questions import Questions
 from sklvm.mixture._rows import (
     MemoryRows,
     chunk_size,
@@ -31,7 +31,7 @@ from sklvm.mixture._rows import (
 from sklvm.mixture._starts import Starts
 
 
-class BaseMixtureEM(FittedMixture, DensityMixin, BaseEstimator):
+class BaseMixtureEM(Questions, DensityMixin, BaseEstimator):
     """Finite mixture fitted by EM. A subclass supplies the components."""
 
     _parameter_constraints = {

@@ -119,8 +119,16 @@ class FittedMixture(
             self._checked(X), lambda e, X, w: e.log_joint(X, w)[0].T.astype(np.float64)
         )
 
+    def _log_evidence(self, X):
+        """log p(x) of a checked X; of a row with nothing observed it is exactly 0."""
+        log_density = self._map(X, lambda e, X, w: e.log_density(X, w))
+        if not issparse(X):
+            near = np.flatnonzero(abs(log_density) < 1e-2)
+            log_density[near[np.isnan(X[near]).all(axis=1)]] = 0
+        return log_density
+
     def _log_density(self, X):
-        log_density = self._map(self._checked(X), lambda e, X, w: e.log_density(X, w))
+        log_density = self._log_evidence(self._checked(X))
         if self._impossible_remedy and np.isneginf(log_density).any():
             row = int(np.isneginf(log_density).argmax())
             warn_user(
@@ -199,29 +207,6 @@ class FittedMixture(
         return self._map(
             self._checked(X), lambda e, X, w: e.posterior(X, w).argmax(axis=0)
         )
-
-    def impute(self, X):
-        """X with each NaN replaced by its conditional expectation.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            E[x_missing | x_observed]; what was observed is as it was.
-        """
-        X = self._checked(X)
-        if issparse(X):
-            return X.copy()
-        filled = X.astype(float_dtype(X))
-        missing = np.isnan(filled)
-        rows = np.flatnonzero(missing.any(axis=1))
-        if len(rows):
-            values = self._map(X[rows], lambda e, X, w: e.filled(X, w))
-            filled[rows] = np.where(missing[rows], values, filled[rows])
-        return filled
 
     def inverse_transform(self, Z):
         """Mean of the mixture whose weights are the responsibilities Z.

@@ -211,6 +211,21 @@ class GaussianComponents(Components):
             X[rows] = self.covariance.unwhiten(u, k, X[rows].T).T
         return X + means[labels]
 
+    def draw(self, params, labels, X, rng):
+        if not self.covariance.couples:
+            return super().draw(params, labels, X, rng)
+        # A draw y of whole rows, moved to the observed cells: y_m and what x_o - y_o
+        # predicts of x_m - y_m have together the distribution of x_m given x_o.
+        drawn = self.sample(params, labels, rng)
+        means, *shapes = params
+        for k in np.unique(labels):
+            rows, mean = labels == k, means[[k]]
+            shape = shapes if self.covariance.is_shared else [s[[k]] for s in shapes]
+            kernel = MissingPatterns(self, (mean, *shape), None)
+            _, features = kernel.log_prob(X[rows] - drawn[rows] + mean, None)
+            drawn[rows] += kernel.fill(features, np.ones((1, rows.sum()))) - mean
+        return np.where(np.isnan(X), drawn, X)
+
     # Acceleration ------------------------------------------------------------------
 
     def to_unconstrained(self, params, reference):

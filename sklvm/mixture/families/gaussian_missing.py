@@ -119,14 +119,22 @@ class MissingPatterns(Kernel):
         scatter = scatter - self.covariance.shift_scatter(observed, shift)
         return observed, self.means + shift, scatter
 
-    def fill(self, features, resp):
+    def fill(self, features, resp, expectation=None):
+        """E[f(x) | x observed], if `expectation` is that of f(x), of a Gaussian x.
+
+        It gets means and variances; without it f(x) is x.
+        """
         out = np.zeros((resp.shape[1], self.means.shape[1]))
         _, _, batches = features
-        for observed, rows, valid, _, g in batches:
+        for observed, rows, valid, precision, g in batches:
             filled = np.zeros((*rows.shape, self.means.shape[1]))
             for k, mean in enumerate(self.means):
                 columns = self.matrices[k][:, observed].swapaxes(0, 1)  # (P, D, o)
                 expected = mean + (columns @ g[k]).swapaxes(1, 2)
+                if expectation is not None:
+                    explained = ((columns @ precision[k]) * columns).sum(axis=2)
+                    variance = np.diagonal(self.matrices[k]) - explained
+                    expected = expectation(expected, variance[:, np.newaxis])
                 filled += resp[k, rows][:, :, np.newaxis] * expected
             out[rows[valid]] = filled[valid]
         return out

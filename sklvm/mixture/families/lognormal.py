@@ -1,0 +1,125 @@
+"""Lognormal components: positive values with a long tail."""
+
+from copy import copy
+
+import numpy as np
+
+from sklvm.mixture._components import Components, Kernel
+from sklvm.mixture.families.gaussian import GaussianComponents
+
+
+class LognormalComponents(Components):
+    """log p(x | z = k) = log N(log x | mu_k, Sigma_k) - sum_d log x_d.
+
+    The density is in the units of x: the sum, over what is observed, is the Jacobian of
+    the logarithm. Params and statistics are those of `gaussian`, the components of
+    log x, which has the other options; reg_covar is in squares of log x.
+    """
+
+    names = GaussianComponents.names
+    initial_names = GaussianComponents.initial_names
+
+    def __init__(self, n_features, *, dtype=np.float64, missing=False, **options):
+        super().__init__(n_features, dtype=dtype, missing=missing)
+        self.gaussian = GaussianComponents(
+            n_features, dtype=dtype, missing=missing, **options
+        )
+        self.is_separable = self.gaussian.is_separable
+
+    def kernels(self, params):
+        for kernel in self.gaussian.kernels(params):
+            yield OfLogarithms(self, params, kernel)
+
+    def features(self, X):
+        return self.gaussian.features(np.log(X))
+
+    def statistics(self, features, resp):
+        return self.gaussian.statistics(features, resp)
+
+    def m_step(self, statistics, params):
+        return self.gaussian.m_step(statistics, params)
+
+    def mix(self, one, other, a, b):
+        return self.gaussian.mix(one, other, a, b)
+
+    def smooth(self, statistics, average):
+        return self.gaussian.smooth(statistics, average)
+
+    def n_parameters(self, n_components):
+        return self.gaussian.n_parameters(n_components)
+
+    def degenerate(self, params):
+        return self.gaussian.degenerate(params)
+
+    def row_size(self, n_components):
+        return self.gaussian.row_size(n_components) + self.n_features
+
+    def moved(self, params, collapsed, fresh):
+        return self.gaussian.moved(params, collapsed, fresh)
+
+    def replaced(self, params, initial):
+        return self.gaussian.replaced(params, initial)
+
+    def points(self, rows, params):
+        return self.gaussian.points(np.log(rows), params)
+
+    def centres(self, initial, params):
+        return self.gaussian.centres(initial, params)
+
+    def for_starts(self):
+        other = copy(self)
+        other.gaussian = self.gaussian.for_starts()
+        return self if other.gaussian is self.gaussian else other
+
+    def mean(self, params):
+        means, covariances, _ = params
+        return _mean(means, self.gaussian.covariance.diagonal(covariances))
+
+    def sample(self, params, labels, rng):
+        return np.exp(self.gaussian.sample(params, labels, rng))
+
+    def draw(self, params, labels, X, rng):
+        drawn = np.exp(self.gaussian.draw(params, labels, np.log(X), rng))
+        return np.where(np.isnan(X), drawn, X)
+
+    def to_unconstrained(self, params, reference):
+        return self.gaussian.to_unconstrained(params, reference)
+
+    def from_unconstrained(self, values, reference):
+        return self.gaussian.from_unconstrained(values, reference)
+
+
+def _mean(mean, variance):
+    """E[x] where log x has this mean and this variance."""
+    return np.exp(mean + variance / 2)
+
+
+class OfLogarithms(Kernel):
+    """A Gaussian kernel on log x, with the Jacobian; no density at 0 or below."""
+
+    def __init__(self, components, params, kernel):
+        super().__init__(components, params)
+        self.kernel, self.flushed = kernel, kernel.flushed
+
+    def log_prob(self, X, workspace):
+        outside = X <= 0
+        logs = np.log(np.where(outside, 1, X))
+        log_prob, features = self.kernel.log_prob(logs, workspace)
+        log_prob -= np.nansum(logs, axis=1, dtype=np.float64)
+        if outside.any():
+            log_prob[:, outside.any(axis=1)] = -np.inf
+        return log_prob, features
+
+    def statistics(self, features, resp, workspace):
+        return self.kernel.statistics(features, resp, workspace)
+
+    def finalize(self, sums):
+        return self.kernel.finalize(sums)
+
+    def is_accurate(self, following):
+        return self.kernel.is_accurate(following)
+
+    def fill(self, features, resp):
+        if self.components.gaussian.by_patterns:
+            return self.kernel.fill(features, resp, _mean)
+        return super().fill(features, resp)
