@@ -1,8 +1,18 @@
-"""What a column is: its kind, its categories, and how its values come back."""
+"""What a column is: its kind, its categories, and its values in and out."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from sklvm.columns._auto import is_whole
+from sklvm.columns._checks import (
+    check_finite,
+    check_numbers,
+    is_binary,
+    refuse,
+    unreadable,
+)
+from sklvm.columns._text import summarise
 
 #: The kinds of columns. The density of a row is with respect to counting measure for
 #: the discrete kinds, and to length in the column's own unit for the real ones.
@@ -45,12 +55,73 @@ class Column:
     is_whole: bool
     summary: str
 
+    @classmethod
+    def read(cls, name, kind, cells, dtype):
+        """The column of a kind that its cells do not contradict."""
+        x = cells.observed()
+        whole = cells.labels is None and is_whole(x)
+        categories = None
+        if kind in ("bernoulli", "categorical"):
+            categories = cells.labels
+            if categories is None:
+                categories = np.unique(x).astype(np.int64 if whole else np.float64)
+            if kind == "bernoulli" and is_binary(cells, categories):
+                categories = np.array([0, 1] if cells.labels is None else [False, True])
+        summary = summarise(kind, cells, categories, whole)
+        return cls(name, kind, categories, dtype, whole, summary)
+
     @property
     def value_dtype(self):
         """NumPy dtype of a value that is not missing."""
         if self.categories is not None:
             return self.categories.dtype
         return np.dtype(np.int64 if self.is_whole else np.float64)
+
+    def encode(self, cells, handle_unknown):
+        """Cells of the column as float64: numbers, or codes of its categories."""
+        problem = unreadable(cells)
+        if problem == "missing":
+            return np.full(len(cells.values), np.nan)
+        refuse([(self.name, problem)])
+        check_finite(self.name, cells)
+        if self.categories is None:
+            check_numbers(self.name, self.kind, cells)
+            return cells.values
+        return self._codes(cells, handle_unknown)
+
+    def _codes(self, cells, handle_unknown):
+        """Codes of values, whatever their dtype: 1, 1.0 and True are one."""
+        missing = np.isnan(cells.values)
+        labels, at = cells.labels, cells.values[~missing]
+        if labels is None:
+            labels, at = np.unique(at, return_inverse=True)
+            labels = labels.astype(np.int64) if is_whole(labels) else labels
+        labels = labels.tolist()
+        self._check_same_sort(labels)
+        code = {label: k for k, label in enumerate(self.categories.tolist())}
+        unknown = [label for label in labels if label not in code]
+        if unknown and handle_unknown == "error":
+            raise ValueError(
+                f"X has the value {unknown[0]!r} in the column {self.name!r}, which "
+                "was not there in fit; set handle_unknown='missing' to take it for "
+                "missing."
+            )
+        codes = np.array([code.get(label, np.nan) for label in labels], dtype=float)
+        values = np.full(len(missing), np.nan)
+        values[~missing] = codes[at.astype(np.intp)]
+        return values
+
+    def _check_same_sort(self, labels):
+        """Text where text was, and numbers where numbers were."""
+        expected = self.categories.tolist()
+        was_text = any(isinstance(label, str) for label in expected)
+        if labels and was_text != any(isinstance(label, str) for label in labels):
+            now, then = ("numbers", "text") if was_text else ("text", "numbers")
+            raise ValueError(
+                f"X has {now} in the column {self.name!r}, for example {labels[0]!r}, "
+                f"where fit had {then} such as {expected[0]!r}; give the column the "
+                "dtype that it had in fit."
+            )
 
     def decode(self, values):
         """Values of the column: floats with NaN, or objects with None.

@@ -6,13 +6,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from sklvm.columns._auto import is_whole, read_kind
+from sklvm.columns._auto import read_kind
 from sklvm.columns._blocks import make_blocks, read_components
 from sklvm.columns._checks import (
     check_finite,
     check_new_column,
-    check_numbers,
-    is_binary,
     listed,
     refuse,
     unfit,
@@ -20,7 +18,7 @@ from sklvm.columns._checks import (
 )
 from sklvm.columns._column import Block, Column
 from sklvm.columns._tables import ArrayTable, read_table
-from sklvm.columns._text import as_table, summarise
+from sklvm.columns._text import as_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +34,24 @@ class Schema:
         The library that tables are given back in.
     estimator_name : str
         In whose name errors speak.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklvm.columns import Schema
+    >>> X = pd.DataFrame({"plan": ["free", "gold", None], "age": [31, 58, 40]})
+    >>> schema = Schema.read(X)
+    >>> print(schema.describe())
+    column  kind         content
+    plan    categorical  2 categories: free, gold, 33 % missing
+    age     gaussian     whole numbers 31 to 58
+    >>> schema.encode(X)
+    array([[ 0., 31.],
+           [ 1., 58.],
+           [nan, 40.]])
+    >>> schema.decode([[1, 44.7]])
+       plan  age
+    0  gold   45
     """
 
     columns: list[Column]
@@ -75,7 +91,7 @@ class Schema:
         cells = [table.cells(j) for j in range(len(table.names))]
         kinds = _kinds(table.names, cells, by_hand)
         columns = [
-            _new_column(name, kind, cells[j], table.dtype(j))
+            Column.read(name, kind, cells[j], table.dtype(j))
             for j, (name, kind) in enumerate(zip(table.names, kinds, strict=True))
         ]
         blocks = make_blocks(entries, kinds)
@@ -120,7 +136,7 @@ class Schema:
         self._check_names(X)
         values = np.empty((table.n_rows, len(self.columns)))
         for j, column in enumerate(self.columns):
-            values[:, j] = _encode(column, table.cells(j), handle_unknown)
+            values[:, j] = column.encode(table.cells(j), handle_unknown)
         return values
 
     def decode(self, values, like=None, as_frame=True):
@@ -195,65 +211,3 @@ def _kinds(names, cells, by_hand):
     for name, kind, found in zip(names, kinds, cells, strict=True):
         check_new_column(name, kind, found)
     return kinds
-
-
-def _new_column(name, kind, cells, dtype):
-    x = cells.observed()
-    whole = cells.labels is None and is_whole(x)
-    categories = None
-    if kind in ("bernoulli", "categorical"):
-        categories = cells.labels
-        if categories is None:
-            categories = np.unique(x).astype(np.int64 if whole else np.float64)
-        if kind == "bernoulli" and is_binary(cells, categories):
-            categories = np.array([False, True] if cells.labels is not None else [0, 1])
-    summary = summarise(kind, cells, categories, whole)
-    return Column(name, kind, categories, dtype, whole, summary)
-
-
-def _encode(column, cells, handle_unknown):
-    if unreadable(cells) == "missing":
-        return np.full(len(cells.values), np.nan)
-    refuse([(column.name, unreadable(cells))])
-    check_finite(column.name, cells)
-    if column.categories is None:
-        check_numbers(column.name, column.kind, cells)
-        return cells.values
-    return _codes(column, cells, handle_unknown)
-
-
-def _codes(column, cells, handle_unknown):
-    """Codes of the column's categories, by their values: 1, 1.0 and True are one."""
-    labels, at = cells.labels, cells.values
-    missing = np.isnan(at)
-    if labels is None:
-        labels, positions = np.unique(at[~missing], return_inverse=True)
-        labels = labels.astype(np.int64) if is_whole(labels) else labels
-    else:
-        positions = at[~missing].astype(np.intp)
-    labels = labels.tolist()
-    _check_same_sort(column, labels)
-    code = {label: k for k, label in enumerate(column.categories.tolist())}
-    unknown = [label for label in labels if label not in code]
-    if unknown and handle_unknown == "error":
-        raise ValueError(
-            f"X has the value {unknown[0]!r} in the column {column.name!r}, which was "
-            "not there in fit; set handle_unknown='missing' to take it for missing."
-        )
-    values = np.full(len(at), np.nan)
-    codes = np.array([code.get(label, np.nan) for label in labels], dtype=np.float64)
-    values[~missing] = codes[positions]
-    return values
-
-
-def _check_same_sort(column, labels):
-    """Text where text was, and numbers where numbers were."""
-    expected = column.categories.tolist()
-    was_text = any(isinstance(label, str) for label in expected)
-    if labels and was_text != any(isinstance(label, str) for label in labels):
-        now, then = ("numbers", "text") if was_text else ("text", "numbers")
-        raise ValueError(
-            f"X has {now} in the column {column.name!r}, for example {labels[0]!r}, "
-            f"where fit had {then} such as {expected[0]!r}; give the column the dtype "
-            "that it had in fit."
-        )

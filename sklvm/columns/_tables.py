@@ -37,10 +37,10 @@ def numeric_cells(values):
     return boolean_cells(cells) if values.dtype.kind == "b" else Cells("number", cells)
 
 
-def python_objects(values, value_dtype, missing):
-    """Decoded values as Python's own bool, int, float or str."""
+def python_objects(values, value_dtype):
+    """Decoded values as Python's own bool, int, float or str; NaN is missing."""
     absent = np.equal(values, None) if values.dtype == object else np.isnan(values)
-    out = np.full(len(values), missing, dtype=object)
+    out = np.full(len(values), np.nan, dtype=object)
     out[~absent] = values[~absent].astype(value_dtype).astype(object)
     return out
 
@@ -81,7 +81,7 @@ class ArrayTable:
         dtypes = {column.dtype for column in columns}
         if dtypes == {OBJECT} or any(values.dtype == OBJECT for values in decoded):
             objects = [
-                python_objects(values, column.value_dtype, np.nan)
+                python_objects(values, column.value_dtype)
                 for column, values in zip(columns, decoded, strict=True)
             ]
             return np.stack(objects, axis=1)
@@ -89,9 +89,10 @@ class ArrayTable:
         dtype = dtypes.pop() if len(dtypes) == 1 else None
         if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
             return out
-        if dtype.kind != "f" and np.isnan(out).any():
-            return out
-        return out.astype(dtype) if dtype.kind not in "iu" or holds(dtype, out) else out
+        fits = dtype.kind == "f" or not np.isnan(out).any()
+        if dtype.kind in "iu":
+            fits = fits and holds(dtype, out)
+        return out.astype(dtype) if fits else out
 
 
 class PandasTable:
@@ -133,7 +134,7 @@ class PandasTable:
             for j, (column, values) in enumerate(zip(columns, decoded, strict=True))
         }
         frame = pd.DataFrame(series, index=index)
-        frame.columns = [column.name for column in columns]
+        frame.columns = pd.Index([column.name for column in columns])
         return frame
 
     @staticmethod
@@ -142,7 +143,7 @@ class PandasTable:
 
         dtype = column.dtype
         if dtype == OBJECT:
-            values = python_objects(values, column.value_dtype, np.nan)
+            values = python_objects(values, column.value_dtype)
         elif isinstance(dtype, pd.CategoricalDtype):
             values = pd.Categorical(values, dtype=dtype)
         elif values.dtype != OBJECT:
@@ -215,11 +216,9 @@ class PolarsTable:
         name, dtype = column.name, column.dtype
         if values.dtype == object:
             return pl.Series(name, values.tolist(), dtype=pl.String).cast(dtype)
-        if dtype == pl.Object:
-            objects = python_objects(values, column.value_dtype, None)
-            return pl.Series(name, objects.tolist(), dtype=pl.Object)
         series = pl.Series(name, values, nan_to_null=True)
         try:
             return series.cast(dtype)
         except pl.exceptions.InvalidOperationError:
-            return series.cast(pl.Int64)  # an integer with too few bits
+            # An integer with too few bits, or Python objects, which nothing casts to.
+            return series.cast(pl.Int64) if dtype.is_integer() else series

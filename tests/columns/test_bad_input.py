@@ -84,6 +84,10 @@ def test_columns_that_auto_refuses(sentence, values):
     assert_refuses(sentence, frame(bad=pd.Series(values)))
 
 
+def test_arrays_of_dates():
+    assert_refuses("X has dates or times in the column 0", np.array([DAYS], "M8[D]").T)
+
+
 def test_codes_as_a_category_are_no_numbers_as_text():
     codes = pd.Categorical(RNG.choice(["1", "2", "3"], N))
     assert Schema.read(frame(code=codes)).columns[1].kind == "categorical"

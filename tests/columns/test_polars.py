@@ -70,6 +70,12 @@ def test_text(dtype, categories):
     assert schema.columns[0].categories.tolist() == categories
 
 
+def test_objects_come_back_as_numbers():
+    X = pl.DataFrame({"a": pl.Series(RNG.normal(size=N).tolist(), dtype=pl.Object)})
+    schema = Schema.read(X)
+    assert schema.decode(schema.encode(X))["a"].to_list() == X["a"].to_list()
+
+
 def test_nan_is_missing():
     X = pl.DataFrame({"a": [*RNG.normal(size=50), float("nan"), None]})
     values = Schema.read(X).encode(X)

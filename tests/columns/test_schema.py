@@ -108,10 +108,12 @@ def test_components_are_not_changed():
     assert options == {"covariance_type": "full"}
 
 
-def test_frames_without_names_of_text():
-    X = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=[10, 20])
+@pytest.mark.parametrize("names", [[10, 20], [("a", "b"), ("a", "c")]])
+def test_frames_without_names_of_text(names):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    X = pd.DataFrame(X, columns=pd.Index(names))
     schema = Schema.read(X)
-    assert schema.names == [10, 20]
+    assert schema.names == names
     pd.testing.assert_frame_equal(schema.decode(schema.encode(X)), X)
 
 
