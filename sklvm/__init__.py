@@ -6,6 +6,7 @@ from sklvm.mixture import (
     BernoulliMixtureEM,
     CategoricalMixtureEM,
     GaussianMixtureEM,
+    MixtureEM,
     PoissonMixtureEM,
     elbo,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "CategoricalMixtureEM",
     "ConditionalVAE",
     "GaussianMixtureEM",
+    "MixtureEM",
     "PoissonMixtureEM",
     "SparseSegmentationRDA",
     "__version__",

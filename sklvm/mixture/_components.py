@@ -96,6 +96,13 @@ class Components(ABC):
         """Statistics a * one + b * other."""
         return tuple(a * x + b * y for x, y in zip(one, other, strict=True))
 
+    def average(self, statistics, n):
+        """Statistics of one average row, from those of n rows as one component."""
+        if not self.pseudo_row:
+            return self.mix(statistics, statistics, 1 / n, 0)
+        pairs = zip(statistics, self.pseudo_row, strict=True)
+        return tuple((x + pseudo) / (n + 1) for x, pseudo in pairs)
+
     def smooth(self, statistics, average):
         """Statistics for a start: each component borrows one average row."""
         return self.mix(statistics, average, 1, 1)

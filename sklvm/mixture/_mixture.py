@@ -138,12 +138,8 @@ class Mixture:
     def average(self, sample):
         """Statistics of one average row of a sample, as one component."""
         weight = sample.sample_weight[np.newaxis]
-        n = weight.sum()
         statistics = self._statistics(sample.rows, weight)
-        if not self.components.pseudo_row:
-            return self.components.mix(statistics, statistics, 1 / n, 0)
-        pairs = zip(statistics, self.components.pseudo_row, strict=True)
-        return tuple((x + pseudo) / (n + 1) for x, pseudo in pairs)
+        return self.components.average(statistics, weight.sum())
 
     def start(self, sample, resp, average):
         """Params from responsibilities (K, n) of a sample; never degenerate."""

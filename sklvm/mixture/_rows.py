@@ -29,7 +29,11 @@ class Workspace:
     """
 
     def __init__(self):
-        self._buffers = {}
+        self._buffers, self._parts = {}, {}
+
+    def part(self, name):
+        """A workspace within this one, whose names are its own."""
+        return self._parts.setdefault(name, Workspace())
 
     def array(self, name, shape, dtype):
         """Uninitialised array of `shape`, over the memory last used for `name`."""

@@ -104,7 +104,7 @@ class GaussianComponents(Components):
         if self.by_patterns:
             smallest_pivot = 1e-10
         else:
-            smallest_pivot = self.n_features * EPS if self.reg_covar else 1e-12
+            smallest_pivot = self.n_features * EPS if np.any(self.reg_covar) else 1e-12
         return self.covariance.precisions_cholesky(covariances, smallest_pivot)
 
     def mix(self, one, other, a, b):
@@ -122,7 +122,7 @@ class GaussianComponents(Components):
     def degenerate(self, params):
         means, covariances, u = params
         singular = ~np.isfinite(self.covariance.matrices(u)).all(axis=(1, 2))
-        if self.reg_covar:
+        if np.any(self.reg_covar):
             return singular
         # Nothing but the data holds the covariance up: narrower than the rounding of
         # x, or than a sliver of the mixture, it is on its way to infinite F.
