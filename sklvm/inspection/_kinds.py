@@ -15,6 +15,11 @@ def is_autoencoder(estimator):
     return _is_instance(estimator, "sklvm.autoencoder._density", "DensityAutoencoder")
 
 
+def is_density(estimator):
+    """A density of rows: it scores, samples and imputes them."""
+    return is_mixture(estimator) or is_autoencoder(estimator)
+
+
 def is_conditional(estimator):
     return _is_instance(estimator, "sklvm.autoencoder", "ConditionalVAE")
 
