@@ -31,7 +31,8 @@ class PatternTails:
         self.draws = estimator.sample(N_COMMON)[0]
         patterns, counts = np.unique(observed, axis=0, return_counts=True)
         frequent = patterns[np.argsort(-counts, kind="stable")[:MAX_COMMON]]
-        patterns = np.vstack([np.ones_like(frequent[:1]), frequent])
+        complete = np.ones((1, observed.shape[1]), dtype=bool)
+        patterns = np.vstack([complete, frequent])
         tails = self._tails(patterns, self.draws)
         self.common = dict(zip(_keys(patterns), tails, strict=True))
 
