@@ -58,7 +58,7 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
     from a tail that decreases like :math:`e^{-E} E^a` in :math:`E = -\log p`, so that
     far outliers are ranked, too. Complete rows and the 100 most frequent patterns of
     missing cells in training have all draws for their distribution; each other pattern
-    has 200. Where each row has a pattern of its own, the scores so cost about 200 times
+    has 200. Where each row has a pattern of its own, the scores cost up to 200 times
     those of the model. Rows with nothing observed have the score 0: they are inliers.
 
     Examples

@@ -69,11 +69,8 @@ class PatternTails:
 
             observed = np.repeat(patterns, len(draws), axis=0)
             return pd.concat([draws] * len(patterns), ignore_index=True).where(observed)
-        if patterns.all():
-            values = np.tile(draws, (len(patterns), 1))
-        else:
-            values = np.where(patterns[:, np.newaxis], draws, np.nan)
-            values = values.reshape(-1, draws.shape[1]).astype(draws.dtype, copy=False)
+        values = np.where(patterns[:, np.newaxis], draws, np.nan)
+        values = values.reshape(-1, draws.shape[1])
         names = getattr(self.estimator, "feature_names_in_", None)
         if names is None:
             return values
