@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import make_part, resolved_options
 from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._symbols import blocks_in_groups
 from sklvm.mixture.families.product import ProductComponents
 
 
@@ -351,6 +352,9 @@ default="k-means++"
             for block, options in zip(self._schema.blocks, self._options, strict=True)
         ]
         return ProductComponents(n_features, blocks=blocks, **kwargs)
+
+    def _encoded(self, mixture, rows):
+        return blocks_in_groups(mixture, rows, self.batch_size)
 
     def _n_features(self):
         return self.n_features_in_

@@ -7,12 +7,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from sklvm.mixture._rows import chunk_size, is_memory_map
-from sklvm.mixture.families.joint import group_features, in_batches
+from sklvm.mixture.families.joint import (
+    DiscreteComponents,
+    group_features,
+    in_batches,
+)
+from sklvm.mixture.families.product import JointBlocks, Unit
 
 # Numbers of a table of log-probabilities that a processor's cache holds.
 TABLE_SIZE = 320_000
 # Rows that tell how often groups show their symbol 0.
 SAMPLE = 2000
+# Cells of a table below which the work on the groups' tables is more than is saved.
+LEAST_CELLS = 50_000
 # Least number of features in a group, in the mean, for which groups pay.
 LEAST_FEATURES = 3
 
@@ -22,7 +29,7 @@ def in_groups(mixture, rows, n_levels, batch_size):
 
     `n_levels` is the number of values of each feature; a missing value is one more.
     """
-    if sp.issparse(rows.take(slice(0, 1))):
+    if sp.issparse(rows.take(slice(0, 1))) or np.prod(rows.shape) < LEAST_CELLS:
         return mixture, rows
     n_levels = np.asarray(n_levels) + mixture.components.missing
     most = min(TABLE_SIZE // mixture.n_components, rows.shape[0])
@@ -45,6 +52,56 @@ def in_groups(mixture, rows, n_levels, batch_size):
     size = batch_size or min(size, -(-rows.shape[0] // 4))
     mixture = replace(mixture, components=components)
     return mixture, rows.stored_as(data, rows.sample_weight, size)
+
+
+def blocks_in_groups(mixture, rows, batch_size):
+    """A product and its rows with all discrete blocks in groups, where that pays."""
+    product = mixture.components
+    is_discrete = [isinstance(part, DiscreteComponents) for part in product.parts]
+    if not any(is_discrete):
+        return mixture, rows
+    blocks = np.flatnonzero(is_discrete).tolist()
+    order = np.arange(product.n_features)
+    columns = np.concatenate([order[product.columns[b]] for b in blocks])
+    joint = JointBlocks([product.parts[b] for b in blocks])
+    alone = rows.stored_as(
+        ColumnsOf(rows.data, columns), rows.sample_weight, rows.shape[0]
+    )
+    grouped = replace(mixture, components=joint)
+    grouped, alone = in_groups(grouped, alone, joint.n_levels, batch_size)
+    if not isinstance(alone.data, SymbolRows):
+        return mixture, rows
+    units = [unit for unit in product.units if unit.blocks[0] not in blocks]
+    data = [ColumnsOf(rows.data, unit.columns) for unit in units] + [alone.data]
+    row_size = 2 * alone.data.row_entries
+    row_size += sum(unit.components.row_size(mixture.n_components) for unit in units)
+    product = copy(product)
+    product.joined = [*units, Unit(grouped.components, blocks, columns)]
+    size = batch_size or chunk_size(row_size, rows.dtype)
+    rows = rows.stored_as(UnitRows(rows.data, data), rows.sample_weight, size)
+    return replace(mixture, components=product), rows
+
+
+class ColumnsOf:
+    """Some columns of an array, chunk by chunk."""
+
+    def __init__(self, data, columns):
+        self.data, self.columns = data, columns
+        self.shape = data.shape[0], data[:1][:, columns].shape[1]
+        self.dtype = data.dtype
+
+    def __getitem__(self, rows):
+        return self.data[rows][:, self.columns]
+
+
+class UnitRows:
+    """Rows as a list, with what each unit of a product reads."""
+
+    def __init__(self, data, units):
+        self.shape, self.dtype, self.units = data.shape, data.dtype, units
+
+    def __getitem__(self, rows):
+        return [unit[rows] for unit in self.units]
 
 
 class SymbolRows:

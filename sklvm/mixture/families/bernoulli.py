@@ -72,6 +72,10 @@ class BernoulliComponents(DiscreteComponents):
         below_one = float(np.nextafter(self.dtype.type(1), self.dtype.type(0)))
         return (np.where(one, 1, np.minimum(theta, below_one)),)
 
+    @property
+    def n_levels(self):
+        return np.full(self.n_features, 2)
+
     def level_logs(self, params):
         (theta,) = params
         logs = [finite_log(1 - theta).T, finite_log(theta).T]

@@ -50,6 +50,10 @@ class CategoricalComponents(DiscreteComponents):
         total = self._spread(np.add.reduceat(counts, self.starts, axis=1))
         return (np.divide(counts, total, out=old, where=total > 0),)
 
+    @property
+    def n_levels(self):
+        return self.n_categories
+
     def level_logs(self, params):
         n_levels = self.n_categories.max() + self.missing
         logs = np.zeros((self.n_features, n_levels, len(params[0])))

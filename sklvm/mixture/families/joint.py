@@ -59,6 +59,11 @@ class DiscreteComponents(FeatureComponents):
 
     groups = None  # the `Groups` of the rows, if they do
 
+    @property
+    @abstractmethod
+    def n_levels(self):
+        """Number of values of each feature, (D,)."""
+
     @abstractmethod
     def level_logs(self, params):
         """log p of the levels, (D, most levels, K), with -IMPOSSIBLE for log 0.

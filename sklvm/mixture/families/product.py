@@ -2,11 +2,12 @@
 
 from copy import copy
 from itertools import compress, islice
+from typing import NamedTuple
 
 import numpy as np
 
 from sklvm.mixture._components import Components, Kernel
-from sklvm.mixture.families.joint import DiscreteComponents
+from sklvm.mixture.families.joint import DiscreteComponents, GroupKernel
 
 
 class ProductComponents(Components):
@@ -16,6 +17,8 @@ class ProductComponents(Components):
     The params of all blocks make one tuple, their statistics and features a tuple or
     list with one entry for each block.
     """
+
+    joined = None  # the units, where the rows are stored so that some blocks are one
 
     def __init__(self, *args, blocks, **kwargs):
         super().__init__(*args, **kwargs)
@@ -46,10 +49,8 @@ class ProductComponents(Components):
 
     def kernels(self, params):
         """All blocks advance together; one without a safer kernel keeps its last."""
-        each = [
-            part.kernels(own)
-            for part, own in zip(self.parts, self.split(params), strict=True)
-        ]
+        own = self.split(params)
+        each = [unit.kernels(own) for unit in self.units]
         kernels = [next(ways) for ways in each]
         while True:
             yield ProductKernel(self, params, kernels)
@@ -57,6 +58,16 @@ class ProductComponents(Components):
             if not any(safer):
                 return
             kernels = [new or old for new, old in zip(safer, kernels, strict=True)]
+
+    @property
+    def units(self):
+        """What has a kernel: a block, or several that are read as one."""
+        return self.joined or [
+            Unit(part, [b], columns)
+            for b, (part, columns) in enumerate(
+                zip(self.parts, self.columns, strict=True)
+            )
+        ]
 
     def features(self, X):
         return [
@@ -201,19 +212,75 @@ class ProductComponents(Components):
         return tuple(params)
 
 
+class Unit(NamedTuple):
+    """What has a kernel, the blocks that it stands for, and their columns."""
+
+    components: object  # Components, or JointBlocks
+    blocks: list
+    columns: slice | np.ndarray
+
+    @property
+    def is_joint(self):
+        return isinstance(self.components, JointBlocks)
+
+    def kernels(self, params):
+        """Kernels at the params of all blocks of the product."""
+        own = [params[b] for b in self.blocks]
+        return self.components.kernels(own if self.is_joint else own[0])
+
+
+class JointBlocks:
+    """Several blocks of discrete columns whose groups have one kernel.
+
+    Params are a list with those of each block, and so are statistics.
+    """
+
+    def __init__(self, parts):
+        self.parts, self.groups = parts, None
+        self.n_features = sum(part.n_features for part in parts)
+        self.dtype, self.missing = parts[0].dtype, parts[0].missing
+
+    def kernels(self, params):
+        yield GroupKernel(self, params)
+
+    @property
+    def n_levels(self):
+        return np.concatenate([part.n_levels for part in self.parts])
+
+    def level_logs(self, params):
+        logs = [
+            part.level_logs(own) for part, own in zip(self.parts, params, strict=True)
+        ]
+        most = max(values.shape[1] for values in logs)
+        shape = self.n_features, most, logs[0].shape[2]
+        out, start = np.zeros(shape), 0
+        for values in logs:
+            out[start : start + len(values), : values.shape[1]] = values
+            start += len(values)
+        return out
+
+    def from_levels(self, counts):
+        ends = np.cumsum([part.n_features for part in self.parts])[:-1]
+        split = np.split(counts, ends)
+        return [
+            part.from_levels(own) for part, own in zip(self.parts, split, strict=True)
+        ]
+
+
 class ProductKernel(Kernel):
-    """Kernels of the blocks side by side; log-probabilities add up in float64."""
+    """Kernels of the units side by side; log-probabilities add up in float64."""
 
     def __init__(self, components, params, kernels):
         super().__init__(components, params)
-        self.kernels = kernels
+        self.units, self.kernels = components.units, kernels
         self.flushed = min(kernel.flushed for kernel in kernels)
 
     def log_prob(self, X, workspace):
         total, features = None, []
-        for b, kernel in enumerate(self.kernels):
-            x = X[:, self.components.columns[b]]
-            log_prob, own = kernel.log_prob(x, workspace.part(b))
+        for u, (unit, kernel) in enumerate(zip(self.units, self.kernels, strict=True)):
+            # A list where the units are stored apart.
+            x = X[u] if isinstance(X, list) else X[:, unit.columns]
+            log_prob, own = kernel.log_prob(x, workspace.part(u))
             features.append(own)
             if total is None:
                 total = log_prob.astype(np.float64, copy=False)
@@ -223,21 +290,30 @@ class ProductKernel(Kernel):
 
     def statistics(self, features, resp, workspace):
         sums = []
-        for b, (kernel, own) in enumerate(zip(self.kernels, features, strict=True)):
-            sums += [kernel.statistics(own, resp, workspace.part(b))]
+        for u, (kernel, own) in enumerate(zip(self.kernels, features, strict=True)):
+            sums += [kernel.statistics(own, resp, workspace.part(u))]
         self._sizes = list(map(len, sums))  # the same for every chunk
         return tuple(array for arrays in sums for array in arrays)
 
     def finalize(self, sums):
         arrays = iter(sums)
-        return tuple(
-            kernel.finalize(tuple(islice(arrays, size)))
-            for kernel, size in zip(self.kernels, self._sizes, strict=True)
-        )
+        statistics = [None] * len(self.components.parts)
+        for unit, kernel, size in zip(
+            self.units, self.kernels, self._sizes, strict=True
+        ):
+            own = kernel.finalize(tuple(islice(arrays, size)))
+            for b, values in zip(
+                unit.blocks, own if unit.is_joint else [own], strict=True
+            ):
+                statistics[b] = values
+        return tuple(statistics)
 
     def is_accurate(self, following):
-        own = zip(self.kernels, self.components.split(following), strict=True)
-        return all(kernel.is_accurate(params) for kernel, params in own)
+        params = self.components.split(following)
+        return all(
+            unit.is_joint or kernel.is_accurate(params[unit.blocks[0]])
+            for unit, kernel in zip(self.units, self.kernels, strict=True)
+        )
 
     def fill(self, features, resp):
         own = zip(self.kernels, features, strict=True)
