@@ -10,6 +10,7 @@ from sklvm.mixture import (
     PoissonMixtureEM,
     elbo,
 )
+from sklvm.wrappers import DensityOutlierDetector, ModelImputer, score_in_units
 
 __version__ = "0.1.0.dev0"
 
@@ -19,12 +20,15 @@ __all__ = [
     "BernoulliMixtureEM",
     "CategoricalMixtureEM",
     "ConditionalVAE",
+    "DensityOutlierDetector",
     "GaussianMixtureEM",
     "MixtureEM",
+    "ModelImputer",
     "PoissonMixtureEM",
     "SparseSegmentationRDA",
     "__version__",
     "elbo",
+    "score_in_units",
 ]
 
 # Imported when they are first asked for: torch takes longer to import than the rest of

@@ -16,7 +16,9 @@ from sklvm import (
     BernoulliMixtureEM,
     CategoricalMixtureEM,
     ConditionalVAE,
+    DensityOutlierDetector,
     GaussianMixtureEM,
+    ModelImputer,
     PoissonMixtureEM,
     SparseSegmentationRDA,
 )
@@ -232,3 +234,6 @@ REGISTRY = [
         integers=True,
     ),
 ]
+
+# What stands on a density model: no density itself, but held to scikit-learn's checks.
+WRAPPERS = [ModelImputer(), DensityOutlierDetector()]

@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import (
 )
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from .registry import REGISTRY
+from .registry import REGISTRY, WRAPPERS
 
 
 @pytest.fixture(params=REGISTRY, ids=lambda entry: entry.estimator.__name__)
@@ -49,7 +49,7 @@ def draw(entry, est, data, n_samples):
     return est.sample(n_samples)
 
 
-@parametrize_with_checks([entry.estimator() for entry in REGISTRY])
+@parametrize_with_checks([entry.estimator() for entry in REGISTRY] + WRAPPERS)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

@@ -9,7 +9,7 @@ from sklvm.inspection._drawing import (
     in_columns,
     label_rows,
 )
-from sklvm.inspection._kinds import is_autoencoder, is_mixture
+from sklvm.inspection._kinds import is_autoencoder, is_mixture, model_and_rows
 
 
 class ComponentsDisplay(MosaicDisplay):
@@ -57,7 +57,8 @@ class ComponentsDisplay(MosaicDisplay):
 
         Parameters
         ----------
-        estimator : fitted BernoulliMixtureEM, GaussianMixtureEM or GMVAE
+        estimator : fitted mixture or GMVAE, or Pipeline that ends with one
+            The components are in units of the last step.
         image_shape : tuple of int or None, default=None
         ax : matplotlib Axes or None, default=None
 
@@ -65,6 +66,7 @@ class ComponentsDisplay(MosaicDisplay):
         -------
         display : ComponentsDisplay
         """
+        estimator, _ = model_and_rows(estimator)
         has_components = is_mixture(estimator) or (
             is_autoencoder(estimator) and hasattr(estimator, "predict_proba")
         )

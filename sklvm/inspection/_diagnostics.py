@@ -10,6 +10,7 @@ from sklvm.inspection._kinds import (
     is_conditional,
     is_mixture,
     is_segmentation,
+    model_and_rows,
 )
 
 # A unit is active where its posterior mean varies more over the rows.
@@ -36,7 +37,7 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
 
     Parameters
     ----------
-    estimator : fitted estimator of this package
+    estimator : fitted estimator of this package, or Pipeline that ends with one
     X : array-like of shape (n_samples, n_features)
         The rows whose q(z) it is. The time is quadratic in their number, except for
         the mixtures and `SparseSegmentationRDA`.
@@ -89,6 +90,7 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
     0.0
     """
     check_count("n_draws", n_draws)
+    estimator, X = model_and_rows(estimator, X)
     if is_mixture(estimator):
         values = _of_mixture(estimator, X)
     else:
@@ -149,7 +151,7 @@ def _of_network(estimator, X, y, images, n_draws):
         return _of_segmentation(estimator, X, images)
     raise TypeError(
         f"estimator={type(estimator).__name__} has no latent variable known here; give "
-        "a fitted estimator of sklvm (of a Pipeline its last step, and transformed X)."
+        "a fitted estimator of sklvm, or a Pipeline that ends with one."
     )
 
 

@@ -12,8 +12,8 @@ def check_kind(display, estimator, applies, takes):
     if not applies:
         raise TypeError(
             f"{display.__name__} draws {takes}, not estimator="
-            f"{type(estimator).__name__}; give one of those, or the last step "
-            "of a Pipeline."
+            f"{type(estimator).__name__}; give one of those, or a Pipeline that ends "
+            "with one."
         )
     check_is_fitted(estimator)
 

@@ -2,6 +2,9 @@
 
 import sys
 
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
 from sklvm.mixture._fitted import FittedMixture
 
 
@@ -13,6 +16,11 @@ def is_mixture(estimator):
 def is_autoencoder(estimator):
     """VAE or GMVAE: a density of rows with a continuous latent."""
     return _is_instance(estimator, "sklvm.autoencoder._density", "DensityAutoencoder")
+
+
+def is_density(estimator):
+    """A density of rows: it scores, samples and imputes them."""
+    return is_mixture(estimator) or is_autoencoder(estimator)
 
 
 def is_conditional(estimator):
@@ -27,6 +35,21 @@ def is_any(estimator):
     """An estimator of this package."""
     kinds = is_mixture, is_autoencoder, is_conditional, is_segmentation
     return any(is_kind(estimator) for is_kind in kinds)
+
+
+def model_and_rows(estimator, X=None):
+    """Of a Pipeline the last step, and X as the steps before it transform it."""
+    if not isinstance(estimator, Pipeline):
+        return estimator, X
+    check_is_fitted(estimator)
+    if X is not None and len(estimator) > 1:
+        X = estimator[:-1].transform(X)
+    return last_step(estimator), X
+
+
+def last_step(estimator):
+    """The model that a Pipeline ends with; any other estimator itself."""
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 def _is_instance(estimator, module, name):

@@ -6,7 +6,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from sklvm._base import check_count
 from sklvm.inspection._drawing import axes_or_new, check_dimensions, check_kind
-from sklvm.inspection._kinds import is_autoencoder
+from sklvm.inspection._kinds import is_autoencoder, model_and_rows
 
 # More values than these are a scale and not labels.
 MAX_LABELS = 20
@@ -60,7 +60,7 @@ class LatentSpaceDisplay:
 
         Parameters
         ----------
-        estimator : fitted VAE or GMVAE
+        estimator : fitted VAE or GMVAE, or Pipeline that ends with one
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
         dimensions : sequence of int, default=None
@@ -73,6 +73,7 @@ class LatentSpaceDisplay:
         -------
         display : LatentSpaceDisplay
         """
+        estimator, X = model_and_rows(estimator, X)
         check_kind(cls, estimator, is_autoencoder(estimator), "a VAE or GMVAE")
         latent_dim = estimator.net_.module.latent_dim
         if dimensions is None:

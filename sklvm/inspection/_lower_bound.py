@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklvm._base import check_count
 from sklvm.inspection._drawing import axes_or_new, check_kind
-from sklvm.inspection._kinds import is_any, is_mixture
+from sklvm.inspection._kinds import is_any, is_mixture, model_and_rows
 from sklvm.mixture import elbo
 
 
@@ -51,7 +51,7 @@ class LowerBoundDisplay:
 
         Parameters
         ----------
-        estimator : fitted estimator of this package
+        estimator : fitted estimator of this package, or Pipeline that ends with one
         X : array-like of shape (n_samples, n_features), default=None
             With rows, EM is run once more, from one start of the estimator's own kind,
             and F is taken after each E-step, which lifts q to the posterior, and after
@@ -66,6 +66,7 @@ class LowerBoundDisplay:
         display : LowerBoundDisplay
         """
         check_count("max_iter", max_iter)
+        estimator, X = model_and_rows(estimator, X)
         if X is not None:
             check_kind(cls, estimator, is_mixture(estimator), "half-steps of a mixture")
             half_steps = _half_steps(estimator, X, max_iter)

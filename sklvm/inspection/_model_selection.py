@@ -3,8 +3,11 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sklvm.inspection._drawing import axes_or_new
+from sklvm.inspection._kinds import last_step, model_and_rows
 
 CRITERIA = {"bic": "BIC", "icl": "ICL"}
 
@@ -19,7 +22,9 @@ class ModelSelectionDisplay:
     test_scores : ndarray of shape (n_values, n_folds)
         Held-out scores, in nats per row.
     bic, icl : ndarray of shape (n_values,) or None
-        Of the model fitted to all rows; None where the estimator has none.
+        Of the model fitted to all rows; None where the estimator has none. Of a
+        Pipeline they are those of its last step and the rows that reach it, and only
+        for a parameter of that step: others change the rows.
     n_samples : int
         Rows that the criteria are of.
 
@@ -103,18 +108,63 @@ class ModelSelectionDisplay:
         scores = [
             cross_val_score(model, X, y, cv=cv, n_jobs=n_jobs) for model in models
         ]
-        criteria = {}
-        names = [name for name in CRITERIA if hasattr(estimator, name)]
-        if names:
-            fitted = [model.fit(X) for model in models]
-            for name in names:
-                criteria[name] = np.array([getattr(model, name)(X) for model in fitted])
         display = cls(
             param_name=param_name,
             param_range=np.asarray(param_range),
             test_scores=np.array(scores),
-            n_samples=len(X),
-            **criteria,
+            **_criteria(models, param_name, X),
+        )
+        return display.plot(ax=ax)
+
+    @classmethod
+    def from_search(cls, search, X=None, *, ax=None):
+        """Draw a search over one parameter that has been run.
+
+        Parameters
+        ----------
+        search : fitted GridSearchCV or RandomizedSearchCV
+            Of an estimator, or a Pipeline, by its score in nats.
+        X : array-like of shape (n_samples, n_features), default=None
+            The rows of the search: with them the model is fitted once more at each
+            value, for BIC and ICL, which a search does not keep.
+        ax : matplotlib Axes or None, default=None
+
+        Returns
+        -------
+        display : ModelSelectionDisplay
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.model_selection import GridSearchCV
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> from sklvm import GaussianMixtureEM
+        >>> from sklvm.inspection import ModelSelectionDisplay
+        >>> X = load_iris().data
+        >>> model = make_pipeline(StandardScaler(), GaussianMixtureEM(random_state=0))
+        >>> grid = {"gaussianmixtureem__n_components": [1, 2, 3]}
+        >>> search = GridSearchCV(model, grid, cv=3).fit(X)
+        >>> display = ModelSelectionDisplay.from_search(search, X)
+        >>> display.best_["BIC"]
+        2
+        """
+        check_is_fitted(search)
+        if search.scoring is not None:
+            raise ValueError(
+                f"search has scoring={search.scoring!r}, which is not in nats; leave "
+                "it None for the score of the estimator."
+            )
+        candidates, param_name = search.cv_results_["params"], _varied(search)
+        models = [clone(search.estimator).set_params(**p) for p in candidates]
+        scores = [
+            search.cv_results_[f"split{i}_test_score"] for i in range(search.n_splits_)
+        ]
+        display = cls(
+            param_name=param_name,
+            param_range=np.asarray([p[param_name] for p in candidates]),
+            test_scores=np.array(scores).T,
+            **({} if X is None else _criteria(models, param_name, X)),
         )
         return display.plot(ax=ax)
 
@@ -153,3 +203,35 @@ class ModelSelectionDisplay:
         ax.set(xlabel=self.param_name, ylabel="nats per row")
         ax.legend()
         return self
+
+
+def _varied(search):
+    """The name of the one parameter whose values differ."""
+    candidates = search.cv_results_["params"]
+    if any(p.keys() != candidates[0].keys() for p in candidates):
+        varied = set().union(*candidates)
+    else:
+        first = candidates[0]
+        varied = [n for n in first if any(p[n] != first[n] for p in candidates)]
+        varied = varied or list(first)[:1]
+    if len(varied) != 1:
+        raise ValueError(
+            f"search varies the parameters {', '.join(sorted(varied))}; give one that "
+            "varies a single parameter."
+        )
+    return varied[0]
+
+
+def _criteria(models, param_name, X):
+    """BIC and ICL of the models, where they have them, and the number of rows."""
+    names = [name for name in CRITERIA if hasattr(last_step(models[0]), name)]
+    if isinstance(models[0], Pipeline):
+        last = models[0].steps[-1][0]
+        names = names if param_name.startswith(f"{last}__") else []
+    criteria = {"n_samples": len(X)}
+    if names:
+        fitted = [model_and_rows(model.fit(X), X) for model in models]
+        for name in names:
+            values = [getattr(model, name)(rows) for model, rows in fitted]
+            criteria[name] = np.array(values)
+    return criteria

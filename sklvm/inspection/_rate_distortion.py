@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklvm.inspection._drawing import check_kind
-from sklvm.inspection._kinds import is_segmentation
+from sklvm.inspection._kinds import is_segmentation, model_and_rows
 
 # Factors of the fitted weight over which a curve runs, unless told.
 FACTORS = np.geomspace(0.1, 10, 7)
@@ -65,7 +65,7 @@ class RateDistortionDisplay:
 
         Parameters
         ----------
-        estimator : fitted SparseSegmentationRDA
+        estimator : fitted SparseSegmentationRDA, or Pipeline that ends with one
         X : array-like of shape (n_samples, n_pixels)
         distortion_weights : array-like of shape (n_weights,), default=None
             None: seven of them, from a tenth to ten times the estimator's own.
@@ -79,6 +79,7 @@ class RateDistortionDisplay:
         -------
         display : RateDistortionDisplay
         """
+        estimator, X = model_and_rows(estimator, X)
         takes = "a SparseSegmentationRDA"
         check_kind(cls, estimator, is_segmentation(estimator), takes)
         if distortion_weights is None:

@@ -9,7 +9,12 @@ from sklvm.inspection._drawing import (
     check_kind,
     label_rows,
 )
-from sklvm.inspection._kinds import is_autoencoder, is_mixture, is_segmentation
+from sklvm.inspection._kinds import (
+    is_autoencoder,
+    is_mixture,
+    is_segmentation,
+    model_and_rows,
+)
 
 
 class ReconstructionDisplay(MosaicDisplay):
@@ -55,7 +60,8 @@ class ReconstructionDisplay(MosaicDisplay):
 
         Parameters
         ----------
-        estimator : fitted mixture, VAE, GMVAE or SparseSegmentationRDA
+        estimator : fitted mixture, VAE, GMVAE or SparseSegmentationRDA, or Pipeline
+            Of a Pipeline that ends with one the rows that its last step has are drawn.
         X : array-like of shape (n_samples, n_features)
         n_rows : int, default=8
             Rows of X that are drawn.
@@ -69,11 +75,13 @@ class ReconstructionDisplay(MosaicDisplay):
         -------
         display : ReconstructionDisplay
         """
+        check_count("n_rows", n_rows)
+        estimator, X = model_and_rows(estimator, X[:n_rows])
         segments = is_segmentation(estimator)
         applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
         takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"
         check_kind(cls, estimator, applies, takes)
-        X, S = X[: check_count("n_rows", n_rows)], None
+        S = None
         if segments:
             images = None if images is None else images[:n_rows]
             S = np.asarray(estimator.transform(X, images=images))

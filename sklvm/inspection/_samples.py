@@ -9,7 +9,12 @@ from sklvm.inspection._drawing import (
     check_kind,
     in_columns,
 )
-from sklvm.inspection._kinds import is_autoencoder, is_mixture, is_segmentation
+from sklvm.inspection._kinds import (
+    is_autoencoder,
+    is_mixture,
+    is_segmentation,
+    model_and_rows,
+)
 
 
 class SampleDisplay(MosaicDisplay):
@@ -54,7 +59,8 @@ class SampleDisplay(MosaicDisplay):
 
         Parameters
         ----------
-        estimator : fitted mixture, VAE, GMVAE or SparseSegmentationRDA
+        estimator : fitted mixture, VAE, GMVAE or SparseSegmentationRDA, or Pipeline
+            Of a Pipeline that ends with one the samples are in units of the last step.
         n_samples : int, default=16
         n_columns : int or None, default=None
         image_shape : tuple of int or None, default=None
@@ -65,6 +71,7 @@ class SampleDisplay(MosaicDisplay):
         -------
         display : SampleDisplay
         """
+        estimator, _ = model_and_rows(estimator)
         if n_columns is not None:
             check_count("n_columns", n_columns)
         segments = is_segmentation(estimator)

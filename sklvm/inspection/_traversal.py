@@ -11,7 +11,7 @@ from sklvm.inspection._drawing import (
     label_columns,
     label_rows,
 )
-from sklvm.inspection._kinds import is_autoencoder
+from sklvm.inspection._kinds import is_autoencoder, model_and_rows
 
 
 class LatentTraversalDisplay(MosaicDisplay):
@@ -61,7 +61,7 @@ class LatentTraversalDisplay(MosaicDisplay):
 
         Parameters
         ----------
-        estimator : fitted VAE or GMVAE
+        estimator : fitted VAE or GMVAE, or Pipeline that ends with one
         x : array-like of shape (n_features,), default=None
             The row whose posterior mean is the start; None is z = 0.
         dimensions : sequence of int, default=None
@@ -77,6 +77,9 @@ class LatentTraversalDisplay(MosaicDisplay):
         -------
         display : LatentTraversalDisplay
         """
+        if x is not None:
+            x = _one_row(estimator, x)
+        estimator, x = model_and_rows(estimator, x)
         check_kind(cls, estimator, is_autoencoder(estimator), "a VAE or GMVAE")
         check_count("n_steps", n_steps)
         latent_dim = estimator.net_.module.latent_dim
@@ -85,7 +88,7 @@ class LatentTraversalDisplay(MosaicDisplay):
         dimensions = check_dimensions(dimensions, latent_dim, most=latent_dim)
         start = np.zeros(latent_dim, dtype=np.float32)
         if x is not None:
-            start = np.asarray(estimator.transform(_one_row(estimator, x)))[0]
+            start = np.asarray(estimator.transform(x))[0]
         values = np.linspace(-span, span, n_steps)
         Z = np.tile(start, (len(dimensions), n_steps, 1))
         for row, dimension in enumerate(dimensions):

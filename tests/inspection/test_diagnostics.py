@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sklvm import GMVAE, VAE, ConditionalVAE
+from sklvm import GMVAE, VAE, ConditionalVAE, GaussianMixtureEM
 from sklvm.inspection import latent_diagnostics
 
 from ..autoencoder.models import (
@@ -270,3 +272,11 @@ def test_images_go_along():
     assert bound == pytest.approx(est.score(maps, images=images), rel=1e-10)
     with pytest.raises(ValueError, match="images"):
         latent_diagnostics(est, maps)
+
+
+def test_a_pipeline_has_the_parts_of_its_last_step():
+    X = 5 * blobs(100) + 2
+    model = make_pipeline(StandardScaler(), GaussianMixtureEM(3, random_state=0)).fit(X)
+    table = values(model, X)
+    assert table == values(model[-1], StandardScaler().fit_transform(X))
+    assert_allclose(-table["rate"] - table["distortion"], model.score(X))

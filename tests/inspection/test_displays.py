@@ -6,8 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklvm.inspection
 from sklvm import VAE, BernoulliMixtureEM
@@ -41,6 +43,10 @@ CASES = [
 ]
 IDS = [f"{case[0].__name__}-{case[1]}" for case in CASES]
 each = pytest.mark.parametrize("display, kind, data, params", CASES, ids=IDS)
+
+
+def halved(X):
+    return X / 2
 
 
 def test_all_of_them_are_tried_here():
@@ -144,7 +150,41 @@ def test_without_matplotlib(monkeypatch):
         display.plot()
 
 
-def test_a_pipeline_is_told_to_give_its_last_step():
-    pipeline = make_pipeline(StandardScaler(), VAE())
-    with pytest.raises(TypeError, match="Pipeline"):
+TRANSFORMED = {
+    LatentSpaceDisplay: "Z",
+    ReconstructionDisplay: "X_reconstructed",
+    SampleDisplay: "samples",
+    ComponentsDisplay: "components",
+    LowerBoundDisplay: "lower_bounds",
+    LatentTraversalDisplay: "X",
+    RateDistortionDisplay: "error",
+}
+
+
+@each
+def test_a_pipeline_shows_its_last_step(display, kind, data, params):
+    """With the rows that the step before makes: here twice the estimator's own."""
+    if display is ModelSelectionDisplay:
+        pytest.skip("tested with its criteria in test_model_selection.py")
+    est = fitted(kind)
+    pipeline = make_pipeline(FunctionTransformer(halved), est)
+    doubled = tuple(2 * array if array is data[0] else array for array in data)
+    shown = display.from_estimator(pipeline, *doubled, **params)
+    expected = display.from_estimator(est, *data, **params)
+    name = TRANSFORMED[display]
+    np.testing.assert_array_equal(getattr(shown, name), getattr(expected, name))
+
+
+def test_a_pipeline_that_ends_with_something_else():
+    pipeline = make_pipeline(StandardScaler(), PCA()).fit(X)
+    with pytest.raises(TypeError, match=r"PCA.*Pipeline"):
         LatentSpaceDisplay.from_estimator(pipeline, X)
+    with pytest.raises(NotFittedError):
+        LatentSpaceDisplay.from_estimator(make_pipeline(StandardScaler(), VAE()), X)
+
+
+def test_a_walk_from_a_row_of_a_pipeline():
+    pipeline = make_pipeline(FunctionTransformer(halved), fitted("VAE"))
+    walk = LatentTraversalDisplay.from_estimator(pipeline, x=2 * X[0]).X
+    expected = LatentTraversalDisplay.from_estimator(fitted("VAE"), x=X[0]).X
+    np.testing.assert_array_equal(walk, expected)

@@ -4,7 +4,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.model_selection import KFold, validation_curve
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold, validation_curve
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM
 from sklvm.inspection import ModelSelectionDisplay
@@ -129,3 +132,61 @@ def test_scores_of_other_libraries():
         PCA(), X, None, param_name="n_components", param_range=[1, 2], cv=2
     )
     assert_allclose(display.test_scores, expected)
+
+
+def test_a_pipeline_has_the_criteria_of_its_last_step(est):
+    name = f"{type(est).__name__.lower()}__n_components"
+    pipeline = make_pipeline(StandardScaler(), est)
+    display = ModelSelectionDisplay.from_estimator(
+        pipeline, X, param_name=name, param_range=RANGE, cv=3
+    )
+    Z = StandardScaler().fit_transform(X)
+    fits = [clone(est).set_params(n_components=k).fit(Z) for k in RANGE]
+    assert_allclose(display.bic, [fit.bic(Z) for fit in fits], rtol=1e-10)
+    assert_allclose(display.icl, [fit.icl(Z) for fit in fits], rtol=1e-10)
+
+
+def test_a_parameter_that_changes_the_rows_has_no_criteria():
+    pipeline = make_pipeline(PCA(), GaussianMixtureEM(random_state=0))
+    display = ModelSelectionDisplay.from_estimator(
+        pipeline, X, param_name="pca__n_components", param_range=[1, 2], cv=2
+    )
+    assert display.bic is None
+
+
+@pytest.mark.parametrize("prefix", ["", "gaussianmixtureem__"])
+def test_from_search(prefix):
+    model = GaussianMixtureEM(random_state=0)
+    model = make_pipeline(StandardScaler(), model) if prefix else model
+    name = f"{prefix}n_components"
+    grid = {name: RANGE, f"{prefix}n_init": [2]}
+    search = GridSearchCV(model, grid, cv=3).fit(X)
+    display = ModelSelectionDisplay.from_search(search, X)
+    expected = ModelSelectionDisplay.from_estimator(
+        clone(model).set_params(**{f"{prefix}n_init": 2}),
+        X, param_name=name, param_range=RANGE, cv=3,
+    )  # fmt: skip
+    assert display.param_name == name
+    for attribute in ("param_range", "test_scores", "bic", "icl"):
+        assert_allclose(getattr(display, attribute), getattr(expected, attribute))
+    assert display.best_["held-out score"] == search.best_params_[name]
+    alone = ModelSelectionDisplay.from_search(search)
+    assert alone.bic is None
+    assert_array_equal(alone.test_scores, display.test_scores)
+
+
+def test_searches_that_are_no_curve():
+    model = GaussianMixtureEM(random_state=0)
+    two = {"n_components": [1, 2], "covariance_type": ["full", "diag"]}
+    search = GridSearchCV(model, two, cv=2)
+    with pytest.raises(NotFittedError):
+        ModelSelectionDisplay.from_search(search)
+    with pytest.raises(ValueError, match="covariance_type, n_components"):
+        ModelSelectionDisplay.from_search(search.fit(X))
+    scoring = GridSearchCV(model, {"n_components": [1]}, cv=2, scoring=len_of)
+    with pytest.raises(ValueError, match="scoring"):
+        ModelSelectionDisplay.from_search(scoring.fit(X))
+
+
+def len_of(estimator, X):
+    return len(X)

@@ -1,0 +1,7 @@
+"""Objects that stand on any density model of the package."""
+
+from sklvm.wrappers._imputer import ModelImputer
+from sklvm.wrappers._outliers import DensityOutlierDetector
+from sklvm.wrappers._units import score_in_units
+
+__all__ = ["DensityOutlierDetector", "ModelImputer", "score_in_units"]

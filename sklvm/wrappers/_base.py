@@ -1,0 +1,65 @@
+"""A clone of a density model, fitted inside of another estimator."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from sklvm.inspection._kinds import is_density
+from sklvm.mixture import GaussianMixtureEM
+
+
+class DensityWrapper(BaseEstimator):
+    """Base of estimators with the parameter `estimator`, None for one Gaussian."""
+
+    def _estimator(self):
+        if self.estimator is None:
+            return GaussianMixtureEM(random_state=0)
+        return self.estimator
+
+    def _fit_estimator(self, X, sample_weight=None):
+        """Set `estimator_` and what it knows of the features."""
+        estimator = self._estimator()
+        name = type(estimator).__name__
+        if not is_density(estimator):
+            raise TypeError(
+                f"estimator={name} is no density of rows; give a mixture, VAE or GMVAE "
+                "of sklvm, and place other steps of a Pipeline before this one."
+            )
+        params = {}
+        if sample_weight is not None:
+            if not has_fit_parameter(estimator, "sample_weight"):
+                raise ValueError(
+                    f"sample_weight is not taken by the fit of estimator={name}; leave "
+                    "it out or give a mixture."
+                )
+            params["sample_weight"] = sample_weight
+        self.estimator_ = clone(estimator).fit(X, **params)
+        self.n_features_in_ = self.estimator_.n_features_in_
+        if hasattr(self.estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.estimator_.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _fitted_estimator(self):
+        check_is_fitted(self)
+        return self.estimator_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = self._estimator()
+        if is_density(inner):
+            tags.input_tags = get_tags(inner).input_tags
+        return tags
+
+
+def observed_cells(X):
+    """True where X has a value, of shape (n_samples, n_features)."""
+    if issparse(X):
+        return np.ones(X.shape, dtype=bool)
+    if hasattr(X, "notna"):  # a DataFrame knows its own missing values
+        return X.notna().to_numpy()
+    X = np.asarray(X)
+    observed = X == X  # NaN is unequal to itself, whatever the dtype
+    return observed & (X != None) if X.dtype == object else observed  # noqa: E711

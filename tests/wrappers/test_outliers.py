@@ -1,0 +1,216 @@
+"""Outliers: tail probabilities against the chi-square distribution, and fairness."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import chi2, spearmanr
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklvm import (
+    VAE,
+    BernoulliMixtureEM,
+    CategoricalMixtureEM,
+    ConditionalVAE,
+    DensityOutlierDetector,
+    GaussianMixtureEM,
+)
+from sklvm.wrappers import _patterns
+
+from ..registry import three_habits
+from .models import correlated, with_missing
+
+
+def log_tails(d, X):
+    """Exact: chi-square tails of Mahalanobis distances of the observed cells."""
+    mean, covariance = d.estimator_.means_[0], d.estimator_.covariances_[0]
+    result = []
+    for x in X:
+        o = ~np.isnan(x)
+        r = x[o] - mean[o]
+        distance = r @ np.linalg.solve(covariance[np.ix_(o, o)], r)
+        result.append(chi2.logsf(distance, o.sum()))
+    return np.array(result)
+
+
+def test_a_gaussian_has_chi_square_tails():
+    """Within the body to the error of 2,000 draws, in the far tail to a tenth."""
+    X = with_missing(correlated(600), 2)
+    d = DensityOutlierDetector().fit(X)
+    far = with_missing(4 * correlated(400, seed=1), 2, seed=1)
+    for rows in (X, far):
+        exact, scores = log_tails(d, rows), d.score_samples(rows)
+        body = np.exp(exact) > _patterns.N_COMMON**-0.5
+        share = np.exp(exact[body])
+        error = np.sqrt((1 - share) / share / _patterns.N_COMMON)
+        assert np.all(np.abs(scores[body] - exact[body]) < 4 * error + 1e-3)
+        tail = ~body & (exact > -300)
+        assert_allclose(scores[tail], exact[tail], rtol=0.12, atol=0.5)
+    assert exact.min() < -50
+
+
+def test_complete_rows_are_ranked_by_their_density():
+    X = correlated(500)
+    d = DensityOutlierDetector(GaussianMixtureEM(2, random_state=0)).fit(X)
+    rows = np.vstack([X, 3 * X, 100 * X])
+    scores, log_density = d.score_samples(rows), d.estimator_.score_samples(rows)
+    assert spearmanr(scores, log_density).statistic == 1
+    assert len(np.unique(scores)) == len(np.unique(log_density))
+
+
+def test_rows_with_a_pattern_of_their_own(monkeypatch):
+    """Few draws for each pattern: the same probabilities, to their error."""
+    X = with_missing(correlated(600), 2)
+    exact = DensityOutlierDetector().fit(X).score_samples(X)
+    monkeypatch.setattr(_patterns, "MAX_COMMON", 0)
+    rare = DensityOutlierDetector().fit(X).score_samples(X)
+    missing = np.isnan(X).any(axis=1)
+    assert_array_equal(rare[~missing], exact[~missing])
+    assert spearmanr(rare, exact).statistic > 0.99
+    one_by_one = DensityOutlierDetector().fit(X)
+    alone = [one_by_one.score_samples(X[i : i + 1])[0] for i in range(20)]
+    assert_allclose(alone, rare[:20], rtol=1e-9)
+
+
+@pytest.mark.parametrize("table", ["breast cancer", "wine", "answers"])
+def test_missing_cells_do_not_decide(table):
+    """At equal contamination, less than a factor of two between 0, 1 and 2 of them."""
+    if table == "answers":
+        X = np.hstack([three_habits(s, 800)[0] for s in (0, 1)]).astype(float)
+        model = CategoricalMixtureEM(3, theta_prior=1.5, random_state=0)
+    else:
+        data = load_wine() if table == "wine" else load_breast_cancer()
+        X = StandardScaler().fit_transform(data.data)
+        model = GaussianMixtureEM(random_state=0)
+    shares = np.zeros(3)
+    for seed in range(5):
+        Y = with_missing(X, 2, seed=seed)
+        flagged = DensityOutlierDetector(model, contamination=0.1).fit(Y).predict(Y) < 0
+        counts = np.isnan(Y).sum(axis=1)
+        shares += [flagged[counts == n].mean() / 5 for n in range(3)]
+    assert shares.max() < 2 * shares.min()
+
+
+def test_contamination_and_threshold():
+    X = correlated(400)
+    d = DensityOutlierDetector(contamination=0.05)
+    assert (d.fit_predict(X) == -1).sum() == 20
+    scores = d.score_samples(X)
+    assert_array_equal(d.decision_function(X), scores - d.offset_)
+    assert_array_equal(d.predict(X), np.where(scores < d.offset_, -1, 1))
+    auto = DensityOutlierDetector().fit(X)
+    assert auto.offset_ == np.log(0.05)
+    # A Gaussian's own rows: as many as the probability says.
+    flagged = (auto.predict(correlated(4000, seed=5)) < 0).mean()
+    assert abs(flagged - 0.05) < 0.03
+
+
+def test_rows_with_nothing_observed_are_inliers():
+    X = with_missing(correlated(200), 2)
+    blank = np.full((1, 4), np.nan)
+    d = DensityOutlierDetector(contamination=0.5).fit(np.vstack([X, blank]))
+    assert d.score_samples(blank) == 0
+    assert d.predict(blank) == 1
+
+
+def test_impossible_rows_have_a_finite_score():
+    X = np.array([[0, 1], [1, 1]] * 20)
+    d = DensityOutlierDetector(BernoulliMixtureEM(random_state=0)).fit(X)
+    with pytest.warns(UserWarning, match="probability 0"):
+        scores = d.score_samples([[1, 0], [1, 1]])
+    assert np.isfinite(scores).all()
+    assert scores[0] < -1e200
+
+
+def test_equal_rows_have_equal_scores():
+    """A step of the distribution does not hang on rounding."""
+    (X,) = three_habits(0, 300)
+    model = CategoricalMixtureEM(3, theta_prior=1.5, random_state=0)
+    d = DensityOutlierDetector(model).fit(X)
+    scores = d.score_samples(X)
+    alone = [d.score_samples(X[i : i + 1])[0] for i in range(50)]
+    assert_allclose(alone, scores[:50], rtol=1e-6)
+    log_density = d.estimator_.score_samples(X)
+    share = [(log_density <= value + 1e-9).mean() for value in log_density]
+    assert np.abs(np.exp(scores) - share).max() < 0.1
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_frames(tmp_path):
+    X = with_missing(correlated(300), 2)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    d = DensityOutlierDetector(contamination=0.1).fit(frame)
+    assert list(d.feature_names_in_) == list("abcd")
+    expected = DensityOutlierDetector(contamination=0.1).fit(X)
+    assert_array_equal(d.score_samples(frame), expected.score_samples(X))
+    d.fit(X)
+    assert not hasattr(d, "feature_names_in_")
+
+
+def test_draws_that_are_frames():
+    X = pd.DataFrame(with_missing(correlated(300), 2), columns=list("abcd"))
+    model = Framed(random_state=0)
+    scores = DensityOutlierDetector(model).fit(X).score_samples(X)
+    plain = DensityOutlierDetector().fit(X).score_samples(X)
+    assert_allclose(scores, plain, rtol=1e-9)
+
+
+class Framed(GaussianMixtureEM):
+    def sample(self, n_samples=1):
+        X, labels = super().sample(n_samples)
+        return pd.DataFrame(X, columns=self.feature_names_in_), labels
+
+
+def test_autoencoders_with_missing_cells():
+    X = with_missing(correlated(300), 2).astype(np.float32)
+    vae = VAE(max_epochs=20, hidden_layer_sizes=(8,), tol=np.inf, random_state=0)
+    d = DensityOutlierDetector(vae, contamination=0.1).fit(X)
+    assert (d.predict(X) < 0).sum() == 30
+    assert d.predict(np.array([[30, -30, np.nan, 0]])) == -1
+
+
+def test_clone_pickle_and_determinism():
+    X = with_missing(correlated(200), 1)
+    d = DensityOutlierDetector(GaussianMixtureEM(2, random_state=3)).fit(X)
+    scores = d.score_samples(X)
+    again = clone(d)
+    assert not hasattr(again, "estimator_")
+    assert not hasattr(d.estimator, "means_")
+    assert_array_equal(again.fit(X).score_samples(X), scores)
+    assert_array_equal(pickle.loads(pickle.dumps(d)).score_samples(X), scores)
+    in_pipeline = make_pipeline(StandardScaler(), DensityOutlierDetector()).fit(X)
+    assert set(in_pipeline.predict(X)) == {-1, 1}
+
+
+@pytest.mark.parametrize(
+    "params, error, words",
+    [
+        ({"contamination": 0.6}, ValueError, "contamination.*0.6"),
+        ({"contamination": "few"}, ValueError, "contamination.*few"),
+        ({"estimator": "gaussian"}, ValueError, "estimator"),
+        ({"estimator": StandardScaler()}, TypeError, "StandardScaler.*give a mixture"),
+        ({"estimator": ConditionalVAE()}, TypeError, "ConditionalVAE.*give a mixture"),
+        (
+            {"estimator": make_pipeline(StandardScaler(), GaussianMixtureEM())},
+            TypeError,
+            "Pipeline.*before",
+        ),
+    ],
+)
+def test_bad_parameters(params, error, words):
+    X = correlated(50)
+    d = DensityOutlierDetector().fit(X)
+    before = dict(vars(d), **params)
+    with pytest.raises(error, match=words):
+        d.set_params(**params).fit(X)
+    assert vars(d) == before
+    with pytest.raises(NotFittedError):
+        DensityOutlierDetector().predict(X)
+    with pytest.raises(ValueError, match="infinity"):
+        DensityOutlierDetector().fit(np.full((5, 2), np.inf))
