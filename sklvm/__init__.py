@@ -10,7 +10,12 @@ from sklvm.mixture import (
     PoissonMixtureEM,
     elbo,
 )
-from sklvm.wrappers import DensityOutlierDetector, ModelImputer, score_in_units
+from sklvm.wrappers import (
+    DensityOutlierDetector,
+    ModelImputer,
+    score_in_units,
+    select_n_components,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -29,6 +34,7 @@ __all__ = [
     "__version__",
     "elbo",
     "score_in_units",
+    "select_n_components",
 ]
 
 # Imported when they are first asked for: torch takes longer to import than the rest of

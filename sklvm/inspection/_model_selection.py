@@ -19,8 +19,8 @@ class ModelSelectionDisplay:
     ----------
     param_name : str
     param_range : ndarray of shape (n_values,)
-    test_scores : ndarray of shape (n_values, n_folds)
-        Held-out scores, in nats per row.
+    test_scores : ndarray of shape (n_values, n_folds) or None
+        Held-out scores, in nats per row; None where there are only criteria.
     bic, icl : ndarray of shape (n_values,) or None
         Of the model fitted to all rows; None where the estimator has none. Of a
         Pipeline they are those of its last step and the rows that reach it, and only
@@ -59,7 +59,7 @@ class ModelSelectionDisplay:
         *,
         param_name,
         param_range,
-        test_scores,
+        test_scores=None,
         bic=None,
         icl=None,
         n_samples=None,
@@ -181,7 +181,9 @@ class ModelSelectionDisplay:
         """
         self.ax_ = ax = axes_or_new(ax)
         self.figure_ = ax.figure
-        curves = {"held-out score": self.test_scores.mean(axis=1)}
+        curves = {}
+        if self.test_scores is not None:
+            curves["held-out score"] = self.test_scores.mean(axis=1)
         for name, title in CRITERIA.items():
             values = getattr(self, name)
             if values is not None:
@@ -195,9 +197,8 @@ class ModelSelectionDisplay:
             ax.plot(self.param_range[best], curve[best], "o", ms=9,
                     color=lines[0].get_color())  # fmt: skip
             self.lines_ += lines
-        n_folds = self.test_scores.shape[1]
-        if n_folds > 1:
-            mean = curves["held-out score"]
+        if self.test_scores is not None and self.test_scores.shape[1] > 1:
+            mean, n_folds = curves["held-out score"], self.test_scores.shape[1]
             error = self.test_scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
             ax.fill_between(self.param_range, mean - error, mean + error, alpha=0.2)
         ax.set(xlabel=self.param_name, ylabel="nats per row")

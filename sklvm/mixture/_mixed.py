@@ -11,10 +11,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import make_part, resolved_options
 from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._summary import ComponentSummaryMixin
 from sklvm.mixture.families.product import ProductComponents
 
 
-class MixtureEM(BaseMixtureEM):
+class MixtureEM(ComponentSummaryMixin, BaseMixtureEM):
     r"""Mixture for tables of mixed columns, fitted by EM.
 
     Within a component the blocks of columns are independent of each other. Maximises

@@ -2,6 +2,13 @@
 
 from sklvm.wrappers._imputer import ModelImputer
 from sklvm.wrappers._outliers import DensityOutlierDetector
+from sklvm.wrappers._selection import ComponentSelection, select_n_components
 from sklvm.wrappers._units import score_in_units
 
-__all__ = ["DensityOutlierDetector", "ModelImputer", "score_in_units"]
+__all__ = [
+    "ComponentSelection",
+    "DensityOutlierDetector",
+    "ModelImputer",
+    "score_in_units",
+    "select_n_components",
+]
