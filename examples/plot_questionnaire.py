@@ -61,7 +61,9 @@ print(f"{skipped.mean():.0%} of the answers are missing")
 # All curves are in nats per row, and the highest is the best; the criteria are drawn as
 # -BIC / 2n and -ICL / 2n.
 model = MixtureEM(random_state=0)
-display = ModelSelectionDisplay.from_estimator(model, table, param_range=range(1, 6), cv=3)
+display = ModelSelectionDisplay.from_estimator(
+    model, table, param_range=range(1, 6), cv=3
+)
 print(display.best_)
 plt.show()
 
@@ -93,9 +95,9 @@ fig.legend(handles, names, loc="outside lower center", ncols=5)
 plt.show()
 
 # %%
-# The other columns have their own distributions in each class; `inverse_transform` gives
-# the typical row. Nobody is left out: those who stopped early are assigned by what they
-# have answered.
+# The other columns have their own distributions in each class; `inverse_transform`
+# gives the typical row. Nobody is left out: those who stopped early are assigned by
+# what they have answered.
 print(model.inverse_transform(np.eye(3)[order])[["years", "site", "leads"]])
 labels = model.predict(table)
 for name, who in ("answered all", n_answered == 10), ("stopped early", n_answered < 10):
@@ -105,8 +107,9 @@ for name, who in ("answered all", n_answered == 10), ("stopped early", n_answere
 # What would they have answered?
 # ------------------------------
 # `predict_missing_proba` gives the probability of each answer to a statement from the
-# other cells of the row. For people who have stopped before the last one, it is compared
-# with what they would have said; the first bars take the answers of all others.
+# other cells of the row. For people who have stopped before the last one, it is
+# compared with what they would have said; the first bars take the answers of all
+# others.
 name = "I think of leaving"
 asked = table[name].isna().to_numpy()
 proba = model.predict_missing_proba(table[asked], name)
