@@ -112,13 +112,17 @@ class ComponentsDisplay(MosaicDisplay):
         else:
             components = estimator.inverse_transform(estimator.means_)
         order = np.argsort(-estimator.weights_, kind="stable")
-        panels = None
+        components, panels = np.asarray(components)[order], None
         if isinstance(estimator, MixtureEM) and image_shape is None:
-            panels = column_panels(
-                estimator, order, check_count("max_panels", max_panels)
+            max_panels = check_count("max_panels", max_panels)
+            panels = column_panels(estimator, order, max_panels)
+        elif components.dtype.kind not in "biuf":
+            raise ValueError(
+                f"image_shape={image_shape!r} is for numbers, and some columns of "
+                "the mixture have text; leave it None."
             )
         display = cls(
-            components=np.asarray(components)[order],
+            components=components,
             weights=estimator.weights_[order],
             image_shape=image_shape,
             feature_names=getattr(estimator, "feature_names_in_", None),

@@ -77,12 +77,11 @@ def select_n_components(
 
     .. math:: \bar s_{k^*} - \bar s_k \le \mathrm{sd}(s_{k^* f}) / \sqrt{F},
 
-    where s_kf is the score of fold f. More components than there are clusters mend the
-    shapes of densities, which gains a little however many there are; the rule leaves out
-    what is less than the error of the score itself. Whether such a gain is real is told
-    by the differences within the folds, which share what makes a fold hard: `results`
-    has them with their own standard error. The model of the number that is chosen is
-    fitted again to all rows.
+    where s_kf is the score of fold f. Components beyond the number of clusters mend the
+    shapes of densities, for gains below the error of the score itself; the rule leaves
+    them out. Whether a gain is real is told by the differences within the folds, which
+    share what makes a fold hard: `results` has them, with a standard error of their
+    own. The model of the number that is chosen is fitted again to all rows.
 
     Parameters
     ----------

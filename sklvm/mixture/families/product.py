@@ -128,7 +128,8 @@ class ProductComponents(Components):
 
     def degenerate(self, params):
         own = zip(self.parts, self.split(params), strict=True)
-        return np.any([part.degenerate(p) for part, p in own], axis=0)
+        found = [part.degenerate(p) for part, p in own]
+        return np.any(np.broadcast_arrays(*found), axis=0)  # tied: one for all
 
     def row_size(self, n_components):
         return sum(part.row_size(n_components) for part in self.parts)
