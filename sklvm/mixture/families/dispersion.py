@@ -45,7 +45,8 @@ def best_dispersions(histograms, counts, d, sums, mu, guess):
         sum_j P(x > j) j / (1 + alpha j) + mu^2 phi(alpha mu),
 
     has a root just where it is positive at 0, that is where the variance is above the
-    mean, and only one (Levin and Reeds, 1977). Newton's method between bounds finds it.
+    mean, and only one (Levin and Reeds, 1977, Annals of Statistics 5, 79-87). Newton's
+    method between bounds finds it.
 
     Parameters
     ----------
