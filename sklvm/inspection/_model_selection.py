@@ -201,6 +201,8 @@ class ModelSelectionDisplay:
             mean, n_folds = curves["held-out score"], self.test_scores.shape[1]
             error = self.test_scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
             ax.fill_between(self.param_range, mean - error, mean + error, alpha=0.2)
+        if np.asarray(self.param_range).dtype.kind in "iu":
+            ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel=self.param_name, ylabel="nats per row")
         ax.legend()
         return self

@@ -120,9 +120,8 @@ class Counts(Marginal):
         reach = 10 * self.deviations
         low = np.floor(np.maximum(self.means - reach, 0))
         high = np.ceil(self.means + reach + 30 * self.tails)
-        x = np.unique(
-            np.concatenate(list(map(_integers, low, high - low, [most] * len(low))))
-        )
+        ranges = [_integers(a, b - a, most) for a, b in zip(low, high, strict=True)]
+        x = np.unique(np.concatenate(ranges))
         gaps = np.diff(x)
         return x, (np.append(gaps[:1], gaps) + np.append(gaps, gaps[-1:])) / 2
 

@@ -125,8 +125,8 @@ def select_n_components(
     >>> selection = select_n_components(model, X, range(1, 5))
     >>> selection.best_n_components
     2
-    >>> selection.best_estimator.weights_.round(2)
-    array([0.33, 0.67])
+    >>> sorted(selection.best_estimator.weights_.round(2).tolist())
+    [0.33, 0.67]
     """
     numbers = _check(estimator, param_range, criterion)
     seed = private_random_state(random_state).randint(np.iinfo(np.int32).max)
@@ -234,8 +234,8 @@ def _one_standard_error(scores):
     usable = np.isfinite(means)
     if not usable.any():
         raise ValueError(
-            "all held-out scores are -inf, as rows have probability 0; set a prior in "
-            "the mixture to keep probabilities off 0."
+            "every n_components has a fold that failed or has rows of probability 0; "
+            "set a prior in the mixture, or give other folds."
         )
     highest = np.argmax(np.where(usable, means, -np.inf))
     differences = scores[highest] - np.where(usable[:, np.newaxis], scores, -np.inf)
