@@ -93,10 +93,10 @@ axes[0].invert_yaxis()
 plt.show()
 
 # %%
-# The bars are intervals of 95 %. Complete rows are few. Column means know nothing of the
-# other columns, and best guesses know too much: they do not scatter. Both give narrow
-# intervals, some of them beside the line. The draws give wider ones, as they should:
-# cells are missing.
+# The bars are intervals of 95 %. Complete rows are few. Column means know nothing of
+# the other columns, and best guesses know too much: they do not scatter. Both give
+# narrow intervals, some of them beside the line. The draws give wider ones, as they
+# should: cells are missing.
 
 # %%
 # A classifier that exists already
