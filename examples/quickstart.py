@@ -34,6 +34,7 @@ from sklvm import (
     CategoricalMixtureEM,
     ConditionalVAE,
     GaussianMixtureEM,
+    MixtureEM,
     PoissonMixtureEM,
     SparseSegmentationRDA,
 )
@@ -57,6 +58,8 @@ DATA = {
 # prevents the one; a ridge of 1/12, the variance of rounding to whole grey values,
 # prevents the other. The 17 grey values are counts of ink in a block of 4 x 4 pixels of
 # the original scan, and the four classes from blank to black are answers in no order.
+# The MixtureEM is for tables of mixed columns; with one kind it is the mixture of that
+# kind.
 #
 # The VAE needs no such care: its noise is one number for all pixels. That also costs
 # nats where some pixels are always blank. How long it trains is chosen here, so ``tol``
@@ -72,6 +75,7 @@ NETWORK = {
     "tol": np.inf,
     "random_state": 0,
 }
+COUNTS = ("poisson", slice(None), {"rates_prior": (1.5, 0.1)})
 SMALLER = {**NETWORK, "latent_dim": 8, "max_epochs": 100}
 ESTIMATORS = [
     ("binary", BernoulliMixtureEM(theta_prior=(1.5, 1.5), **MIXTURE)),
@@ -79,6 +83,7 @@ ESTIMATORS = [
     ("binary", GMVAE(n_components=10, likelihood="bernoulli", **SMALLER)),
     ("classes", CategoricalMixtureEM(n_categories=4, theta_prior=1.5, **MIXTURE)),
     ("grey, as counts", PoissonMixtureEM(rates_prior=(1.5, 0.1), **MIXTURE)),
+    ("grey, as counts", MixtureEM(components=[COUNTS], **MIXTURE)),
     ("grey", GaussianMixtureEM(reg_covar=1 / 12, **MIXTURE)),
     ("grey", VAE(likelihood="gaussian", **NETWORK)),
     (
