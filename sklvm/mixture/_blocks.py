@@ -76,8 +76,9 @@ def _judged(block, options, name, value):
         case "reg_covar":
             if options["covariance_type"] == "spherical":
                 return _are_numbers(value, [()], 0) or value is None, "0 or more"
-            rule = "0 or more, one number or one for each of the columns"
-            return value is None or _are_numbers(value, each, 0), rule
+            rule = "0 or more, or a number above 0 for each of its columns"
+            good = value is None or _are_numbers(value, each, 0)
+            return good and (np.ndim(value) == 0 or np.all(value)), rule
         case "theta_prior" if block.kind == "categorical":
             return _are_numbers(value, [()], 1), "a number of 1 or more; 1 is flat"
         case "theta_prior":
@@ -126,9 +127,9 @@ def make_part(block, options, **kwargs):
     n = len(block.columns)
     match block.kind:
         case "gaussian":
-            return GaussianComponents(n, **options, **kwargs)
+            return GaussianComponents(n, **options, is_floor=True, **kwargs)
         case "lognormal":
-            return LognormalComponents(n, **options, **kwargs)
+            return LognormalComponents(n, **options, is_floor=True, **kwargs)
         case "bernoulli":
             return BernoulliComponents(n, prior=options["theta_prior"], **kwargs)
         case "poisson":

@@ -5,6 +5,8 @@ import numpy as np
 # Share of a gap between values below which a component's deviation is narrow.
 NARROW = 0.25
 MOST_ROWS = 4096
+# Variances below so many lower bounds lie on them.
+AT_FLOOR = 1 + 1e-6
 
 
 def few_values(rows):
@@ -38,20 +40,20 @@ def sits_on_value(params, covariance, values):
     return None
 
 
-def ridge_dominates(params, covariance, reg_covar, values):
+def ridge_dominates(params, covariance, reg_covar, values, limit=2):
     """(component, feature) where the ridge supplies most of a variance, or None.
 
-    That is a variance of a feature, or the smallest eigenvalue of a matrix, below twice
-    reg_covar, which may differ between features; the feature is then that with the
-    largest part in the eigenvector. A ridge of at least the variance of the rounding is
-    meant to be there.
+    That is a variance of a feature, or the smallest eigenvalue of a matrix, below
+    `limit` reg_covar, which may differ between features; the feature is then that with
+    the largest part in the eigenvector. A ridge of at least the variance of the
+    rounding is meant to be there.
     """
     if np.any(np.equal(reg_covar, 0)):
         return None
     _, covariances, u = params
     meant = reg_covar >= 0.99 * _resolutions(values) ** 2 / 12
     variances = np.where(meant, np.inf, covariance.diagonal(covariances) / reg_covar)
-    if variances.min() < 2:
+    if variances.min() < limit:
         return np.unravel_index(variances.argmin(), variances.shape)
     if not covariance.couples:
         return None
@@ -59,12 +61,12 @@ def ridge_dominates(params, covariance, reg_covar, values):
     # small, too, are eigenvalues worth their price.
     conditional = 1 / (covariance.diagonal(covariance.precisions(u)) * reg_covar)
     scale = np.sqrt(np.broadcast_to(reg_covar, covariance.n_features))
-    few = conditional.min(axis=1) < 2 * covariance.n_features
+    few = conditional.min(axis=1) < limit * covariance.n_features
     for k in np.flatnonzero(few):
         matrix = covariance.matrices(covariances)[k] / np.outer(scale, scale)
         sizes, vectors = np.linalg.eigh(matrix)
         d = abs(vectors[:, 0]).argmax()
-        if sizes[0] < 2 and not meant[d]:
+        if sizes[0] < limit and not meant[d]:
             return k, d
     return None
 
@@ -99,7 +101,7 @@ def of_blocks(blocks, names, rows):
             gaussian = part.gaussian
             values = [None if v is None else np.log(v) for v in values]
         where = sits_on_value(params, gaussian.covariance, values) or ridge_dominates(
-            params, gaussian.covariance, gaussian.reg_covar, values
+            params, gaussian.covariance, gaussian.reg_covar, values, AT_FLOOR
         )
         if where:
             return _sentence(*where[:2], gaussian, params, names, block, rows)
@@ -111,8 +113,8 @@ def _sentence(k, d, part, params, names, block, rows):
     if part.covariance.is_shared:
         of = "all components"
     start = (
-        f"The option reg_covar supplies most of the variance of {of} in a direction of "
-        f"the column {name!r}, so densities depend on it; "
+        f"Nothing but the option reg_covar keeps {of} from being narrower in a "
+        f"direction of the column {name!r}, so densities depend on it; "
     )
     found = _frequent(params, part, k, d, rows, block)
     if found is None:

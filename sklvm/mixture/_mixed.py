@@ -130,11 +130,14 @@ default="k-means++"
     of "gaussian" and "lognormal"; `theta_prior` of "categorical" (1.1) and "bernoulli"
     ((1.1, 1.1)), `rates_prior` of "poisson" ((1.1, 0)) and `means_prior` of
     "negative_binomial" ((1.1, 0)), which keep probabilities off 0; `n_levels` of
-    "negative_binomial", which counts below that can be fitted. They mean what they mean
-    in the mixtures of one kind. The default `reg_covar` is a variance for each column:
-    a twelfth of the square of the step to which its values are rounded, at least a
-    millionth of its variance; so whole numbers and round sums do not become spikes. For
-    "lognormal" it is that of log x at the median, at least 1e-4, one percent of x.
+    "negative_binomial", below which counts can be fitted. They mean what they mean in
+    the mixtures of one kind, but for `reg_covar`: no component is narrower than this
+    variance in any direction, and nothing is added to those that are wider, so that F
+    never falls. One number, or one for each column. The default is the square of the
+    step to which the column's values are rounded, over 2 pi, at least a millionth of
+    its variance: a component on one rounded value has the density of its probability
+    spread over the step, and is no spike. For "lognormal" the step is that of log x at
+    the median, and the least variance 1e-4, which is one percent of x.
 
     References
     ----------

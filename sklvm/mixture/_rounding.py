@@ -1,4 +1,10 @@
-"""The steps to which the values of a column are rounded, and the variance of that."""
+"""The steps to which the values of a column are rounded, and the least variance.
+
+A normal density of the variance step^2 / 2 pi is 1 / step at its mean: a component that
+has shrunk to one rounded value gives it the density of its probability spread over the
+step, and no more. So what is rounded compares with what is not, and F cannot grow by
+spikes. (The variance of rounding itself, step^2 / 12, would let it gain 0.32 nats.)
+"""
 
 import numpy as np
 
@@ -13,20 +19,24 @@ DECIMALS = 8
 
 
 def least_variance(x, weight):
-    """Variance of the rounding of a column, or a little of its own."""
+    """That of a column's step, or a little of its own variance."""
     values, shares = _distribution(x, weight)
     typical = np.clip(values, *values[np.searchsorted(shares.cumsum(), TAILS)])
     if np.ptp(typical) == 0:
         typical = values
     variance = shares @ (typical - shares @ typical) ** 2
-    return max(rounding_step(values, shares) ** 2 / 12, NARROWEST * variance)
+    return max(_of_step(rounding_step(values, shares)), NARROWEST * variance)
 
 
 def least_log_variance(x, weight):
     """The same for the logarithms of a column, at its median."""
     values, shares = _distribution(x, weight)
     median = values[np.searchsorted(shares.cumsum(), 0.5)]
-    return max((rounding_step(values, shares) / median) ** 2 / 12, NARROWEST_LOG)
+    return max(_of_step(rounding_step(values, shares) / median), NARROWEST_LOG)
+
+
+def _of_step(step):
+    return step**2 / (2 * np.pi)
 
 
 def _distribution(x, weight):
