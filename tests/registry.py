@@ -18,6 +18,7 @@ from sklvm import (
     ConditionalVAE,
     DensityOutlierDetector,
     GaussianMixtureEM,
+    MixtureEM,
     ModelImputer,
     PoissonMixtureEM,
     SparseSegmentationRDA,
@@ -45,6 +46,8 @@ class Entry:
     variants: list[dict[str, Any]] = field(default_factory=list)
     # False where everything is computed in float32.
     keeps_float64: bool = True
+    # True where the code is float64 whatever the width of X, in which rows come back.
+    codes_in_float64: bool = False
     # True where X and its code are classes: int32 out, whatever the width of X.
     integers: bool = False
     # True where sample() takes the rows to condition on, not a number of samples.
@@ -87,6 +90,20 @@ def three_rates(seed, n_samples):
     rng = np.random.default_rng(seed)
     rates = np.array([[9.0, 9, 1, 1, 3], [1, 9, 9, 3, 1], [3, 1, 1, 9, 9]])
     return (rng.poisson(rates[rng.integers(3, size=n_samples)]),)
+
+
+def three_customers(seed, n_samples):
+    """A real, a long-tailed, a count, a scale and a binary column of three groups."""
+    rng = np.random.default_rng(seed)
+    z = rng.integers(3, size=n_samples)
+    columns = [
+        rng.normal([0.0, 5, 10], size=(n_samples, 3))[np.arange(n_samples), z],
+        np.exp(rng.normal(size=n_samples) + z),
+        rng.poisson(np.array([1, 4, 16])[z]),
+        (z + (rng.random(n_samples) < 0.2)) % 3,
+        rng.random(n_samples) < np.array([0.1, 0.5, 0.9])[z],
+    ]
+    return (np.column_stack(columns).astype(float),)
 
 
 def two_answers(seed, n_samples):
@@ -146,6 +163,13 @@ REGISTRY = [
             {"n_components": 2, "covariance_type": kind, "random_state": 0}
             for kind in ("full", "tied", "diag", "spherical")
         ],
+        **MIXTURE,
+    ),
+    Entry(
+        MixtureEM,
+        make_data=three_customers,
+        variants=[{"n_components": 2, "random_state": 0}],
+        codes_in_float64=True,
         **MIXTURE,
     ),
     Entry(

@@ -10,9 +10,9 @@ text, or a categorical dtype                                       categorical
 numbers, all of them 0 or 1                                        bernoulli
 fewer than 20 numbers                                              gaussian
 two distinct numbers                                               categorical
-counts: whole, 0 or more, some below 3, most of the integers up    poisson or
-to the median occur, and a Poisson or a negative binomial          negative_binomial
-distribution has the best BIC
+counts: whole, 0 or more, some below 3, none above 4095, most of   poisson or
+the integers up to the median occur, and a Poisson or a negative   negative_binomial
+binomial distribution has the best BIC
 at most ten distinct numbers, the rarest in at least 5 rows and    categorical
 1 % of them: a scale, whose ends are no thin tails
 positive numbers with a long tail, which their logarithms lack     lognormal
@@ -30,20 +30,25 @@ from scipy import stats
 FEW_ROWS = 20  # below that, a histogram says nothing
 SCALE_LEVELS = 10
 SCALE_ROWS, SCALE_SHARE = 5, 0.01
+MOST_COUNTS = 4096  # a histogram of larger ones is out of proportion
 LONG_TAIL = 0.3  # that of a log-normal distribution with sigma = 0.37
 
 
-def read_kind(cells):
-    """The kind of a column that can be modelled, by the rules above."""
+def read_kind(cells, weight=None):
+    """The kind of a column that can be modelled, by the rules above.
+
+    `weight` is the number of rows that each row stands for.
+    """
     if cells.sort == "boolean":
         return "bernoulli"
     if cells.labels is not None:
         return "categorical"
-    x = cells.observed()
-    levels, counts = np.unique(x, return_counts=True)
+    observed = ~np.isnan(cells.values)
+    levels, at = np.unique(cells.values[observed], return_inverse=True)
+    counts = np.bincount(at, None if weight is None else weight[observed])
     if len(levels) == 2 and levels[0] == 0 and levels[1] == 1:
         return "bernoulli"
-    if len(x) < FEW_ROWS:
+    if counts.sum() < FEW_ROWS:
         return "gaussian"
     is_scale = _is_scale(levels, counts)
     if len(levels) > 2 and _may_be_counts(levels, counts):
@@ -52,7 +57,7 @@ def read_kind(cells):
             return kind
     if is_scale:
         return "categorical"
-    return "lognormal" if _has_long_tail(x) else "gaussian"
+    return "lognormal" if _has_long_tail(levels, counts) else "gaussian"
 
 
 def is_whole(values):
@@ -68,7 +73,7 @@ def _is_scale(levels, counts):
 
 
 def _may_be_counts(levels, counts):
-    if not (is_whole(levels) and 0 <= levels[0] <= 2):
+    if not (is_whole(levels) and 0 <= levels[0] <= 2 and levels[-1] < MOST_COUNTS):
         return False
     cumulated = counts.cumsum()
     median = levels[np.searchsorted(cumulated, cumulated[-1] / 2)]
@@ -105,15 +110,16 @@ def _log_prob_of_normal(levels, mean, variance):
     return np.log(np.maximum(prob, np.finfo(float).tiny))
 
 
-def _has_long_tail(x):
+def _has_long_tail(levels, counts):
     """Whether the right tail of x > 0 is long, and that of log x clearly less so."""
-    if x.min() <= 0:
+    if levels[0] <= 0:
         return False
-    tail = _asymmetry(x)
-    return tail > LONG_TAIL and abs(_asymmetry(np.log(x))) < 0.6 * tail
+    cumulated = counts.cumsum()
+    at = np.searchsorted(cumulated, np.array([0.05, 0.5, 0.95]) * cumulated[-1])
+    tail = _asymmetry(*levels[at])
+    return tail > LONG_TAIL and abs(_asymmetry(*np.log(levels[at]))) < 0.6 * tail
 
 
-def _asymmetry(x):
+def _asymmetry(low, middle, high):
     """Skewness by quantiles, in [-1, 1], which single outliers do not decide."""
-    low, middle, high = np.quantile(x, [0.05, 0.5, 0.95])
     return (low + high - 2 * middle) / (high - low) if high > low else 0.0

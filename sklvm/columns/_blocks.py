@@ -32,7 +32,8 @@ def make_blocks(entries, kinds):
     blocks = []
     for kind, at, options in entries:
         if kind != "auto":
-            blocks.append(Block(kind, at, options))
+            if len(at):  # a selector may find no column
+                blocks.append(Block(kind, at, options))
             continue
         for found in KINDS:
             columns = [j for j in at if kinds[j] == found]
@@ -81,15 +82,24 @@ def _entry(entry):
 
 
 def _positions(table, columns):
-    """Positions of the columns, named in any way that ColumnTransformer knows."""
     if callable(columns):
         columns = columns(table.source)
+    return find_columns(table.names, columns, "components has the columns")
+
+
+def find_columns(names, columns, who):
+    """Positions of columns, named in any way that ColumnTransformer knows.
+
+    `who` are the words before the columns in the error about those that are not there.
+    """
     try:
-        return np.array(_find(table.names, columns), dtype=np.intp)
+        return np.array(_find(names, columns), dtype=np.intp)
     except (ValueError, IndexError, TypeError) as error:
+        by_name = all(isinstance(name, str) for name in names)
+        remedy = "" if by_name else " by their positions"
         raise ValueError(
-            f"components has the columns {columns!r}, which X does not have; name "
-            f"some of {listed(table.names)}."
+            f"{who} {columns!r}, which X does not have; name some of {listed(names)}"
+            f"{remedy}."
         ) from error
 
 

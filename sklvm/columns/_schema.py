@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from sklvm.columns._auto import read_kind
-from sklvm.columns._blocks import make_blocks, read_components
+from sklvm.columns._blocks import find_columns, make_blocks, read_components
 from sklvm.columns._checks import (
     check_finite,
     check_new_column,
@@ -60,7 +60,7 @@ class Schema:
     estimator_name: str = "Schema"
 
     @classmethod
-    def read(cls, X, components="auto", estimator_name="Schema"):
+    def read(cls, X, components="auto", estimator_name="Schema", sample_weight=None):
         """Learn the schema of a table.
 
         Parameters
@@ -73,6 +73,8 @@ class Schema:
             columns among `columns` that no other entry names. Columns are named as in
             ColumnTransformer: names, positions, a slice, a mask or a callable.
         estimator_name : str, default="Schema"
+        sample_weight : ndarray of shape (n_samples,), default=None
+            How many rows each row stands for.
 
         Returns
         -------
@@ -89,7 +91,7 @@ class Schema:
         entries = read_components(components, table)
         by_hand = {j: kind for kind, at, _ in entries for j in at if kind != "auto"}
         cells = [table.cells(j) for j in range(len(table.names))]
-        kinds = _kinds(table.names, cells, by_hand)
+        kinds = _kinds(table.names, cells, by_hand, sample_weight)
         columns = [
             Column.read(name, kind, cells[j], table.dtype(j))
             for j, (name, kind) in enumerate(zip(table.names, kinds, strict=True))
@@ -112,6 +114,13 @@ class Schema:
         """Whether an array of floats says all that the table says."""
         return all(column.value_dtype.kind in "biuf" for column in self.columns)
 
+    def positions(self, columns, who):
+        """Positions of columns, named in any way that ColumnTransformer knows.
+
+        `who` names the argument, for the error about columns that are not there.
+        """
+        return find_columns(self.names, columns, f"{who} names")
+
     def encode(self, X, handle_unknown="error"):
         """The cells of a table as numbers.
 
@@ -133,6 +142,7 @@ class Schema:
                 f'handle_unknown={handle_unknown!r} must be "error" or "missing".'
             )
         table = read_table(X)
+        _check_unique(table.names)
         self._check_names(X)
         values = np.empty((table.n_rows, len(self.columns)))
         for j, column in enumerate(self.columns):
@@ -178,13 +188,17 @@ class Schema:
         validate_data(estimator, X, reset=False, skip_check_array=True)
 
 
-def _check_shape(table):
-    if len(set(table.names)) < len(table.names):
-        twice = {name for name in table.names if table.names.count(name) > 1}
+def _check_unique(names):
+    if len(set(names)) < len(names):
+        twice = {name for name in names if names.count(name) > 1}
         raise ValueError(
             f"X has {listed(sorted(twice, key=str))} more than once; give each column "
             "a name of its own."
         )
+
+
+def _check_shape(table):
+    _check_unique(table.names)
     if not table.names:
         raise ValueError(
             f"Found array with 0 feature(s) (shape=({table.n_rows}, 0)) while a "
@@ -197,7 +211,7 @@ def _check_shape(table):
         )
 
 
-def _kinds(names, cells, by_hand):
+def _kinds(names, cells, by_hand, weight):
     """The kind of each column, after everything that speaks against one."""
     problems = []
     for j, (name, found) in enumerate(zip(names, cells, strict=True)):
@@ -207,7 +221,9 @@ def _kinds(names, cells, by_hand):
             problem = None if j in by_hand else unfit(found)
         problems.append((name, problem))
     refuse(problems)
-    kinds = [by_hand.get(j) or read_kind(found) for j, found in enumerate(cells)]
+    kinds = [
+        by_hand.get(j) or read_kind(found, weight) for j, found in enumerate(cells)
+    ]
     for name, kind, found in zip(names, kinds, cells, strict=True):
         check_new_column(name, kind, found)
     return kinds

@@ -2,83 +2,124 @@
 
 import numpy as np
 
+from sklvm.mixture._rounding import least_log_variance, least_variance
 from sklvm.mixture.families.bernoulli import BernoulliComponents
 from sklvm.mixture.families.categorical import CategoricalComponents
 from sklvm.mixture.families.covariance import SHAPES
 from sklvm.mixture.families.gaussian import GaussianComponents
 from sklvm.mixture.families.lognormal import LognormalComponents
-from sklvm.mixture.families.negative_binomial import NegativeBinomialComponents
+from sklvm.mixture.families.negative_binomial import (
+    MOST_LEVELS,
+    NegativeBinomialComponents,
+)
 from sklvm.mixture.families.poisson import PoissonComponents
 
+OF_GAUSSIANS = {"covariance_type": "full", "reg_covar": None}
 DEFAULTS = {
-    "gaussian": {"covariance_type": "full", "reg_covar": None},
-    "lognormal": {"covariance_type": "full", "reg_covar": 1e-4},
+    "gaussian": OF_GAUSSIANS,
+    "lognormal": OF_GAUSSIANS,
     "bernoulli": {"theta_prior": (1.1, 1.1)},
     "categorical": {"theta_prior": 1.1},
     "poisson": {"rates_prior": (1.1, 0.0)},
-    "negative_binomial": {"n_levels": None},
+    "negative_binomial": {"means_prior": (1.1, 0.0), "n_levels": None},
 }
-# Smallest variance of a component, in variances of the column.
-NARROWEST = 1e-6
 
 
-def resolved_options(schema, values):
+def resolved_options(schema, values, weight):
     """The options of each block, checked, with defaults that the rows tell."""
     return [
-        _resolved(block, schema.columns, values[:, block.columns])
+        _resolved(block, schema.columns, values[:, block.columns], weight)
         for block in schema.blocks
     ]
 
 
-def _resolved(block, columns, values):
-    known = DEFAULTS[block.kind]
-    for name in block.options:
-        if name not in known:
-            raise ValueError(
-                f"components has the option {name!r} for {block.kind!r}; it must be "
-                f"one of {list(known)}."
-            )
-    options = known | block.options
-    if "covariance_type" in options and options["covariance_type"] not in SHAPES:
-        raise ValueError(
-            f"components has covariance_type={options['covariance_type']!r}; it must "
-            f"be one of {list(SHAPES)}."
-        )
-    if block.kind == "gaussian" and options["reg_covar"] is None:
-        options["reg_covar"] = np.array([_least_variance(x) for x in values.T])
+def _resolved(block, columns, values, weight):
+    options = DEFAULTS[block.kind] | block.options
+    _check_options(block, options)
+    if options.get("reg_covar", 0) is None:
+        least = least_log_variance if block.kind == "lognormal" else least_variance
+        options["reg_covar"] = np.array([least(x, weight) for x in values.T])
         if options["covariance_type"] == "spherical":
             options["reg_covar"] = options["reg_covar"].mean()
-    if block.kind == "negative_binomial" and options["n_levels"] is None:
-        options["n_levels"] = np.nanmax(values, axis=0).astype(int) + 1
+    if options.get("n_levels", 0) is None:
+        # Room for the larger counts of rows that come later.
+        largest = np.nanmax(values, axis=0).astype(int)
+        options["n_levels"] = np.minimum(2 * largest + 32, MOST_LEVELS)
     if block.kind == "categorical":
         counts = [len(columns[j].categories) for j in block.columns]
         options["n_categories"] = np.array(counts)
     return options
 
 
-def _least_variance(x):
-    """Variance of the rounding of a column, or a little of its own."""
-    x = x[~np.isnan(x)]
-    return max(rounding_step(x) ** 2 / 12, NARROWEST * x.var())
+def _check_options(block, options):
+    for name, value in options.items():
+        if name not in DEFAULTS[block.kind]:
+            raise ValueError(
+                f"components has the option {name!r} for {block.kind!r}; it must be "
+                f"one of {list(DEFAULTS[block.kind])}."
+            )
+        is_good, rule = _judged(block, options, name, value)
+        if not is_good:
+            raise ValueError(
+                f"components has {name}={value!r} for {block.kind!r}; it must be "
+                f"{rule}."
+            )
 
 
-def rounding_step(x):
-    """Largest of 1, 2, 5, 10, 20, ... times a power of ten that most of x is in; or 0.
+def _judged(block, options, name, value):
+    """Whether an option has a value that it may have, and which those are."""
+    each = [(), (len(block.columns),)]
+    match name:
+        case "covariance_type":
+            known = list(SHAPES)
+            return isinstance(value, str) and value in known, f"one of {known}"
+        case "reg_covar":
+            if options["covariance_type"] == "spherical":
+                return _are_numbers(value, [()], 0) or value is None, "0 or more"
+            rule = "0 or more, or a number above 0 for each of its columns"
+            good = value is None or _are_numbers(value, each, 0)
+            return good and (np.ndim(value) == 0 or np.all(value)), rule
+        case "theta_prior" if block.kind == "categorical":
+            return _are_numbers(value, [()], 1), "a number of 1 or more; 1 is flat"
+        case "theta_prior":
+            rule = "two numbers of 1 or more; (1, 1) is flat"
+            return _are_numbers(value, [(2,)], 1), rule
+        case "rates_prior" | "means_prior":
+            rule = "a shape of 1 or more and a rate of 0 or more; (1, 0) is flat"
+            return _are_numbers(value, [(2,)], [1, 0]), rule
+        case "n_levels":
+            rule = f"whole numbers from 2 to {MOST_LEVELS}, one or one for each column"
+            good = value is None or _are_numbers(value, each, 2, kinds="iu")
+            return good and (value is None or np.max(value) <= MOST_LEVELS), rule
 
-    Zeros say nothing of how the others are rounded.
-    """
-    x = abs(x[x != 0])
-    x = x[:: 1 + len(x) // 4096]
-    if not len(x):
-        return 0.0
-    largest = int(np.ceil(np.log10(x.max())))
-    for exponent in range(largest, largest - 8, -1):
-        for digit in (5, 2, 1):
-            step = digit * 10.0**exponent
-            multiples = x / step
-            if (abs(multiples - np.rint(multiples)) < 1e-6).mean() > 0.6:
-                return step
-    return 0.0
+
+def _are_numbers(value, shapes, least, kinds="iuf"):
+    try:
+        array = np.asarray(value)
+    except ValueError:  # sequences of several lengths
+        return False
+    if array.dtype.kind not in kinds or array.shape not in shapes:
+        return False
+    return bool(np.isfinite(array).all() and (array >= least).all())
+
+
+def check_counts(schema, options, values):
+    """Counts that are fitted are below `n_levels`."""
+    for block, own in zip(schema.blocks, options, strict=True):
+        if "n_levels" not in own:
+            continue
+        largest = np.fmax.reduce(values[:, block.columns], axis=0, initial=0)
+        n_levels = np.broadcast_to(own["n_levels"], largest.shape)
+        for j, x, n in zip(block.columns, largest, n_levels, strict=True):
+            if x < n:
+                continue
+            remedy = f"give the option n_levels={x + 1:.0f} or more"
+            if x >= MOST_LEVELS:
+                remedy = "name the kind 'gaussian', or mark the cell missing if it errs"
+            raise ValueError(
+                f"X has the count {x:.0f} in the column {schema.names[j]!r}, where "
+                f"the kind 'negative_binomial' takes counts below {n}; {remedy}."
+            )
 
 
 def make_part(block, options, **kwargs):
@@ -86,15 +127,18 @@ def make_part(block, options, **kwargs):
     n = len(block.columns)
     match block.kind:
         case "gaussian":
-            return GaussianComponents(n, **options, **kwargs)
+            return GaussianComponents(n, **options, is_floor=True, **kwargs)
         case "lognormal":
-            return LognormalComponents(n, **options, **kwargs)
+            return LognormalComponents(n, **options, is_floor=True, **kwargs)
         case "bernoulli":
             return BernoulliComponents(n, prior=options["theta_prior"], **kwargs)
         case "poisson":
             return PoissonComponents(n, prior=options["rates_prior"], **kwargs)
         case "negative_binomial":
-            return NegativeBinomialComponents(n, **options, **kwargs)
+            n_levels, prior = options["n_levels"], options["means_prior"]
+            return NegativeBinomialComponents(
+                n, n_levels=n_levels, prior=prior, **kwargs
+            )
         case "categorical":
             return CategoricalComponents(
                 n,
@@ -102,3 +146,14 @@ def make_part(block, options, **kwargs):
                 prior=options["theta_prior"],
                 **kwargs,
             )
+
+
+def flat_priors(options):
+    """Names of the priors that let a probability be 0."""
+    found = set()
+    for own in options:
+        for name in own.keys() & {"theta_prior", "rates_prior", "means_prior"}:
+            shapes = np.atleast_1d(own[name])
+            if (shapes if name == "theta_prior" else shapes[:1]).min() == 1:
+                found.add(name)
+    return sorted(found)

@@ -5,6 +5,8 @@ import numpy as np
 # Share of a gap between values below which a component's deviation is narrow.
 NARROW = 0.25
 MOST_ROWS = 4096
+# Variances below so many lower bounds lie on them.
+AT_FLOOR = 1 + 1e-6
 
 
 def few_values(rows):
@@ -38,30 +40,33 @@ def sits_on_value(params, covariance, values):
     return None
 
 
-def ridge_dominates(params, covariance, reg_covar, values):
+def ridge_dominates(params, covariance, reg_covar, values, limit=2):
     """(component, feature) where the ridge supplies most of a variance, or None.
 
     That is a variance of a feature, or the smallest eigenvalue of a matrix, below
-    2 reg_covar; the feature is then that with the largest part in the eigenvector. A
-    ridge of at least the variance of the rounding is meant to be there.
+    `limit` reg_covar, which may differ between features; the feature is then that with
+    the largest part in the eigenvector. A ridge of at least the variance of the
+    rounding is meant to be there.
     """
-    if reg_covar == 0:
+    if np.any(np.equal(reg_covar, 0)):
         return None
     _, covariances, u = params
     meant = reg_covar >= 0.99 * _resolutions(values) ** 2 / 12
-    variances = np.where(meant, np.inf, covariance.diagonal(covariances))
-    if variances.min() < 2 * reg_covar:
+    variances = np.where(meant, np.inf, covariance.diagonal(covariances) / reg_covar)
+    if variances.min() < limit:
         return np.unravel_index(variances.argmin(), variances.shape)
     if not covariance.couples:
         return None
     # 1 / (Sigma^-1)_dd is at most D times the smallest eigenvalue: only where that is
     # small, too, are eigenvalues worth their price.
-    conditional = 1 / covariance.diagonal(covariance.precisions(u))
-    few = conditional.min(axis=1) < 2 * reg_covar * covariance.n_features
+    conditional = 1 / (covariance.diagonal(covariance.precisions(u)) * reg_covar)
+    scale = np.sqrt(np.broadcast_to(reg_covar, covariance.n_features))
+    few = conditional.min(axis=1) < limit * covariance.n_features
     for k in np.flatnonzero(few):
-        sizes, vectors = np.linalg.eigh(covariance.matrices(covariances)[k])
+        matrix = covariance.matrices(covariances)[k] / np.outer(scale, scale)
+        sizes, vectors = np.linalg.eigh(matrix)
         d = abs(vectors[:, 0]).argmax()
-        if sizes[0] < 2 * reg_covar and not meant[d]:
+        if sizes[0] < limit and not meant[d]:
             return k, d
     return None
 
@@ -74,3 +79,69 @@ def _resolutions(values):
     gaps = [np.inf if v is None or len(v) < 2 else np.diff(v).min() for v in values]
     constant = [v is not None and len(v) < 2 for v in values]
     return np.where(constant, min(gaps), gaps)
+
+
+def of_blocks(blocks, names, rows):
+    """What the first of these signs says in a table of mixed columns, or None.
+
+    Parameters
+    ----------
+    blocks : iterable of (Block, Components, params)
+    names : list of the columns
+    rows : Rows
+    """
+    found = None
+    for block, part, params in blocks:
+        if block.kind not in ("gaussian", "lognormal"):
+            continue
+        found = few_values(rows) if found is None else found
+        values = [found[j] for j in block.columns]
+        gaussian = part
+        if block.kind == "lognormal":
+            gaussian = part.gaussian
+            values = [None if v is None else np.log(v) for v in values]
+        where = sits_on_value(params, gaussian.covariance, values) or ridge_dominates(
+            params, gaussian.covariance, gaussian.reg_covar, values, AT_FLOOR
+        )
+        if where:
+            return _sentence(*where[:2], gaussian, params, names, block, rows)
+    return None
+
+
+def _sentence(k, d, part, params, names, block, rows):
+    name, of = names[block.columns[d]], f"component {k}"
+    if part.covariance.is_shared:
+        of = "all components"
+    start = (
+        f"Nothing but the option reg_covar keeps {of} from being narrower in a "
+        f"direction of the column {name!r}, so densities depend on it; "
+    )
+    found = _frequent(params, part, k, d, rows, block)
+    if found is None:
+        return start + (
+            "decrease n_components, drop the column, or set reg_covar in components to "
+            "a variance that means something in its unit."
+        )
+    value, share = found
+    return start + (
+        f"{100 * share:.2g} % of its cells are {value:g}: make two columns of it, "
+        f"whether it is {value:g}, and the rest with NaN there, decrease "
+        "n_components, or increase reg_covar in components."
+    )
+
+
+def _frequent(params, part, k, d, rows, block):
+    """(value, share) that holds a component in a column, or None."""
+    means, covariances, _ = params
+    n = rows.shape[0]
+    few = np.linspace(0, n - 1, min(n, MOST_ROWS)).astype(np.intp)
+    x = rows.take(few)[:, block.columns[d]]
+    x = x[~np.isnan(x)]
+    values, counts = np.unique(x, return_counts=True)
+    scaled = np.log(values) if block.kind == "lognormal" else values
+    deviation = np.broadcast_to(part.covariance.deviations(covariances), means.shape)
+    near = abs(scaled - means[k, d]) < 3 * deviation[k, d]
+    if not near.any() or counts[near].max() < max(2, 0.5 * counts[near].sum()):
+        return None
+    best = np.flatnonzero(near)[counts[near].argmax()]
+    return values[best], counts[best] / len(x)

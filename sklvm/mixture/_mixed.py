@@ -1,22 +1,31 @@
 """Mixture of products over columns of several kinds."""
 
+import sys
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
+from tqdm import tqdm
 
+from sklvm._base import check_sample_weight, warn_user
 from sklvm.columns import Schema
-from sklvm.mixture._blocks import make_part, resolved_options
-from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._blocks import (
+    check_counts,
+    flat_priors,
+    make_part,
+    resolved_options,
+)
+from sklvm.mixture._checks import effective_sample_size
+from sklvm.mixture._gaussian_warnings import of_blocks
 from sklvm.mixture._summary import ComponentSummaryMixin
 from sklvm.mixture._symbols import blocks_in_groups
+from sklvm.mixture._table_answers import TableAnswers
 from sklvm.mixture.families.product import ProductComponents
 
 
-class MixtureEM(ComponentSummaryMixin, BaseMixtureEM):
+class MixtureEM(ComponentSummaryMixin, TableAnswers):
     r"""Mixture for tables of mixed columns, fitted by EM.
 
     Within a component the blocks of columns are independent of each other. Maximises
@@ -121,12 +130,16 @@ default="k-means++"
 
     Options of a block, with their defaults: `covariance_type` ("full") and `reg_covar`
     of "gaussian" and "lognormal"; `theta_prior` of "categorical" (1.1) and "bernoulli"
-    ((1.1, 1.1)) and `rates_prior` of "poisson" ((1.1, 0)), which keep probabilities off
-    0; `n_levels` of "negative_binomial", the number of counts that it tells apart. They
-    mean what they mean in the mixtures of one kind. The default `reg_covar` is a
-    variance for each column: a twelfth of the square of the step to which its values
-    are rounded, at least a millionth of its variance; so whole numbers and round sums
-    do not become spikes. For "lognormal" it is 1e-4, which is one percent of x.
+    ((1.1, 1.1)), `rates_prior` of "poisson" ((1.1, 0)) and `means_prior` of
+    "negative_binomial" ((1.1, 0)), which keep probabilities off 0; `n_levels` of
+    "negative_binomial", below which counts can be fitted. They mean what they mean in
+    the mixtures of one kind, but for `reg_covar`: no component is narrower than this
+    variance in any direction, and nothing is added to those that are wider, so that F
+    never falls. One number, or one for each column. The default is the square of the
+    step to which the column's values are rounded, over 2 pi, at least a millionth of
+    its variance: a component on one rounded value has the density of its probability
+    spread over the step, and is no spike. For "lognormal" the step is that of log x at
+    the median, and the least variance 1e-4, which is one percent of x.
 
     References
     ----------
@@ -152,13 +165,14 @@ default="k-means++"
     """
 
     _parameter_constraints = {
-        **BaseMixtureEM._parameter_constraints,
+        **TableAnswers._parameter_constraints,
         "components": [StrOptions({"auto"}), list, tuple],
         "handle_unknown": [StrOptions({"error", "missing"})],
         "weights_prior": [Interval(Real, 1.0, None, closed="left")],
     }
-    _remedy = "decrease n_components or give more rows"
-    _impossible_remedy = "a larger theta_prior or rates_prior in components"
+    _remedy = (
+        "decrease n_components, give more rows, or increase reg_covar in components"
+    )
 
     def __init__(
         self,
@@ -208,144 +222,56 @@ default="k-means++"
         tags.transformer_tags.preserves_dtype = ["float64"]
         return tags
 
-    # Columns in and out -----------------------------------------------------------
+    def _prepare(self, X, sample_weight, first, n_threads):
+        sample_weight = check_sample_weight(sample_weight, X)
+        if sample_weight is not None and not sample_weight.all():
+            # A row of weight 0 is absent, and with it what categories it has.
+            kept = np.flatnonzero(sample_weight)
+            X, sample_weight = _safe_indexing(X, kept), sample_weight[kept]
+        if first:
+            self._read_schema(X, sample_weight)
+        mixture, rows = super()._prepare(X, sample_weight, first, n_threads)
+        if not first:
+            check_counts(self._schema, self._options, rows.data)
+        return mixture, rows
+
+    def _read_schema(self, X, sample_weight):
+        name, counts = type(self).__name__, sample_weight
+        if counts is not None:
+            counts = counts * (effective_sample_size(counts) / counts.sum())
+        self._schema = Schema.read(X, self.components, name, counts)
+        columns = self._schema.columns
+        self.columns_ = {c.name: c.kind for c in columns}
+        self.categories_ = {
+            c.name: c.categories for c in columns if c.categories is not None
+        }
+        if self.verbose:
+            tqdm.write(self._schema.describe(), file=sys.stderr)
 
     def _check_rows(self, X, reset):
         if reset:
-            self._schema = Schema.read(X, self.components, type(self).__name__)
             validate_data(self, X, reset=True, skip_check_array=True)
-        values = self._schema.encode(X, self.handle_unknown)
-        if reset:
-            self._options = resolved_options(self._schema, values)
-            self.columns_ = {c.name: c.kind for c in self._schema.columns}
-            self.categories_ = {
-                c.name: c.categories
-                for c in self._schema.columns
-                if c.categories is not None
-            }
-            if self.verbose:
-                print(self._schema.describe())
-        return values
+        return self._schema.encode(X, self.handle_unknown)
 
-    def _table(self, values, like=None):
-        """Encoded rows as a table: a DataFrame where one was fitted and is wanted."""
-        wanted = _get_output_config("transform", self)["dense"] != "default"
-        as_frame = wanted or not self._schema.is_numeric
-        return self._schema.decode(values, like=like, as_frame=as_frame)
+    def _check_data(self, X, rows):
+        self._options = resolved_options(self._schema, X, rows.sample_weight)
+        check_counts(self._schema, self._options, X)
 
-    def impute(self, X):
-        """X with each missing cell replaced by its conditional expectation.
+    def _check_fit(self, mixture, starts):
+        params = self._component_params()
+        blocks = zip(
+            self._schema.blocks,
+            mixture.components.parts,
+            mixture.components.split(params),
+            strict=True,
+        )
+        if sentence := of_blocks(blocks, self._schema.names, starts.rows):
+            warn_user(sentence)
 
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            Real columns get E[x_missing | x_observed], counts and whole numbers the
-            nearest whole number to it, the others their most probable value. A
-            DataFrame where the mixture was fitted to one and `set_output` asks for it,
-            or not all columns are numeric.
-        """
-        return self._table(super().impute(X), X)
-
-    def sample_missing(self, X, n_draws=1):
-        """X with each missing cell replaced by a draw from p(x_missing | x_observed).
-
-        The component is drawn from its posterior given the observed cells, and the
-        missing cells from that component given the observed ones. An analysis of each
-        of several draws, and of how much they differ, is multiple imputation.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-        n_draws : int, default=1
-
-        Returns
-        -------
-        draws : list of n_draws tables
-            Each as from `impute`; what was observed is as it was.
-        """
-        return [self._table(d, X) for d in super().sample_missing(X, n_draws)]
-
-    def inverse_transform(self, Z):
-        """Mean of the mixture whose weights are the responsibilities Z.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components)
-
-        Returns
-        -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            As from `impute`: discrete columns have their most probable value.
-        """
-        return self._table(super().inverse_transform(Z))
-
-    def sample(self, n_samples=1):
-        """Draw rows and the components they come from.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-
-        Returns
-        -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            As from `impute`.
-        labels : ndarray of shape (n_samples,)
-            The component of each row, in ascending order.
-        """
-        values, labels = super().sample(n_samples)
-        return self._table(values), labels
-
-    def predict_missing_proba(self, X, column):
-        """p(x_column | the other cells) of a bernoulli or categorical column.
-
-        So a mixture answers as a classifier where the label is one of its columns.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            What is in the column itself is not looked at.
-        column : str or int
-            Its name, or its position.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_categories)
-            In the order of `categories_[column]`.
-        """
-        check_is_fitted(self)
-        j = self._position(column)
-        X = self._checked(X)
-        X[:, j] = np.nan
-        resp = self._map(X, lambda e, X, w: e.posterior(X, w).T)
-        return resp @ self._probabilities(j)
-
-    def _position(self, column):
-        names = self._schema.names
-        j = names.index(column) if column in names else column
-        discrete = [names.index(name) for name in self.categories_]
-        if not isinstance(j, int) or j not in discrete:
-            raise ValueError(
-                f"column={column!r} must be a bernoulli or categorical column, one of "
-                f"{list(self.categories_)}."
-            )
-        return j
-
-    def _probabilities(self, j):
-        """p(x_j = l | z) of a discrete column, (K, L)."""
-        for block, fitted in zip(self._schema.blocks, self.components_, strict=True):
-            if j in block.columns:
-                d = block.columns.tolist().index(j)
-                if block.kind == "categorical":
-                    return fitted.theta[d]
-                theta = fitted.theta[:, d]
-                return np.column_stack([1 - theta, theta])
-
-    # The core ---------------------------------------------------------------------
+    @property
+    def _impossible_remedy(self):
+        names = " and ".join(flat_priors(self._options))
+        return f"{names} in components above 1" if names else None
 
     def _make_components(self, n_features, *, fitted, **kwargs):
         blocks = [

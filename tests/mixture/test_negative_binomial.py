@@ -309,3 +309,49 @@ def test_points_have_nearly_the_same_variance_everywhere():
 
 def test_log1p_ratio():
     assert_allclose(log1p_ratio(np.array([0, 1e-20, 2.0]), 3.0), [3, 3, np.log(7) / 2])
+
+
+# The prior ------------------------------------------------------------------------
+
+
+def log_posterior(histogram, mean, dispersion, prior):
+    components = NegativeBinomialComponents(1, n_levels=histogram.shape[1], prior=prior)
+    log_prior = components.log_prior(one(mean, dispersion))
+    return log_likelihood(histogram, mean, dispersion) + log_prior
+
+
+@pytest.mark.parametrize("prior", [(1.1, 0.0), (3.0, 0.5), (1.0, 2.0)])
+@pytest.mark.parametrize("n", [5, 200])
+def test_the_m_step_is_the_mode_of_the_posterior(prior, n):
+    rng = np.random.default_rng(0)
+    x = histogram(counts(4.0, 0.8, n, rng))
+    components = NegativeBinomialComponents(1, n_levels=x.shape[1], prior=prior)
+    mean, dispersion = (p[0, 0] for p in components.m_step((x,), None))
+    best = log_posterior(x, mean, dispersion, prior)
+    for factor in (0.5, 0.9, 0.999, 1.001, 1.1, 2):
+        assert log_posterior(x, mean * factor, dispersion, prior) < best
+        assert log_posterior(x, mean, dispersion * factor, prior) < best
+
+
+def test_the_prior_is_gamma_for_poisson_counts():
+    components = NegativeBinomialComponents(1, n_levels=9, prior=(1.5, 0.3))
+    poisson = PoissonComponents(1, prior=(1.5, 0.3))
+    for mean in (0.2, 3.0):
+        assert_allclose(
+            components.log_prior(one(mean, 0)), poisson.log_prior((np.array([[mean]]),))
+        )
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.integers(0, 60), min_size=2, max_size=30),
+    st.sampled_from([(1.1, 0.0), (1.5, 0.3), (1.0, 1.0)]),
+    st.floats(0.01, 100),
+    st.floats(0, 100),
+)
+def test_the_m_step_never_lowers_the_posterior(x, prior, mean, dispersion):
+    rows = histogram(np.array([*x, 1])) * 0.3  # few rows, where the prior counts
+    components = NegativeBinomialComponents(1, n_levels=rows.shape[1], prior=prior)
+    before = log_posterior(rows, mean, dispersion, prior)
+    new = (p[0, 0] for p in components.m_step((rows,), one(mean, dispersion)))
+    assert log_posterior(rows, *new, prior) >= before - 1e-9 * abs(before)

@@ -37,7 +37,7 @@ def log_negative_binomial(x, d, means, dispersions):
     return log_p - log1p_ratio(alpha, mu)
 
 
-def best_dispersions(histograms, counts, d, sums, mu, guess):
+def best_dispersions(histograms, counts, d, sums, n, mu, guess):
     """Dispersions (K, D) of the highest likelihood at the means mu of histograms.
 
     The derivative of the log-likelihood per row,
@@ -56,7 +56,7 @@ def best_dispersions(histograms, counts, d, sums, mu, guess):
         Count and feature of each level.
     sums : callable
         Sums (K, D) over the levels of each feature.
-    mu, guess : ndarrays of shape (K, D)
+    n, mu, guess : ndarrays of shape (K, D)
     """
     tails = np.hstack(
         [
@@ -64,7 +64,7 @@ def best_dispersions(histograms, counts, d, sums, mu, guess):
             for part in np.split(histograms, np.flatnonzero(counts == 0)[1:], axis=1)
         ]
     )
-    tails = safe_divide(tails, sums(histograms)[:, d])
+    tails = safe_divide(tails, n[:, d])
     excess = sums(tails * counts) - mu**2 / 2
     is_over = excess > 0
     low, high = np.full_like(mu, LEAST_DISPERSION), np.full_like(mu, MOST_DISPERSION)

@@ -4,6 +4,7 @@ import numpy as np
 
 from sklvm.mixture._components import Components
 from sklvm.mixture.families.covariance import SHAPES, safe_divide
+from sklvm.mixture.families.gaussian_floor import floored
 from sklvm.mixture.families.gaussian_full import full_kernel, has_few
 from sklvm.mixture.families.gaussian_kernels import AxisFeatures, WhitenedFeatures
 from sklvm.mixture.families.gaussian_missing import MissingPatterns
@@ -24,14 +25,16 @@ class GaussianComponents(Components):
     """N(x | mu_k, Sigma_k).
 
     The statistics are the counts (K, D) of what was observed, the means, and the
-    scatter about them, in the covariance's own shape.
+    scatter about them, in the covariance's own shape. `reg_covar` is added to variances
+    or, if `is_floor`, a lower bound on them, under which EM still maximises F.
     """
 
     names = ("means", "covariances", "precisions_cholesky")
     initial_names = frozenset(("means", "covariances"))
 
-    def __init__(self, *args, covariance_type, reg_covar, **kwargs):
+    def __init__(self, *args, covariance_type, reg_covar, is_floor=False, **kwargs):
         super().__init__(*args, **kwargs)
+        self.is_floor = is_floor
         self.covariance_type = covariance_type
         self.reg_covar = reg_covar
         self.covariance = SHAPES[covariance_type](self.n_features)
@@ -91,12 +94,17 @@ class GaussianComponents(Components):
     def m_step(self, statistics, params):
         observed, means, scatter = statistics
         covariances = self.covariance.divide(scatter, observed)
-        covariances = self.covariance.regularise(covariances, self.reg_covar)
+        covariances = self._regularised(covariances)
         if params is not None:  # what no row of the component shows stays as it was
             seen = observed > 0
             means = np.where(seen, means, params[0])
             covariances = self.covariance.keep_unseen(covariances, params[1], seen)
         return means, covariances, self._factor(covariances)
+
+    def _regularised(self, covariances):
+        if self.is_floor:
+            return floored(self.covariance, covariances, self.reg_covar)
+        return self.covariance.regularise(covariances, self.reg_covar)
 
     def _factor(self, covariances):
         # Without reg_covar a nearly singular matrix is on its way to F = infinity, and
@@ -199,6 +207,7 @@ class GaussianComponents(Components):
             missing=True,
             covariance_type="diag",
             reg_covar=self.reg_covar,
+            is_floor=self.is_floor,
         )
 
     # Answers -----------------------------------------------------------------------
@@ -242,5 +251,7 @@ class GaussianComponents(Components):
             return None
         u = self.covariance.exp_diagonal(log_u, scale)
         covariances = self.covariance.from_precisions_cholesky(u)
+        if self.is_floor:
+            covariances = self._regularised(covariances)
         params = centre + scale * means, covariances, self._factor(covariances)
         return None if self.degenerate(params).any() else params

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import xlogy
 
 from sklvm.mixture._components import FeatureComponents
 from sklvm.mixture.families.discrete import restore_infinity
@@ -9,6 +10,7 @@ from sklvm.mixture.families.dispersion import (
     LEAST_DISPERSION,
     MOST_DISPERSION,
     best_dispersions,
+    log1p_ratio,
     log_negative_binomial,
 )
 
@@ -21,12 +23,20 @@ class NegativeBinomialComponents(FeatureComponents):
     The mean is mu and the variance mu + alpha mu^2; alpha = 0 is Poisson(mu). The
     statistics are histograms (K, sum L_d) of the counts 0 .. L_d - 1, those of one
     feature beside those of the next. A row that is not fitted may count further.
+
+    The prior (shape, rate) has the density
+
+        (shape - 1) log(mu / (1 + alpha mu)) - rate log(1 + alpha mu) / alpha,
+
+    Gamma(shape, rate) for alpha = 0. It is the likelihood of `shape - 1` events, and of
+    `rate` rows without one, so that M-steps stay as they are.
     """
 
     names = ("means", "dispersions")
 
-    def __init__(self, *args, n_levels, **kwargs):
+    def __init__(self, *args, n_levels, prior=(1.0, 0.0), **kwargs):
         super().__init__(*args, **kwargs)
+        self.prior = prior
         self.n_levels = np.broadcast_to(np.maximum(n_levels, 2), self.n_features)
         if self.n_levels.max() > MOST_LEVELS:
             raise ValueError(
@@ -77,13 +87,13 @@ class NegativeBinomialComponents(FeatureComponents):
 
     def m_step(self, statistics, params):
         # mu is the mean of the counts whatever alpha is, and alpha the best one at it.
-        (histograms,) = statistics
-        n = self._sums(histograms)
+        (histograms,), (shape, rate) = statistics, self.prior
+        n = self._sums(histograms) + rate
         old, guess = (np.zeros_like(n),) * 2 if params is None else params
-        sums = self._sums(histograms * self.counts)
+        sums = self._sums(histograms * self.counts) + (shape - 1)
         means = np.divide(sums, n, out=old.copy(), where=n > 0)
         dispersions = best_dispersions(
-            histograms, self.counts, self.columns, self._sums, means, guess
+            histograms, self.counts, self.columns, self._sums, n, means, guess
         )
         return means, np.where(n > 0, dispersions, guess)
 
@@ -92,6 +102,11 @@ class NegativeBinomialComponents(FeatureComponents):
         shape = np.divide(1, alpha, out=np.ones_like(alpha), where=alpha > 0)
         factor = np.where(alpha > 0, alpha * rng.standard_gamma(shape), 1)
         return rng.poisson(mu * factor).astype(np.float64)
+
+    def log_prior(self, params):
+        (shape, rate), (mu, alpha) = self.prior, params
+        events = xlogy(shape - 1, mu) - (shape - 1) * np.log1p(alpha * mu)
+        return (events - rate * log1p_ratio(alpha, mu)).sum()
 
     def n_parameters(self, n_components):
         return 2 * n_components * self.n_features

@@ -1,6 +1,7 @@
 """Products of families over blocks of columns: tables of mixed columns."""
 
 from copy import copy
+from functools import reduce
 from itertools import compress, islice
 from typing import NamedTuple
 
@@ -139,8 +140,8 @@ class ProductComponents(Components):
 
     def degenerate(self, params):
         own = zip(self.parts, self.split(params), strict=True)
-        found = [part.degenerate(p) for part, p in own]
-        return np.any(np.broadcast_arrays(*found), axis=0)  # tied: one for all
+        # Of shared covariances there is one for all components.
+        return reduce(np.logical_or, [part.degenerate(p) for part, p in own])
 
     def row_size(self, n_components):
         return sum(part.row_size(n_components) for part in self.parts)

@@ -1,0 +1,134 @@
+"""What a mixture of mixed columns answers: tables as they came, and categories."""
+
+import numpy as np
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import check_is_fitted
+
+from sklvm.mixture._estimator import BaseMixtureEM
+
+
+class TableAnswers(BaseMixtureEM):
+    """Rows in and out through a `_schema`, and the probabilities of a category."""
+
+    def _table(self, values, like=None):
+        """Encoded rows as a table: a DataFrame where one was fitted and is wanted."""
+        wanted = _get_output_config("transform", self)["dense"] != "default"
+        as_frame = wanted or not self._schema.is_numeric
+        return self._schema.decode(values, like=like, as_frame=as_frame)
+
+    def impute(self, X):
+        """X with each missing cell replaced by its conditional expectation.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            Real columns get E[x_missing | x_observed], counts and whole numbers the
+            nearest whole number to it, the others their most probable value. A
+            DataFrame where the mixture was fitted to one and `set_output` asks for it,
+            or not all columns are numeric.
+        """
+        return self._table(super().impute(X), X)
+
+    def sample_missing(self, X, n_draws=1):
+        """X with each missing cell replaced by a draw from p(x_missing | x_observed).
+
+        The component is drawn from its posterior given the observed cells, and the
+        missing cells from that component given the observed ones. An analysis of each
+        of several draws, and of how much they differ, is multiple imputation.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+        n_draws : int, default=1
+
+        Returns
+        -------
+        draws : list of n_draws tables
+            Each as from `impute`; what was observed is as it was.
+        """
+        return [self._table(d, X) for d in super().sample_missing(X, n_draws)]
+
+    def inverse_transform(self, Z):
+        """Mean of the mixture whose weights are the responsibilities Z.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            As from `impute`: discrete columns have their most probable value.
+        """
+        return self._table(super().inverse_transform(Z))
+
+    def sample(self, n_samples=1):
+        """Draw rows and the components they come from.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            As from `impute`.
+        labels : ndarray of shape (n_samples,)
+            The component of each row, in ascending order.
+        """
+        values, labels = super().sample(n_samples)
+        return self._table(values), labels
+
+    def predict_missing_proba(self, X, column):
+        """p(x_column | the other cells) of a bernoulli or categorical column.
+
+        So a mixture answers as a classifier where the label is one of its columns.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            What is in the column itself is not looked at.
+        column : str or int
+            Its name, or its position.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_categories)
+            In the order of `categories_[column]`.
+        """
+        check_is_fitted(self)
+        j = self._position(column)
+        X = self._checked(X)
+        X[:, j] = np.nan
+        resp = self._map(X, lambda e, X, w: e.posterior(X, w).T)
+        return resp @ self._probabilities(j)
+
+    def _position(self, column):
+        names, j = list(self.categories_), None
+        if np.ndim(column) == 0:
+            j = next(iter(self._schema.positions(column, "column")), None)
+        if j is None or self._schema.names[j] not in names:
+            raise ValueError(
+                f"column={column!r} must be a bernoulli or categorical column, one of "
+                f"{names}."
+            )
+        return j
+
+    def _column_mask(self, columns, n_features):
+        mask = np.zeros(n_features, dtype=bool)
+        mask[self._schema.positions(columns, "given")] = True
+        return mask
+
+    def _probabilities(self, j):
+        """p(x_j = l | z) of a discrete column, (K, L)."""
+        for block, fitted in zip(self._schema.blocks, self.components_, strict=True):
+            if j in block.columns:
+                d = block.columns.tolist().index(j)
+                if block.kind == "categorical":
+                    return fitted.theta[d]
+                theta = fitted.theta[:, d]
+                return np.column_stack([1 - theta, theta])
