@@ -42,6 +42,7 @@ def covers(rng, n, n_draws, bootstrap):
     for _ in range(n_draws if bootstrap else 1):
         rows = table.sample(n, replace=True, random_state=rng.integers(2**31))
         model = MixtureEM(2, random_state=rng.integers(2**31))
+        model.set_output(transform="pandas")
         model.fit(rows if bootstrap else table)
         draws += model.sample_missing(table, 1 if bootstrap else n_draws)
     means = np.array([d["target"].astype(float).mean() for d in draws])

@@ -18,7 +18,7 @@ from _report import print_header, print_machine, print_row
 from _tables_data import GENERATED, real_tables
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import cross_val_predict, train_test_split
+from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 
 from sklvm import MixtureEM
 
@@ -46,8 +46,9 @@ def auc(real, drawn):
         if not pd.api.types.is_numeric_dtype(both[name]):
             both[name] = pd.factorize(both[name].astype(str))[0]
     y = np.repeat([0, 1], [len(real), len(drawn)])
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
     classifier = HistGradientBoostingClassifier(random_state=0)
-    proba = cross_val_predict(classifier, both, y, cv=5, method="predict_proba")
+    proba = cross_val_predict(classifier, both, y, cv=folds, method="predict_proba")
     return roc_auc_score(y, proba[:, 1])
 
 

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from sklvm.columns._checks import listed
-from sklvm.columns._column import KINDS, Block
+from sklvm.columns._column import KINDS, REAL, Block
 
 
 def read_components(components, table):
@@ -28,15 +28,22 @@ def read_components(components, table):
 
 
 def make_blocks(entries, kinds):
-    """Blocks of the entries; "auto" becomes one for each kind that it has."""
+    """Blocks of the entries; "auto" becomes one for each kind that it has.
+
+    Its real columns, gaussian and lognormal, are one block, so that they may be
+    correlated.
+    """
     blocks = []
     for kind, at, options in entries:
         if kind != "auto":
             if len(at):  # a selector may find no column
                 blocks.append(Block(kind, at, options))
             continue
-        for found in KINDS:
-            columns = [j for j in at if kinds[j] == found]
+        own = [kinds[j] for j in at]
+        if set(REAL) <= set(own):
+            own = ["real" if kind in REAL else kind for kind in own]
+        for found in ("real", *KINDS):
+            columns = [j for j, kind in zip(at, own, strict=True) if kind == found]
             if columns:
                 blocks.append(Block(found, np.array(columns, dtype=np.intp)))
     return blocks

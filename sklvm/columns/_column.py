@@ -24,6 +24,8 @@ KINDS = (
     "negative_binomial",
     "categorical",
 )
+#: Those that a block of the kind "real", which "auto" makes, joins.
+REAL = ("gaussian", "lognormal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +153,7 @@ class Block:
     Attributes
     ----------
     kind : str
-        One of `KINDS`.
+        One of `KINDS`, or "real".
     columns : ndarray of intp
         Their positions in the table.
     options : dict

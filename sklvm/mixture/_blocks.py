@@ -18,6 +18,7 @@ OF_GAUSSIANS = {"covariance_type": "full", "reg_covar": None}
 DEFAULTS = {
     "gaussian": OF_GAUSSIANS,
     "lognormal": OF_GAUSSIANS,
+    "real": OF_GAUSSIANS,
     "bernoulli": {"theta_prior": (1.1, 1.1)},
     "categorical": {"theta_prior": 1.1},
     "poisson": {"rates_prior": (1.1, 0.0)},
@@ -36,15 +37,19 @@ def resolved_options(schema, values, weight):
 def _resolved(block, columns, values, weight):
     options = DEFAULTS[block.kind] | block.options
     _check_options(block, options)
+    kinds = [columns[j].kind for j in block.columns]
     if options.get("reg_covar", 0) is None:
-        least = least_log_variance if block.kind == "lognormal" else least_variance
-        options["reg_covar"] = np.array([least(x, weight) for x in values.T])
+        least = {"gaussian": least_variance, "lognormal": least_log_variance}
+        pairs = zip(kinds, values.T, strict=True)
+        options["reg_covar"] = np.array([least[kind](x, weight) for kind, x in pairs])
         if options["covariance_type"] == "spherical":
             options["reg_covar"] = options["reg_covar"].mean()
     if options.get("n_levels", 0) is None:
         # Room for the larger counts of rows that come later.
         largest = np.nanmax(values, axis=0).astype(int)
         options["n_levels"] = np.minimum(2 * largest + 32, MOST_LEVELS)
+    if block.kind in ("lognormal", "real"):
+        options["logged"] = np.array([kind == "lognormal" for kind in kinds])
     if block.kind == "categorical":
         counts = [len(columns[j].categories) for j in block.columns]
         options["n_categories"] = np.array(counts)
@@ -128,7 +133,7 @@ def make_part(block, options, **kwargs):
     match block.kind:
         case "gaussian":
             return GaussianComponents(n, **options, is_floor=True, **kwargs)
-        case "lognormal":
+        case "lognormal" | "real":
             return LognormalComponents(n, **options, is_floor=True, **kwargs)
         case "bernoulli":
             return BernoulliComponents(n, prior=options["theta_prior"], **kwargs)

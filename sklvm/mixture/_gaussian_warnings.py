@@ -92,23 +92,27 @@ def of_blocks(blocks, names, rows):
     """
     found = None
     for block, part, params in blocks:
-        if block.kind not in ("gaussian", "lognormal"):
+        if block.kind not in ("gaussian", "lognormal", "real"):
             continue
         found = few_values(rows) if found is None else found
         values = [found[j] for j in block.columns]
-        gaussian = part
-        if block.kind == "lognormal":
-            gaussian = part.gaussian
-            values = [None if v is None else np.log(v) for v in values]
+        gaussian = getattr(part, "gaussian", part)
+        logged = getattr(part, "logged", [False] * len(values))
+        values = [
+            np.log(v) if is_log and v is not None else v
+            for v, is_log in zip(values, logged, strict=True)
+        ]
         where = sits_on_value(params, gaussian.covariance, values) or ridge_dominates(
             params, gaussian.covariance, gaussian.reg_covar, values, AT_FLOOR
         )
         if where:
-            return _sentence(*where[:2], gaussian, params, names, block, rows)
+            k, d = where[:2]
+            scale = np.log if logged[d] else np.asarray
+            return _sentence(k, d, gaussian, params, names, block, rows, scale)
     return None
 
 
-def _sentence(k, d, part, params, names, block, rows):
+def _sentence(k, d, part, params, names, block, rows, scale):
     name, of = names[block.columns[d]], f"component {k}"
     if part.covariance.is_shared:
         of = "all components"
@@ -116,7 +120,7 @@ def _sentence(k, d, part, params, names, block, rows):
         f"Nothing but the option reg_covar keeps {of} from being narrower in a "
         f"direction of the column {name!r}, so densities depend on it; "
     )
-    found = _frequent(params, part, k, d, rows, block)
+    found = _frequent(params, part, k, d, rows, block, scale)
     if found is None:
         return start + (
             "decrease n_components, drop the column, or set reg_covar in components to "
@@ -130,7 +134,7 @@ def _sentence(k, d, part, params, names, block, rows):
     )
 
 
-def _frequent(params, part, k, d, rows, block):
+def _frequent(params, part, k, d, rows, block, scale):
     """(value, share) that holds a component in a column, or None."""
     means, covariances, _ = params
     n = rows.shape[0]
@@ -138,9 +142,8 @@ def _frequent(params, part, k, d, rows, block):
     x = rows.take(few)[:, block.columns[d]]
     x = x[~np.isnan(x)]
     values, counts = np.unique(x, return_counts=True)
-    scaled = np.log(values) if block.kind == "lognormal" else values
     deviation = np.broadcast_to(part.covariance.deviations(covariances), means.shape)
-    near = abs(scaled - means[k, d]) < 3 * deviation[k, d]
+    near = abs(scale(values) - means[k, d]) < 3 * deviation[k, d]
     if not near.any() or counts[near].max() < max(2, 0.5 * counts[near].sum()):
         return None
     best = np.flatnonzero(near)[counts[near].argmax()]

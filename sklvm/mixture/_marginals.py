@@ -202,8 +202,8 @@ def _of_columns(kind, part, params):
     match kind:
         case "gaussian":
             return Gaussian, (params[0].T, _deviations(part, params))
-        case "lognormal":
-            return Lognormal, (params[0].T, _deviations(part.gaussian, params))
+        case "lognormal" | "real":
+            return _real, (params[0].T, _deviations(part.gaussian, params))
         case "poisson":
             return Counts, (params[0].T, np.zeros_like(params[0].T))
         case "negative_binomial":
@@ -213,6 +213,11 @@ def _of_columns(kind, part, params):
             return Categories, ([np.column_stack([1 - p, p]) for p in theta.T],)
         case "categorical":
             return Categories, (np.split(params[0], part.starts[1:], axis=1),)
+
+
+def _real(column, *args):
+    kind = Lognormal if column.kind == "lognormal" else Gaussian
+    return kind(column, *args)
 
 
 def _deviations(gaussian, params):

@@ -96,7 +96,8 @@ default="k-means++"
         Mixing weights p(z).
     components_ : list of Bunch
         One for each block: `kind`, `columns` (their names) and the params of the
-        family, arrays whose first axis is K. Those of "lognormal" are of log x.
+        family, arrays whose first axis is K. Those of lognormal columns are of log x.
+        "auto" joins gaussian and lognormal columns to one block of the kind "real".
     columns_ : dict
         The kind of each column, by its name.
     categories_ : dict

@@ -1,4 +1,4 @@
-"""Lognormal components: positive values with a long tail."""
+"""Lognormal components: positive values with a long tail, beside others or alone."""
 
 from copy import copy
 
@@ -9,18 +9,22 @@ from sklvm.mixture.families.gaussian import GaussianComponents
 
 
 class LognormalComponents(Components):
-    """log p(x | z = k) = log N(log x | mu_k, Sigma_k) - sum_d log x_d.
+    """log p(x | z = k) = log N(y | mu_k, Sigma_k) - sum_d y_d, y = log x.
 
     The density is in the units of x: the sum, over what is observed, is the Jacobian of
-    the logarithm. Params and statistics are those of `gaussian`, the components of
-    log x, which has the other options; reg_covar is in squares of log x.
+    the logarithm. Params and statistics are those of `gaussian`, the components of y,
+    which has the other options; reg_covar is in squares of y. Where `logged`, a mask of
+    the features, is false, y_d is x_d itself and has no part in the sum.
     """
 
     names = GaussianComponents.names
     initial_names = GaussianComponents.initial_names
 
-    def __init__(self, n_features, *, dtype=np.float64, missing=False, **options):
+    def __init__(
+        self, n_features, *, dtype=np.float64, missing=False, logged=True, **options
+    ):
         super().__init__(n_features, dtype=dtype, missing=missing)
+        self.logged = np.broadcast_to(logged, n_features)
         self.gaussian = GaussianComponents(
             n_features, dtype=dtype, missing=missing, **options
         )
@@ -30,8 +34,19 @@ class LognormalComponents(Components):
         for kernel in self.gaussian.kernels(params):
             yield OfLogarithms(self, params, kernel)
 
+    def to_y(self, X):
+        """y = log x where logged, in an array of its own."""
+        Y = np.array(X, dtype=np.float64)
+        Y[:, self.logged] = np.log(Y[:, self.logged])
+        return Y
+
+    def from_y(self, Y):
+        """Inverse of `to_y`, in place."""
+        Y[:, self.logged] = np.exp(Y[:, self.logged])
+        return Y
+
     def features(self, X):
-        return self.gaussian.features(np.log(X))
+        return self.gaussian.features(self.to_y(X))
 
     def statistics(self, features, resp):
         return self.gaussian.statistics(features, resp)
@@ -61,7 +76,7 @@ class LognormalComponents(Components):
         return self.gaussian.replaced(params, initial)
 
     def points(self, rows, params):
-        return self.gaussian.points(np.log(rows), params)
+        return self.gaussian.points(self.to_y(rows), params)
 
     def centres(self, initial, params):
         return self.gaussian.centres(initial, params)
@@ -73,25 +88,25 @@ class LognormalComponents(Components):
 
     def mean(self, params):
         means, covariances, _ = params
-        return _mean(means, self.gaussian.covariance.diagonal(covariances))
+        return self.expectation(means, self.gaussian.covariance.diagonal(covariances))
+
+    def expectation(self, mean, variance):
+        """E[x] where y has this mean and this variance."""
+        exponent = np.where(self.logged, mean + variance / 2, 0)
+        return np.where(self.logged, np.exp(exponent), mean)
 
     def sample(self, params, labels, rng):
-        return np.exp(self.gaussian.sample(params, labels, rng))
+        return self.from_y(self.gaussian.sample(params, labels, rng))
 
     def draw(self, params, labels, X, rng):
-        drawn = np.exp(self.gaussian.draw(params, labels, np.log(X), rng))
-        return np.where(np.isnan(X), drawn, X)
+        drawn = self.gaussian.draw(params, labels, self.to_y(X), rng)
+        return np.where(np.isnan(X), self.from_y(drawn), X)
 
     def to_unconstrained(self, params, reference):
         return self.gaussian.to_unconstrained(params, reference)
 
     def from_unconstrained(self, values, reference):
         return self.gaussian.from_unconstrained(values, reference)
-
-
-def _mean(mean, variance):
-    """E[x] where log x has this mean and this variance."""
-    return np.exp(mean + variance / 2)
 
 
 class OfLogarithms(Kernel):
@@ -102,9 +117,12 @@ class OfLogarithms(Kernel):
         self.kernel, self.flushed = kernel, kernel.flushed
 
     def log_prob(self, X, workspace):
-        outside = X <= 0
-        logs = np.log(np.where(outside, 1, X))
-        log_prob, features = self.kernel.log_prob(logs, workspace)
+        logged = self.components.logged
+        outside = X[:, logged] <= 0
+        logs = np.log(np.where(outside, 1, X[:, logged]))
+        Y = X.copy()
+        Y[:, logged] = logs
+        log_prob, features = self.kernel.log_prob(Y, workspace)
         log_prob -= np.nansum(logs, axis=1, dtype=np.float64)
         if outside.any():
             log_prob[:, outside.any(axis=1)] = -np.inf
@@ -121,5 +139,5 @@ class OfLogarithms(Kernel):
 
     def fill(self, features, resp):
         if self.components.gaussian.by_patterns:
-            return self.kernel.fill(features, resp, _mean)
+            return self.kernel.fill(features, resp, self.components.expectation)
         return super().fill(features, resp)
