@@ -145,3 +145,27 @@ def test_describe_counts_missing_cells():
     lines = Schema.read(tables.houses()).describe().splitlines()
     assert lines[8].endswith("% missing")
     assert "a long tail" in lines[1]
+
+
+@pytest.mark.parametrize("table", [tables.patients(), tables.houses()])
+def test_a_weight_is_a_number_of_rows(table):
+    weight = np.random.default_rng(0).integers(1, 4, len(table))
+    weighted = Schema.read(table, sample_weight=weight)
+    repeated = Schema.read(table.loc[table.index.repeat(weight)])
+    assert [c.kind for c in weighted.columns] == [c.kind for c in repeated.columns]
+
+
+def test_the_rows_of_a_weight_are_enough_for_a_histogram():
+    x = np.r_[0, 0, 0, 1, 1, 2, 3, 5][:, np.newaxis]
+    assert Schema.read(x).columns[0].kind == "gaussian"
+    weighted = Schema.read(x, sample_weight=np.full(8, 10))
+    assert weighted.columns[0].kind == Schema.read(np.repeat(x, 10, 0)).columns[0].kind
+
+
+def test_counts_beyond_a_histogram_are_numbers():
+    x = np.random.default_rng(0).poisson(3, (500, 1))
+    assert Schema.read(x).columns[0].kind == "poisson"
+    x[0] = 4095
+    assert Schema.read(x).columns[0].kind == "negative_binomial"
+    x[0] = 4096
+    assert Schema.read(x).columns[0].kind == "gaussian"

@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sklvm import MixtureEM
 from sklvm.mixture._rounding import _decimal_step, least_variance, rounding_step
+from sklvm.mixture.families.covariance import SHAPES
+from sklvm.mixture.families.gaussian_floor import floored
 
 N = 400
 
@@ -241,3 +243,37 @@ def test_large_counts_are_taken_for_numbers():
     table = pd.DataFrame({"views": rng.negative_binomial(0.3, 0.001, N)})
     table.loc[0, "views"] = 10**6
     assert MixtureEM().fit(table).columns_ == {"views": "gaussian"}
+
+
+# Bounds of variances ---------------------------------------------------------------
+
+
+def test_the_bound_is_met_where_the_likelihood_is_highest():
+    """Among 2000 covariances above the bound none is better than the floored one."""
+    rng = np.random.default_rng(0)
+    least = np.array([1.0, 4.0, 0.25])
+    root = rng.normal(size=(3, 3)) * [[0.2], [1.0], [1.0]]
+    scatter = (root @ root.T)[np.newaxis]
+    best = floored(SHAPES["full"](3), scatter, least)[0]
+
+    def objective(sigma):
+        return -np.linalg.slogdet(sigma)[1] - np.trace(
+            np.linalg.solve(sigma, scatter[0])
+        )
+
+    assert np.linalg.eigvalsh(best - np.diag(least)).min() > -1e-12
+    for _ in range(2000):
+        more = rng.normal(size=(3, 1)) * rng.choice([0.01, 0.3, 2])
+        other = rng.choice([0, 0.5, 0.9]) * (best - np.diag(least))
+        assert (
+            objective(np.diag(least) + other + more @ more.T) < objective(best) + 1e-9
+        )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nothing_is_added_to_what_is_wide(shape):
+    covariance = SHAPES[shape](2)
+    values = 2.0 + np.ones(covariance.shape(3))
+    if covariance.couples:
+        values = values + np.eye(2)
+    assert_array_equal(floored(covariance, values, 1e-3), values)

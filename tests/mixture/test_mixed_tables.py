@@ -129,7 +129,7 @@ def test_arrays_in_arrays_out():
 
 def test_polars_in_polars_out():
     pl = pytest.importorskip("polars")
-    table = pl.from_pandas(WHOLE.astype({"region": str}))
+    table = pl.DataFrame({name: WHOLE[name].tolist() for name in WHOLE})
     est = run(make(), table, 5)
     sample, _ = est.sample(20)
     assert sample.schema == table.schema
