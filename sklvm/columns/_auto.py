@@ -60,6 +60,16 @@ def read_kind(cells, weight=None):
     return "lognormal" if _has_long_tail(levels, counts) else "gaussian"
 
 
+def read_real_kind(cells, weight=None):
+    """The same of a column that is to be real: only its tail decides."""
+    observed = ~np.isnan(cells.values)
+    levels, at = np.unique(cells.values[observed], return_inverse=True)
+    counts = np.bincount(at, None if weight is None else weight[observed])
+    if cells.labels is None and counts.sum() >= FEW_ROWS:
+        return "lognormal" if _has_long_tail(levels, counts) else "gaussian"
+    return "gaussian"
+
+
 def is_whole(values):
     """Whether all are whole numbers that float64 can tell apart."""
     return bool((np.rint(values) == values).all() and (abs(values) < 2**53).all())

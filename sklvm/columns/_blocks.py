@@ -70,10 +70,10 @@ def _entry(entry):
             "columns, options)."
         )
     kind, columns, options = (*entry, {})[:3]
-    if kind not in (*KINDS, "auto"):
+    if kind not in (*KINDS, "real", "auto"):
         raise ValueError(
             f"components has the kind {kind!r}; choose one of "
-            f"{', '.join(map(repr, (*KINDS, 'auto')))}."
+            f"{', '.join(map(repr, (*KINDS, 'real', 'auto')))}."
         )
     if not isinstance(options, dict):
         raise ValueError(

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from sklvm.columns._auto import read_kind
+from sklvm.columns._auto import read_kind, read_real_kind
 from sklvm.columns._blocks import find_columns, make_blocks, read_components
 from sklvm.columns._checks import (
     check_finite,
@@ -222,7 +222,10 @@ def _kinds(names, cells, by_hand, weight):
         problems.append((name, problem))
     refuse(problems)
     kinds = [
-        by_hand.get(j) or read_kind(found, weight) for j, found in enumerate(cells)
+        read_real_kind(found, weight)
+        if by_hand.get(j) == "real"
+        else by_hand.get(j) or read_kind(found, weight)
+        for j, found in enumerate(cells)
     ]
     for name, kind, found in zip(names, kinds, cells, strict=True):
         check_new_column(name, kind, found)

@@ -48,10 +48,11 @@ class MixtureEM(ComponentSummaryMixin, TableAnswers):
     components : "auto" or list of (kind, columns) or (kind, columns, options), \
 default="auto"
         The blocks. Kinds are "gaussian", "lognormal" (positive, with a long tail),
-        "bernoulli", "poisson", "negative_binomial", "categorical", and "auto" for the
-        columns that no other block names. Columns are named as in ColumnTransformer.
-        "auto" reads the kind of each column from its dtype and values, and says so in
-        `columns_`. See Notes for the options.
+        "real" (a joint normal distribution of both, logarithms of columns with a long
+        tail), "bernoulli", "poisson", "negative_binomial", "categorical", and "auto"
+        for the columns that no other block names. Columns are named as in
+        ColumnTransformer. "auto" reads the kind of each column from its dtype and
+        values, and says so in `columns_`. See Notes for the options.
     handle_unknown : {"error", "missing"}, default="error"
         What becomes of a category that was not there in `fit`.
     weights : {"free", "uniform"}, default="free"
@@ -130,8 +131,8 @@ default="k-means++"
     A missing cell, whatever marks it, is missing at random and summed out.
 
     Options of a block, with their defaults: `covariance_type` ("full") and `reg_covar`
-    of "gaussian" and "lognormal"; `theta_prior` of "categorical" (1.1) and "bernoulli"
-    ((1.1, 1.1)), `rates_prior` of "poisson" ((1.1, 0)) and `means_prior` of
+    of "gaussian", "lognormal" and "real"; `theta_prior` of "categorical" (1.1) and
+    "bernoulli" ((1.1, 1.1)), `rates_prior` of "poisson" ((1.1, 0)) and `means_prior` of
     "negative_binomial" ((1.1, 0)), which keep probabilities off 0; `n_levels` of
     "negative_binomial", below which counts can be fitted. They mean what they mean in
     the mixtures of one kind, but for `reg_covar`: no component is narrower than this

@@ -51,7 +51,7 @@ class ComponentSummaryMixin:
         >>> model = MixtureEM(n_components=2, random_state=0).fit(X)
         >>> summary = model.component_summary()
         >>> summary.loc[0, "description"].to_dict()
-        {'age': '54.4 ± 4.9', 'plan': 'gold: 83 %, free: 17 %'}
+        {'age': '54.4 ± 4.8', 'plan': 'gold: 83 %, free: 17 %'}
         """
         check_is_fitted(self)
         try:

@@ -87,3 +87,18 @@ def test_by_hand_the_kinds_stay_apart(table):
         1, components=[("gaussian", ["height"]), ("lognormal", ["income"])]
     ).fit(table)
     assert [block.kind for block in model.components_] == ["gaussian", "lognormal"]
+
+
+def test_real_by_hand_takes_options_and_reads_the_tails(table):
+    options = {"covariance_type": "diag"}
+    model = MixtureEM(2, components=[("real", slice(None), options)], random_state=0)
+    model.fit(table)
+    (block,) = model.components_
+    assert block.covariances.shape == (2, 2)
+    assert model.columns_ == {"height": "gaussian", "income": "lognormal"}
+
+
+def test_real_by_hand_takes_no_text():
+    table = pd.DataFrame({"a": list("xyz") * 10})
+    with pytest.raises(ValueError, match="'a'"):
+        MixtureEM(1, components=[("real", "a")]).fit(table)

@@ -29,7 +29,7 @@ class BernoulliComponents(DiscreteComponents):
 
     def __init__(self, *args, prior=(1.0, 1.0), **kwargs):
         super().__init__(*args, **kwargs)
-        self.prior = prior
+        self.prior, self.n_levels = prior, np.full(self.n_features, 2)
 
     def features(self, X):
         return split_missing(X, self.missing)
@@ -71,10 +71,6 @@ class BernoulliComponents(DiscreteComponents):
         one = theta > 1 - 1e-14
         below_one = float(np.nextafter(self.dtype.type(1), self.dtype.type(0)))
         return (np.where(one, 1, np.minimum(theta, below_one)),)
-
-    @property
-    def n_levels(self):
-        return np.full(self.n_features, 2)
 
     def level_logs(self, params):
         (theta,) = params

@@ -21,7 +21,7 @@ class CategoricalComponents(DiscreteComponents):
     def __init__(self, *args, n_categories, prior=1.0, **kwargs):
         super().__init__(*args, **kwargs)
         self.prior = prior
-        self.n_categories = np.asarray(n_categories)
+        self.n_categories = self.n_levels = np.asarray(n_categories)
         self.starts = np.concatenate([[0], np.cumsum(self.n_categories)[:-1]])
         self.codes = np.arange(self.n_categories.sum()) - self._spread(self.starts)
         self.levels = self._spread(np.arange(len(self.starts))), self.codes
@@ -49,10 +49,6 @@ class CategoricalComponents(DiscreteComponents):
     def _shares(self, counts, old):
         total = self._spread(np.add.reduceat(counts, self.starts, axis=1))
         return (np.divide(counts, total, out=old, where=total > 0),)
-
-    @property
-    def n_levels(self):
-        return self.n_categories
 
     def level_logs(self, params):
         n_levels = self.n_categories.max() + self.missing

@@ -58,11 +58,7 @@ class DiscreteComponents(FeatureComponents):
     """A family of features with few levels, whose rows may come in groups."""
 
     groups = None  # the `Groups` of the rows, if they do
-
-    @property
-    @abstractmethod
-    def n_levels(self):
-        """Number of values of each feature, (D,)."""
+    n_levels: np.ndarray  # number of values of each feature, (D,)
 
     @abstractmethod
     def level_logs(self, params):
