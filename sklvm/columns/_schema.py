@@ -121,7 +121,7 @@ class Schema:
         """
         return find_columns(self.names, columns, f"{who} names")
 
-    def encode(self, X, handle_unknown="error"):
+    def encode(self, X, handle_unknown="error", hidden=()):
         """The cells of a table as numbers.
 
         Parameters
@@ -130,6 +130,8 @@ class Schema:
             With the columns of the table that the schema was read from.
         handle_unknown : {"error", "missing"}, default="error"
             What becomes of a category that was not there then.
+        hidden : list of int, default=()
+            Columns whose cells are not looked at, but taken for missing.
 
         Returns
         -------
@@ -144,9 +146,10 @@ class Schema:
         table = read_table(X)
         _check_unique(table.names)
         self._check_names(X)
-        values = np.empty((table.n_rows, len(self.columns)))
+        values = np.full((table.n_rows, len(self.columns)), np.nan)
         for j, column in enumerate(self.columns):
-            values[:, j] = column.encode(table.cells(j), handle_unknown)
+            if j not in hidden:
+                values[:, j] = column.encode(table.cells(j), handle_unknown)
         return values
 
     def decode(self, values, like=None, as_frame=True):

@@ -102,8 +102,7 @@ class TableAnswers(BaseMixtureEM):
         """
         check_is_fitted(self)
         j = self._position(column)
-        X = self._checked(X)
-        X[:, j] = np.nan
+        X = self._schema.encode(X, self.handle_unknown, hidden=[j])
         resp = self._map(X, lambda e, X, w: e.posterior(X, w).T)
         return resp @ self._probabilities(j)
 

@@ -220,6 +220,8 @@ def test_a_label_among_the_columns_makes_it_a_classifier():
     # Of one group in each class, so that the true posterior is within reach.
     est = MixtureEM(2, random_state=0).fit(train)
     proba = est.predict_missing_proba(test, "label")
+    unseen = test.assign(label="never seen")
+    assert_array_equal(est.predict_missing_proba(unseen, "label"), proba)
     assert est.categories_["label"].tolist() == ["no", "yes"]
     best = 1 / (1 + np.exp(-1.5 * (test["a"] + test["b"] - 1.5)))
     assert abs(proba[:, 1] - best).mean() < 0.05
