@@ -6,14 +6,13 @@ side's own.
 """
 
 import os
-import time
 import warnings
 from statistics import median
 
 import numpy as np
+from _mixture_speed import fit_seconds
 from _report import print_header, print_machine, print_row
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from sklvm import MixtureEM
@@ -80,14 +79,6 @@ def stepmix_from(resp, n_each, missing, n_iter):
         progress_bar=0,
         verbose=0,
     )
-
-
-def fit_seconds(estimator, X):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        start = time.perf_counter()
-        estimator.fit(X)
-        return time.perf_counter() - start
 
 
 def race(n_rows, n_each, n_components, missing, n_iter, repeats, **kwargs):

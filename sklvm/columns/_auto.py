@@ -43,9 +43,7 @@ def read_kind(cells, weight=None):
         return "bernoulli"
     if cells.labels is not None:
         return "categorical"
-    observed = ~np.isnan(cells.values)
-    levels, at = np.unique(cells.values[observed], return_inverse=True)
-    counts = np.bincount(at, None if weight is None else weight[observed])
+    levels, counts = _histogram(cells, weight)
     if len(levels) == 2 and levels[0] == 0 and levels[1] == 1:
         return "bernoulli"
     if counts.sum() < FEW_ROWS:
@@ -62,12 +60,17 @@ def read_kind(cells, weight=None):
 
 def read_real_kind(cells, weight=None):
     """The same of a column that is to be real: only its tail decides."""
-    observed = ~np.isnan(cells.values)
-    levels, at = np.unique(cells.values[observed], return_inverse=True)
-    counts = np.bincount(at, None if weight is None else weight[observed])
+    levels, counts = _histogram(cells, weight)
     if cells.labels is None and counts.sum() >= FEW_ROWS:
         return "lognormal" if _has_long_tail(levels, counts) else "gaussian"
     return "gaussian"
+
+
+def _histogram(cells, weight):
+    """Distinct values that are observed, and the number of rows of each."""
+    observed = ~np.isnan(cells.values)
+    levels, at = np.unique(cells.values[observed], return_inverse=True)
+    return levels, np.bincount(at, None if weight is None else weight[observed])
 
 
 def is_whole(values):

@@ -63,7 +63,7 @@ def object_cells(values):
     """
     if any(issubclass(kind, NESTED) for kind in set(map(type, values))):
         return Cells("nested", np.zeros(len(values)))
-    missing = _is_missing(values)
+    missing = is_missing(values)
     observed = values[~missing]
     sort = _sort(set(map(type, observed)))
     if sort == "text":
@@ -89,7 +89,8 @@ def _text_cells(values, observed):
     return Cells("text", cells, as_objects(labels))
 
 
-def _is_missing(values):
+def is_missing(values):
+    """Mask of None, NaN and the missing values of pandas in an array of objects."""
     pandas = sys.modules.get("pandas")
     if pandas is not None:
         return pandas.isna(values)

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sklvm.columns._cells import is_missing
 from sklvm.inspection._kinds import is_density
 from sklvm.mixture import GaussianMixtureEM
 
@@ -60,6 +61,4 @@ def observed_cells(X):
         return np.ones(X.shape, dtype=bool)
     if hasattr(X, "notna"):  # a DataFrame knows its own missing values
         return X.notna().to_numpy()
-    X = np.asarray(X)
-    observed = X == X  # NaN is unequal to itself, whatever the dtype
-    return observed & (X != None) if X.dtype == object else observed  # noqa: E711
+    return ~is_missing(np.asarray(X)).astype(bool)
