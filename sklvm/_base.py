@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
@@ -83,6 +84,8 @@ class DensityScoreMixin:
 
 def largest_magnitude(X):
     """Largest |x| of an array, NaN apart, without a temporary array of its size."""
+    if issparse(X):
+        X = X.data if X.nnz else np.zeros(1)
     return max(-np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None))
 
 

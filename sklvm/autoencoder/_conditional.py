@@ -1,16 +1,16 @@
 """The conditional variational autoencoder."""
 
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods
 from torch import nn
 
 from sklvm._base import largest_magnitude
 from sklvm.autoencoder._conditional_model import ConditionalModel
-from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._fitted_conditional import FittedConditional
-from sklvm.autoencoder._likelihoods import Categorical, Likelihood
+from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
+from sklvm.neural._estimator import unscaled
 
 
-class ConditionalVAE(FittedConditional, BaseAutoencoder):
+class ConditionalVAE(FittedConditional):
     r"""Conditional variational autoencoder: a density of y given x.
 
     Models p(y|x) = E_{p(z|x)}[p(y|z,x)], which may have several modes and columns that
@@ -33,11 +33,13 @@ class ConditionalVAE(FittedConditional, BaseAutoencoder):
     ----------
     latent_dim : int, default=2
         Dimension of z.
-    likelihood : {"gaussian", "bernoulli", "categorical"} or Likelihood, \
+    likelihood : {"gaussian", "lognormal", "bernoulli", "poisson", \
+            "negative_binomial", "categorical", "auto"}, list or Likelihood, \
             default="gaussian"
-        p(y|z,x): real columns, columns of 0 and 1, or columns of labels of any kind. A
-        family of your own is an instance of a subclass of
-        `sklvm.autoencoder.Likelihood`.
+        p(y|z,x), of all columns of y or, with "auto" or a list, of each, as in `VAE`;
+        "categorical" takes labels of any kind. X may be a table with text and
+        categories: then all its columns are read by their kinds, as with "auto", and
+        the networks get numbers standardised and categories one-hot.
     noise : float or {"optimal", "learned", "heteroscedastic"}, default="optimal"
         Standard deviation of the Gaussian p(y|z,x), as in `VAE`.
     objective, n_draws, n_score_draws : default="kl", 1, 16
@@ -48,7 +50,7 @@ class ConditionalVAE(FittedConditional, BaseAutoencoder):
         Covariance of q(z|y,x).
     encoder : torch.nn.Module, object with `build` or None, default=None
         None is an MLP of `hidden_layer_sizes`. A module maps rows [y, x] to the
-        parameters of q(z|y,x), as in `VAE`; y is one-hot where it is categorical.
+        parameters of q(z|y,x), as in `VAE`; what is categorical is one-hot.
     prior : torch.nn.Module, object with `build` or None, default=None
         The same for p(z|x): from rows x to rows of 2 * latent_dim, means and log
         standard deviations.
@@ -69,7 +71,7 @@ class ConditionalVAE(FittedConditional, BaseAutoencoder):
     Attributes
     ----------
     classes_ : ndarray or list of ndarrays
-        The labels of a categorical y; a list for two columns or more.
+        The labels of the categorical columns of y; a list for two or more of them.
     net_, noise_, lower_bound_, lower_bounds_, n_iter_, converged_, best_epoch_, \
             n_features_in_, feature_names_in_ :
         As in `VAE`, for the rows (x, y). `net_.module_` has `encoder`, `prior_network`,
@@ -113,14 +115,10 @@ class ConditionalVAE(FittedConditional, BaseAutoencoder):
     """
 
     _parameter_constraints = {
-        **BaseAutoencoder._parameter_constraints,
-        "likelihood": [
-            StrOptions({"gaussian", "bernoulli", "categorical"}),
-            Likelihood,
-        ],
+        **FittedConditional._parameter_constraints,
         "prior": [nn.Module, HasMethods("build"), None],
     }
-    _shaping = (*BaseAutoencoder._shaping, "prior")
+    _shaping = (*FittedConditional._shaping, "prior")
     _data_name = "y"
     _bits_remedy = "binarise y"
 
@@ -209,13 +207,15 @@ class ConditionalVAE(FittedConditional, BaseAutoencoder):
 
     def _make_module(self, X, y, generator):
         y, x = self._split_rows(X)
-        likelihood = self._make_likelihood(y)
-        self._warn_of_scale(x, "X")
+        likelihood = self._make_likelihood(y, self._y_rows)
+        conditions = self._make_conditions(x)
         L, n_y, n_x = self.latent_dim, y.shape[1], x.shape[1]
+        if conditions is not None:
+            n_x = conditions.n_inputs(n_x)
         encoder, decoder = self._make_networks(
-            n_y + n_x,
+            likelihood.n_inputs(n_y) + n_x,
             L + n_x,
-            (n_y * likelihood.n_outputs, likelihood.start(y)),
+            (likelihood.width(n_y), likelihood.start(y)),
             generator,
         )
         prior = self._network("prior", n_x, 2 * L, generator)
@@ -231,23 +231,29 @@ class ConditionalVAE(FittedConditional, BaseAutoencoder):
             posterior=self.posterior,
             n_features=n_y,
             n_conditions=n_x,
+            conditions=conditions,
         )
 
-    def _make_likelihood(self, X):
-        if self.likelihood == "categorical":
-            return Categorical([len(labels) for labels in self._labels])
-        return super()._make_likelihood(X)
+    def _make_conditions(self, x):
+        """What reads the columns of a table x; None for numbers as they are."""
+        if not self._x_rows.is_table:
+            warn_of_scale(x, "X")
+            return None
+        conditions = self._x_rows.make_likelihood("optimal")
+        conditions.start(x)
+        return conditions
 
-    def _why_diverged(self, error, X):
-        """As for the part of the rows, y or x, that has the larger values."""
+    def _cause_in_data(self, X):
+        """That of the part of the rows, y or x, that has the larger values."""
         y, x = self._split_rows(X)
         if largest_magnitude(y) > largest_magnitude(x):
-            return super()._why_diverged(error, y, "y")
-        return super()._why_diverged(error, x)
+            return self.net_.module.likelihood.why_diverged(y)
+        return None if self._x_rows.is_table else unscaled(x, "X")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.string = True
         return tags

@@ -9,32 +9,39 @@ from sklvm.autoencoder._model import LatentVariableModel
 class ConditionalModel(LatentVariableModel):
     """A `LatentVariableModel` of y whose networks all see x.
 
-    A row is [y, x], and a batch is (y, None, x).
+    A row is [y, x], and a batch is (y, None, x), with x as the networks read it.
 
     Parameters
     ----------
     prior_network : torch.nn.Module
         From x to the mean and the log standard deviation of p(z|x).
     n_conditions : int
-        Number of features of x.
+        Numbers that the networks read of x.
+    conditions : Likelihood or None
+        Whose `features` the networks read of x; None is x itself.
     **parts : what a `LatentVariableModel` consists of
         `n_features` is that of y.
     """
 
-    def __init__(self, *, prior_network, n_conditions, **parts):
+    def __init__(self, *, prior_network, n_conditions, conditions=None, **parts):
         super().__init__(n_conditions=n_conditions, **parts)
         self.prior_network = prior_network
+        self.conditions = conditions
 
     def observe(self, X):
         y, x = X.split([self.n_features, X.shape[1] - self.n_features], -1)
-        return y, None, x
+        return y, None, self.read(x)
+
+    def read(self, x):
+        """What the networks read of x."""
+        return x if self.conditions is None else self.conditions.features(x)
 
     def target(self, batch):
         return batch[:2]
 
     def encoder_input(self, batch):
         y, _, x = batch
-        return torch.cat([y, x], -1)
+        return torch.cat([self.likelihood.features(y), x], -1)
 
     def conditional_prior(self, x):
         """p(z|x), a Gaussian a row."""

@@ -1,15 +1,18 @@
-"""Autoencoders that are a density of rows X: codes, scores, samples, imputations."""
+"""Autoencoders that are a density of rows X: codes, scores, samples."""
+
+from numbers import Real
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import DensityScoreMixin, check_count
-from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._monte_carlo import RowEstimates
+from sklvm.autoencoder._rows import read_rows
 from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
@@ -19,36 +22,45 @@ class DensityAutoencoder(
     TransformerMixin,
     DensityScoreMixin,
     RowEstimates,
-    BaseAutoencoder,
 ):
     """Estimator of p(x), whose `net_.module` is a `LatentVariableModel` of rows X."""
 
     _parameter_constraints = {
-        **BaseAutoencoder._parameter_constraints,
+        **RowEstimates._parameter_constraints,
         "binarize": [StrOptions({"dynamic"}), None],
+        "mask_rate": [Interval(Real, 0.0, 0.5, closed="both")],
     }
-    _shaping = (*BaseAutoencoder._shaping, "binarize")
+    _shaping = (*RowEstimates._shaping, "binarize", "mask_rate")
     _bits_remedy = "set binarize='dynamic' or binarise X"
 
     # Checks -----------------------------------------------------------------------
 
-    def _validate_rows(self, X, y, reset):
-        X = validate_data(
-            self, X, dtype=np.float32, order="C", ensure_all_finite="allow-nan",
-            reset=reset,
-        )  # fmt: skip
+    def _validate_rows(self, X, y, reset, hidden=()):
+        """The float32 rows of the module; columns `hidden` are taken for missing."""
+        if reset:
+            self._rows = read_rows(self, X, self.likelihood, sparse=True)
+            self._publish_columns()
+        X = self._rows.encode(self, X, reset, hidden)
         if not reset:
             self.net_.module.likelihood.check(X)
-        if np.isnan(X.min()):  # one pass without a mask, as most data are complete
+        # One pass without a mask, as most data are complete; sparse data always are.
+        if not issparse(X) and np.isnan(X.min()):
             self._check_missing(X, reset)
         return X, None
+
+    def _publish_columns(self):
+        for name in ("columns_", "categories_"):
+            self.__dict__.pop(name, None)
+        if self._rows.is_table:
+            self.columns_, self.categories_ = self._rows.columns, self._rows.categories
 
     def _check_missing(self, X, reset):
         if not reset and not self.net_.module.has_missing:
             raise ValueError(
                 f"X has NaN and the {type(self).__name__} was fitted to rows without "
-                "any, so that its encoder has not learned to read them; set some "
-                "entries of the training data to NaN."
+                "any, so that its encoder has not learned to read them; set mask_rate "
+                "in the fit, as mask_rate=0.2, or some entries of the training data to "
+                "NaN."
             )
         # fmax passes over NaN: only a column without any value has none.
         never = np.flatnonzero(np.isnan(np.fmax.reduce(X, axis=0))) if reset else ()
@@ -75,6 +87,9 @@ class DensityAutoencoder(
     def _draws_bits(self):
         return self.binarize is not None
 
+    def _cause_in_data(self, X):
+        return self.net_.module.likelihood.why_diverged(X)
+
     # Fitting ----------------------------------------------------------------------
 
     def fit(self, X, y=None):
@@ -82,8 +97,9 @@ class DensityAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN is missing: F is over the observed entries.
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            What is missing is left out: F is over the observed entries. Of a sparse
+            matrix only batches are made dense.
         y : Ignored
 
         Returns
@@ -94,12 +110,14 @@ class DensityAutoencoder(
 
     def _make_parts(self, X, generator):
         """What a `LatentVariableModel` of X consists of."""
-        likelihood = self._make_likelihood(X)
-        n_features, has_missing = X.shape[1], bool(np.isnan(X.min()))
+        likelihood = self._make_likelihood(X, self._rows)
+        n_features = X.shape[1]
+        has_missing = self.mask_rate > 0
+        has_missing = has_missing or (not issparse(X) and bool(np.isnan(X.min())))
         encoder, decoder = self._make_networks(
-            n_features * (1 + has_missing),
+            likelihood.n_inputs(n_features) + has_missing * n_features,
             self.latent_dim,
-            (n_features * likelihood.n_outputs, likelihood.start(X)),
+            (likelihood.width(n_features), likelihood.start(X)),
             generator,
         )
         return {
@@ -111,6 +129,7 @@ class DensityAutoencoder(
             "n_features": n_features,
             "has_missing": has_missing,
             "dynamic": self.binarize == "dynamic",
+            "mask_rate": self.mask_rate,
         }
 
     # The latent -------------------------------------------------------------------
@@ -120,7 +139,7 @@ class DensityAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
 
         Returns
         -------
@@ -145,7 +164,11 @@ class DensityAutoencoder(
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            float32 for arrays of numbers. Where columns have kinds, in their own
+            dtypes: categorical and bernoulli columns have their most probable value,
+            counts and whole numbers the nearest one to the mean. A DataFrame where one
+            was fitted and `set_output` asks for it, or not all columns are numeric.
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=np.float32, input_name="Z")
@@ -155,8 +178,15 @@ class DensityAutoencoder(
                 f"Z has {Z.shape[1]} columns; it must have latent_dim="
                 f"{module.latent_dim}, as transform returns."
             )
+        return self._rows.decode(self, self._decoded(Z))
+
+    def _decoded(self, Z):
+        """The rows that E[x|z] stands for."""
+        module, likelihood = self.net_.module, self.net_.module.likelihood
         return self._map_rows(
-            lambda z: module.likelihood.mean(module.decode(z)), Z, module.row_size
+            lambda z: likelihood.decide(likelihood.mean(module.decode(z))),
+            Z,
+            module.row_size,
         )
 
     def reconstruct(self, X):
@@ -164,13 +194,15 @@ class DensityAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            As from `inverse_transform`.
         """
-        return self.inverse_transform(self.transform(X))
+        Z = self._map_codes(self._validate_new(X))
+        return self._rows.decode(self, self._decoded(Z), like=X)
 
     def sample(self, n_samples=1):
         """Draw z from the prior, then x from p(x|z).
@@ -181,7 +213,8 @@ class DensityAutoencoder(
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            As from `inverse_transform`.
         Z : ndarray of shape (n_samples, latent_dim), float32
         """
         check_is_fitted(self)
@@ -207,7 +240,8 @@ class DensityAutoencoder(
                 for z in Z.split(max(1, BLOCK_SIZE // module.row_size))
             ]
         labels = None if labels is None else labels.cpu().numpy()
-        return torch.cat(X).numpy(), Z.cpu().numpy(), labels
+        X = self._rows.decode(self, torch.cat(X).numpy())
+        return X, Z.cpu().numpy(), labels
 
     # The density ------------------------------------------------------------------
 
@@ -253,45 +287,6 @@ class DensityAutoencoder(
         check_count("n_importance", n_importance)
         return self._log_likelihoods_of_rows(X, n_importance)
 
-    def impute(self, X, n_importance=1000):
-        """Fill NaN by E[x_missing | x_observed], estimated by importance sampling.
-
-        The weights p(x_observed, z_s) / q(z_s|x_observed) are normalised to sum to 1.
-        Labels given as further columns, with NaN where they are unknown, are predicted
-        in this way.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_importance : int, default=1000
-            Draws a row.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features), float32
-            Observed entries are as they were.
-        """
-        X = self._validate_new(X)
-        check_count("n_importance", n_importance)
-        filled = np.array(X)
-        rows = np.flatnonzero(np.isnan(X).any(axis=1))
-        if len(rows):
-            means = self._map_chunks(self._posterior_mean_of_x, X[rows], n_importance)
-            filled[rows] = np.where(np.isnan(X[rows]), means, X[rows])
-        return filled
-
-    def _posterior_mean_of_x(self, batch, q, p, eps):
-        """E[x|x_observed], of shape (n_rows, n_features)."""
-        module = self.net_.module
-        weights = self._log_weights(batch, q, module.marginal(p), eps).softmax(0)
-        total, first = 0.0, 0
-        for z in self._draws(q, eps):
-            mean = module.likelihood.mean(module.decode(z))
-            block = weights[first : first + len(z)]
-            total = total + torch.einsum("sn,snd->nd", block, mean)
-            first += len(z)
-        return total.cpu()
-
     @property
     def _n_features_out(self):
         return self.net_.module.latent_dim
@@ -299,5 +294,7 @@ class DensityAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

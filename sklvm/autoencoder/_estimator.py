@@ -1,26 +1,20 @@
 """What the variational autoencoders share: parameters, checks, networks, noise."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
-from sklvm._base import largest_magnitude, private_random_state, warn_user
+from sklvm._base import private_random_state, warn_user
 from sklvm.autoencoder._distributions import POSTERIORS
-from sklvm.autoencoder._likelihoods import Gaussian, Likelihood, make_likelihood
 from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
-from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
+from sklvm.autoencoder.likelihoods import Likelihood
+from sklvm.autoencoder.likelihoods._make import COUNTS
+from sklvm.columns import KINDS
+from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._networks import ConvEncoder
-from sklvm.neural._training import DivergedError
-
-# A mean KL(q(z|x) || p(z)) below it, in nats, is a latent that is not used. So many
-# training rows show it.
-COLLAPSED_RATE, N_RATED = 0.01, 1000
 
 
 class BaseAutoencoder(BaseNeuralEstimator):
@@ -30,7 +24,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
         **BaseNeuralEstimator._parameter_constraints,
         # The dimensions that a Sobol sequence has.
         "latent_dim": [Interval(Integral, 1, 21201, closed="both")],
-        "likelihood": [StrOptions({"gaussian", "bernoulli"}), Likelihood],
+        "likelihood": [StrOptions({"auto", *KINDS}), list, tuple, Likelihood, None],
         "noise": [
             StrOptions({"optimal", "learned", "heteroscedastic"}),
             # Its square is a float32.
@@ -62,40 +56,13 @@ class BaseAutoencoder(BaseNeuralEstimator):
                 f"n_draws={self.n_draws} leaves objective={self.objective!r} nothing to"
                 " weigh; set n_draws to 2 or more."
             )
-        if self.noise != "optimal" and self.likelihood != "gaussian":
+        if self.noise != "optimal" and (
+            isinstance(self.likelihood, Likelihood)
+            or self.likelihood in ("bernoulli", "categorical", *COUNTS)
+        ):
             raise ValueError(
                 f"noise={self.noise!r} has no effect with likelihood="
                 f"{self.likelihood!r}; set likelihood='gaussian' or leave noise out."
-            )
-
-    def _warn_of_values(self, X, name):
-        """Say where a training is possible and hardly what was meant."""
-        gaussian = self.likelihood == "gaussian"
-        if self.objective == "iwae" and gaussian and self.noise == "optimal":
-            warn_user(
-                "noise='optimal' weighs all draws alike, as F does and objective='iwae'"
-                " does not, so that the latent may stay unused; set noise='learned'."
-            )
-        if gaussian:
-            self._warn_of_scale(X, name)
-        elif self.likelihood == "bernoulli" and not self._draws_bits():
-            # Parts, as X may be a memory map.
-            parts = (X[rows] for rows in gen_batches(len(X), 4096))
-            grey = next((x for x in parts if ((x > 0) & (x < 1)).any()), None)
-            if grey is not None:
-                value = grey[(grey > 0) & (grey < 1)][0]
-                warn_user(
-                    f"{name} has values between 0 and 1, {value:g} among them; with "
-                    "likelihood='bernoulli' the score is then a cross-entropy and not "
-                    f"the logarithm of a probability, so {self._bits_remedy}."
-                )
-
-    def _warn_of_scale(self, X, name):
-        largest = largest_magnitude(X)
-        if largest > LARGE_VALUE:
-            warn_user(
-                f"{name} has values up to {largest:g} and networks learn from values "
-                f"of order one; scale {name} (StandardScaler)."
             )
 
     def _draws_bits(self):
@@ -104,15 +71,19 @@ class BaseAutoencoder(BaseNeuralEstimator):
 
     # Fitting ----------------------------------------------------------------------
 
-    def _make_likelihood(self, X):
-        likelihood = self.likelihood
-        if isinstance(likelihood, Likelihood):
-            likelihood = copy.deepcopy(likelihood)
-        else:
-            likelihood = make_likelihood(likelihood, self.noise)
+    def _make_likelihood(self, X, rows):
+        """The likelihood of `rows`, which read X, with every check and warning."""
+        likelihood = rows.make_likelihood(self.noise)
         likelihood.data_name = self._data_name
+        likelihood.bits_remedy = self._bits_remedy
         likelihood.check(X)
-        self._warn_of_values(X, likelihood.data_name)
+        if self.objective == "iwae" and likelihood.n_errors(X.shape[1]):
+            warn_user(
+                "noise='optimal' weighs all draws alike, as F does and objective='iwae'"
+                " does not, so that the latent may stay unused; set noise='learned'."
+            )
+        if not self._draws_bits():
+            likelihood.warn(X)
         return likelihood
 
     def _make_networks(self, n_encoder_inputs, n_decoder_inputs, outputs, generator):
@@ -135,43 +106,6 @@ class BaseAutoencoder(BaseNeuralEstimator):
 
     def _configure(self, module):
         module.configure(self.objective, self.n_draws, self.beta, self.free_bits)
-
-    def _set_noise(self, X):
-        """Make optimal noise that of all the rows."""
-        likelihood = self._fitted_module()[0].likelihood
-        if isinstance(likelihood, Gaussian) and likelihood.noise == "optimal":
-            likelihood.set_noise(self._mean_squared_error(X))
-
-    def _finish(self, X, y, one_pass):
-        self.__dict__.pop("noise_", None)
-        if one_pass:
-            self.lower_bound_ = float(self.lower_bounds_[-1])
-        else:
-            self._set_noise(X)
-            self.lower_bound_ = float(self._lower_bounds_of_rows(X, 1).mean())
-        if not np.isfinite(self.lower_bound_):
-            raise DivergedError(self.n_iter_, -self.lower_bound_)
-        if not one_pass:
-            self._warn_of_collapse(X)
-        likelihood = self.net_.module.likelihood
-        if isinstance(likelihood, Gaussian):
-            self.noise_ = float(likelihood.variance().detach().sqrt())
-
-    def _warn_of_collapse(self, X):
-        """Say that the decoder goes without the latent."""
-        rows = X[:: -(-len(X) // N_RATED)]
-
-        def rate_of(batch, q, p, eps):
-            return p.kl(q, q.rsample(eps[0])).double().cpu()
-
-        rate = self._map_chunks(rate_of, rows, n_draws=1).mean()
-        if rate < COLLAPSED_RATE:
-            warn_user(
-                f"The posterior has collapsed: with beta={self.beta:g} the latent holds"
-                f" {max(rate, 0):.2g} nats a row; decrease beta, or increase warmup, "
-                "free_bits or max_epochs, unless there is nothing for it to hold.",
-                ConvergenceWarning,
-            )
 
     def _sampling_generator(self):
         # The second number: the first one has started the training.

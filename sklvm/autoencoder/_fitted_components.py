@@ -8,9 +8,11 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_count
+from sklvm.autoencoder._missing import MissingCells
+from sklvm.autoencoder._monte_carlo import of_something
 
 
-class FittedComponents:
+class FittedComponents(MissingCells):
     """Methods of an estimator whose `net_.module` is a `MixtureModel`."""
 
     def fit_predict(self, X, y=None):
@@ -97,7 +99,7 @@ class FittedComponents:
 
         def mean_terms(batch, q, p, eps):
             terms = [terms_of(batch, q, p, w) for w in self._draws(q, eps)]
-            return torch.cat(terms).mean(0).cpu()
+            return of_something(batch, torch.cat(terms).mean(0).T.cpu()).T
 
         check_count("n_score_draws", self.n_score_draws)
         terms = self._map_chunks(mean_terms, X, self.n_score_draws)
@@ -117,7 +119,8 @@ class FittedComponents:
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            As from `inverse_transform`.
         labels : ndarray of shape (n_samples,), int64
         W : ndarray of shape (n_samples, latent_dim), float32
             Only with `return_latent`.

@@ -4,19 +4,34 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
 from sklvm._base import check_count, check_sample_weight, warn_user, weighted_mean
-from sklvm.autoencoder._likelihoods import Categorical
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._noise import row_normals
+from sklvm.autoencoder._rows import read_rows
+from sklvm.autoencoder._targets import is_table_kind, read_target
 from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
 
 def _has_labels(estimator):
-    if not estimator._is_categorical():
+    """Of the fitted model, or where there is none of the next one.
+
+    A parameter may have been set to something else since the fit.
+    """
+    if hasattr(estimator, "net_"):
+        has_labels = len(estimator._y_rows.discrete) > 0
+    else:
+        likelihood = estimator.likelihood
+        has_labels = is_table_kind(likelihood) or likelihood == "categorical"
+    if not has_labels:
         raise AttributeError(
             f"likelihood={estimator.likelihood!r} has no classes; set likelihood="
             "'categorical' for a y of labels."
@@ -31,15 +46,6 @@ class FittedConditional(
 
     # Checks -----------------------------------------------------------------------
 
-    def _is_categorical(self):
-        """Whether y is labels: in the fitted model, or where there is none in the next.
-
-        A parameter may have been set to something else since the fit.
-        """
-        if not hasattr(self, "net_"):
-            return self.likelihood == "categorical"
-        return isinstance(self.net_.module.likelihood, Categorical)
-
     def _split_rows(self, rows):
         """y and x of rows [y, x]."""
         return np.split(rows, [rows.shape[1] - self.n_features_in_], axis=1)
@@ -48,57 +54,56 @@ class FittedConditional(
         """Rows [y, x] in float32."""
         if issparse(y):
             raise ValueError("y is sparse and has to be dense; give y.toarray().")
-        X, y = validate_data(
-            self, X, y, dtype=np.float32, order="C", multi_output=True, reset=reset
-        )
         if reset:
-            self._y_shape = y.shape[1:]
-        elif y.shape[1:] != self._y_shape:
-            raise ValueError(
-                f"y has shape {y.shape}; it must have shape "
-                f"{(len(y), *self._y_shape)}, with the columns that it had in fit."
+            self._x_rows = read_rows(self, X, None)
+        of_kinds = is_table_kind(self.likelihood) if reset else self._y_rows.is_table
+        if self._x_rows.is_table or of_kinds:
+            X, y = self._validate_x(X, reset), self._check_y(X, y, of_kinds)
+        else:
+            X, y = validate_data(
+                self, X, y, dtype=np.float32, order="C", multi_output=True, reset=reset
             )
-        y = y.reshape(len(y), -1)
         if reset:
-            self._learn_labels(y)
-        Y = self._as_numbers(y, reset)
+            self._y_rows = read_target(self, y, self.likelihood)
+            self._publish_classes()
+        Y = self._y_rows.encode(y)
         if not reset:
             self.net_.module.likelihood.check(Y)
         return np.concatenate([Y, X], axis=1), None
 
-    def _learn_labels(self, y):
-        self.__dict__.pop("classes_", None)
-        if self.likelihood == "categorical":
-            self._labels = [_labels(column) for column in y.T]
-            self.classes_ = self._labels if len(self._labels) > 1 else self._labels[0]
-
-    def _as_numbers(self, y, reset):
-        """y in float32; the labels of a categorical one as one-hot columns."""
-        as_labels = (
-            self.likelihood == "categorical" if reset else self._is_categorical()
-        )
-        if not as_labels:
-            return self._as_float32(y)
-        columns = zip(y.T, self._labels, strict=True)
-        return np.concatenate([_one_hot(*column) for column in columns], axis=1)
-
-    def _as_float32(self, y):
-        try:
-            with np.errstate(over="ignore"):
-                numbers = y.astype(np.float32)
-        except (ValueError, TypeError):
-            value = y.ravel().tolist()[0]
+    def _validate_x(self, X, reset):
+        if not self._x_rows.is_table:
+            return validate_data(self, X, dtype=np.float32, order="C", reset=reset)
+        rows = self._x_rows.encode(self, X, reset)
+        missing = np.flatnonzero(np.isnan(rows).any(axis=0))
+        if len(missing):
+            name = list(self._x_rows.columns)[missing[0]]
             raise ValueError(
-                f"y has values that are not numbers, {value!r} among them; set "
-                "likelihood='categorical' for labels."
-            ) from None
-        if not np.isfinite(numbers).all():
-            raise ValueError("y has values beyond float32; scale y (StandardScaler).")
-        return numbers
+                f"X has missing values in the column {name!r}; impute them "
+                "(ModelImputer), or model X and y together by VAE."
+            )
+        return rows
+
+    def _check_y(self, X, y, of_kinds):
+        """y for an X that scikit-learn does not check together with it."""
+        if y is None:
+            raise ValueError("y=None; ConditionalVAE needs the y of each row.")
+        if not of_kinds:
+            y = check_array(
+                y, dtype=None, ensure_2d=False, ensure_all_finite=False, input_name="y"
+            )
+        check_consistent_length(X, y)
+        return y
+
+    def _publish_classes(self):
+        self.__dict__.pop("classes_", None)
+        classes = self._y_rows.classes
+        if classes:
+            self.classes_ = classes if len(classes) > 1 else classes[0]
 
     def _validate_new(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float32, order="C", reset=False)
+        return self._validate_x(X, reset=False)
 
     def _validate_pairs(self, X, y, method):
         check_is_fitted(self)
@@ -111,7 +116,7 @@ class FittedConditional(
     # Predictions ------------------------------------------------------------------
 
     def predict(self, X, n_draws=256):
-        """E[y|x], or the most probable label of each categorical column.
+        """E[y|x], or the most probable label of each categorical column of y.
 
         Parameters
         ----------
@@ -122,14 +127,16 @@ class FittedConditional(
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            float32, or labels; in the shape of the y of `fit`.
+            float32, or labels; in the shape of the y of `fit`. Where columns have
+            kinds, as y was, with the nearest whole number to the mean of counts.
         """
-        y = self._as_labels(self._mean_of_y(X, n_draws))
-        return y.reshape(len(y), *self._y_shape)
+        mean = torch.from_numpy(self._mean_of_y(X, n_draws))
+        rows = self.net_.module.likelihood.decide(mean.cpu())
+        return self._y_rows.decode(self, rows.numpy())
 
     @available_if(_has_labels)
     def predict_proba(self, X, n_draws=256):
-        """p(y|x) of each label of a categorical y.
+        """p(y|x) of each label of the categorical columns of y.
 
         Parameters
         ----------
@@ -142,13 +149,12 @@ class FittedConditional(
         theta : ndarray of shape (n_samples, n_classes), float32
             In the order of `classes_`; a list of them for two columns or more.
         """
-        theta = self._groups(self._mean_of_y(X, n_draws))
+        mean = torch.from_numpy(self._mean_of_y(X, n_draws))
+        likelihood = self.net_.module.likelihood
+        theta = [
+            likelihood.probabilities(mean, j).numpy() for j in self._y_rows.discrete
+        ]
         return theta if len(theta) > 1 else theta[0]
-
-    def _groups(self, Y):
-        """The columns that belong to each categorical variable."""
-        ends = np.cumsum([len(labels) for labels in self._labels])
-        return np.split(Y, ends[:-1], axis=1)
 
     def _mean_of_y(self, X, n_draws):
         X = self._validate_new(X)
@@ -156,7 +162,7 @@ class FittedConditional(
         module, device = self._fitted_module()
 
         def mean(keys, rows):
-            x = as_tensor(rows, device)
+            x = module.read(as_tensor(rows, device))
             eps = row_normals(keys, n_draws, module.latent_dim).to(device)
             means = [
                 module.likelihood.mean(module.decode(z, x)).double().sum(0)
@@ -179,7 +185,8 @@ class FittedConditional(
         Returns
         -------
         y : ndarray of shape ([n_draws,] n_samples[, n_outputs])
-            float32, or labels; each draw in the shape of the y of `fit`.
+            float32, or labels; each draw in the shape of the y of `fit`. A list of
+            tables where y was a DataFrame whose columns have kinds.
         Z : ndarray of shape ([n_draws,] n_samples, latent_dim), float32
         """
         X = self._validate_new(X)
@@ -189,6 +196,7 @@ class FittedConditional(
         Y, Z = [], []
         with inference():
             for x in as_tensor(X, device).split(max(1, BLOCK_SIZE // module.row_size)):
+                x = module.read(x)
                 p = module.conditional_prior(x)
                 eps = torch.empty((S, *p.mean.shape), device=device)
                 eps.normal_(generator=generator)
@@ -200,17 +208,10 @@ class FittedConditional(
                 Y.append(torch.cat(draws).cpu())
                 Z.append(z.cpu())
         Y, Z = torch.cat(Y, 1).numpy(), torch.cat(Z, 1).numpy()
-        Y = self._as_labels(Y).reshape(S, len(X), *self._y_shape)
-        return (Y[0], Z[0]) if n_samples is None else (Y, Z)
-
-    def _as_labels(self, Y):
-        """The most probable label of each categorical column; other y as they are."""
-        if not self._is_categorical():
-            return Y
-        groups = self._groups(Y.reshape(-1, Y.shape[-1]))
-        columns = zip(self._labels, groups, strict=True)
-        labels = [classes[theta.argmax(axis=1)] for classes, theta in columns]
-        return np.stack(labels, axis=1)
+        if n_samples is None:
+            return self._y_rows.decode(self, Y[0]), Z[0]
+        draws = [self._y_rows.decode(self, draw) for draw in Y]
+        return (np.stack(draws) if isinstance(draws[0], np.ndarray) else draws), Z
 
     def transform(self, X, y=None):
         """Mean of q(z|y,x), or without y of p(z|x).
@@ -232,7 +233,7 @@ class FittedConditional(
             rows = self._validate_new(X)
 
             def code(x):
-                return module.conditional_prior(x).mean
+                return module.conditional_prior(module.read(x)).mean
         else:
             rows = self._validate_pairs(X, y, "transform")
 
@@ -319,27 +320,3 @@ class FittedConditional(
     @property
     def _n_features_out(self):
         return self.net_.module.latent_dim
-
-
-def _labels(column):
-    """The labels of a column of y, in order."""
-    try:
-        return np.unique(column)
-    except TypeError:
-        kinds = sorted({type(value).__name__ for value in column.tolist()})
-        raise ValueError(
-            f"y has labels of the types {', '.join(kinds)} in one column, which have "
-            "no order; give labels of one type."
-        ) from None
-
-
-def _one_hot(column, classes):
-    codes = {label: k for k, label in enumerate(classes.tolist())}
-    column = column.tolist()
-    unknown = [label for label in column if label not in codes]
-    if unknown:
-        raise ValueError(
-            f"y has the class {unknown[0]!r}, which was not seen in fit; drop its rows,"
-            f" or fit with rows of it as well as of {', '.join(map(repr, codes))}."
-        )
-    return np.eye(len(codes), dtype=np.float32)[[codes[label] for label in column]]

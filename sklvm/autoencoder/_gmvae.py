@@ -14,14 +14,13 @@ from sklvm.autoencoder._components import (
     TendComponents,
     start_components,
 )
-from sklvm.autoencoder._density import DensityAutoencoder
 from sklvm.autoencoder._fitted_components import FittedComponents
 from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
 from sklvm.autoencoder._objectives import NEED_DRAWS
 from sklvm.neural._training import DivergedError
 
 
-class GMVAE(FittedComponents, DensityAutoencoder):
+class GMVAE(FittedComponents):
     r"""Gaussian mixture variational autoencoder: clusters in a latent space.
 
     Maximises the evidence lower bound, the mean over the rows of
@@ -70,7 +69,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
     n_init : int, default=1
         Number of whole trainings. With more than one, `validation_fraction` of the rows
         is held out, and the training with the highest F of these rows is kept.
-    likelihood, noise, binarize : default="gaussian", "optimal", None
+    likelihood, noise, binarize, mask_rate : default=None, "optimal", None, 0.0
         p(x|w), as in `VAE`.
     objective, n_draws, n_score_draws : default="kl", 1, 16
         How the bound is estimated, as in `VAE`. "kl" has the entropy of q(w|x) in
@@ -114,8 +113,8 @@ class GMVAE(FittedComponents, DensityAutoencoder):
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective of each epoch, a mean over its batches: log p(x|w) in the
         pretraining, then F with beta and free bits; for "gumbel" its relaxation.
-    net_, noise_, lower_bound_, n_iter_, converged_, best_epoch_, n_features_in_, \
-            feature_names_in_ :
+    columns_, categories_, net_, noise_, lower_bound_, n_iter_, converged_, \
+            best_epoch_, n_features_in_, feature_names_in_ :
         As in `VAE`.
 
     Raises
@@ -150,7 +149,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
     """
 
     _parameter_constraints = {
-        **DensityAutoencoder._parameter_constraints,
+        **FittedComponents._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions({"diag", "spherical"})],
         "weights": [StrOptions({"uniform", "free"})],
@@ -160,7 +159,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         "n_init": [Interval(Integral, 1, None, closed="left")],
     }
     _shaping = (
-        *DensityAutoencoder._shaping,
+        *FittedComponents._shaping,
         *("n_components", "covariance_type", "weights", "categorical", "reg_covar"),
     )
 
@@ -177,9 +176,10 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         reg_covar=1e-3,
         pretraining=0.3,
         n_init=1,
-        likelihood="gaussian",
+        likelihood=None,
         noise="optimal",
         binarize=None,
+        mask_rate=0.0,
         objective="kl",
         n_draws=1,
         n_score_draws=16,
@@ -220,6 +220,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         self.likelihood = likelihood
         self.noise = noise
         self.binarize = binarize
+        self.mask_rate = mask_rate
         self.objective = objective
         self.n_draws = n_draws
         self.n_score_draws = n_score_draws
@@ -263,7 +264,7 @@ class GMVAE(FittedComponents, DensityAutoencoder):
     # Fitting ----------------------------------------------------------------------
 
     def _make_module(self, X, y, generator):
-        n = len(X)
+        n = X.shape[0]
         if self._holds_out():
             n -= round(self.validation_fraction * n)
         if n < self.n_components:
@@ -352,12 +353,12 @@ class GMVAE(FittedComponents, DensityAutoencoder):
         return resp
 
     def _training_rows(self, X):
-        return self._split(len(X))[0] if self._holds_out() else slice(None)
+        return self._split(X.shape[0])[0] if self._holds_out() else slice(None)
 
     def _held_out_bound(self, X):
         """F of the rows that choose among the restarts."""
         self._set_noise(X[self._training_rows(X)])
-        held_out = X[self._split(len(X))[1]]
+        held_out = X[self._split(X.shape[0])[1]]
         F = float(self._lower_bounds_of_rows(held_out, self.n_score_draws).mean())
         if not np.isfinite(F):
             raise DivergedError(self.n_iter_, -F)

@@ -26,15 +26,19 @@ class LatentVariableModel(nn.Module):
         Whether rows may have NaN; the encoder is then told which entries are observed.
     dynamic : bool
         Whether grey values are made bits anew each time they are seen in training.
-    pseudo_inputs : tensor of shape (n_pseudo_inputs, n_features) or None
-        Where the VampPrior starts; None is the standard normal prior.
+    mask_rate : float
+        Share of the entries that training hides, a mean over the rows.
+    pseudo_inputs : tensor of shape (n_pseudo_inputs, n_inputs) or None
+        Where the VampPrior starts, as the encoder reads rows; None is the standard
+        normal prior.
     n_conditions : int
         Number of features that encoder and decoder take besides x and z.
     """
 
     def __init__(
         self, encoder, decoder, likelihood, latent_dim, posterior, n_features,
-        has_missing=False, dynamic=False, pseudo_inputs=None, n_conditions=0,
+        has_missing=False, dynamic=False, mask_rate=0.0, pseudo_inputs=None,
+        n_conditions=0,
     ):  # fmt: skip
         super().__init__()
         self.encoder = encoder
@@ -48,8 +52,10 @@ class LatentVariableModel(nn.Module):
         )
         self.has_missing = has_missing
         self.dynamic = dynamic
+        self.mask_rate = mask_rate
         # Numbers that one row, and one draw of it, take where they take most.
-        n_inputs = n_features * (1 + has_missing) + n_conditions
+        n_inputs = likelihood.n_inputs(n_features) + has_missing * n_features
+        n_inputs += n_conditions
         self.encoder_row_size = widest_layer(encoder, n_inputs)
         self.row_size = widest_layer(decoder, latent_dim + n_conditions)
         if pseudo_inputs is not None:
@@ -77,15 +83,19 @@ class LatentVariableModel(nn.Module):
 
     def encoder_input(self, batch):
         x, observed = batch
-        return x if observed is None else torch.cat([x, observed.to(x.dtype)], -1)
+        features = self.likelihood.features(x, observed)
+        if observed is None:
+            return features
+        return torch.cat([features, observed.to(features.dtype)], -1)
 
     def prior(self):
         """p(z)."""
         if self.pseudo_inputs is None:
             return StandardNormal()
         u = self.pseudo_inputs
-        observed = torch.ones_like(u, dtype=torch.bool) if self.has_missing else None
-        return GaussianMixture(self.posterior((u, observed)))
+        if self.has_missing:
+            u = torch.cat([u, u.new_ones(len(u), self.n_features)], -1)
+        return GaussianMixture(self.family.of(self.encoder(u), self.latent_dim))
 
     def encode(self, batch):
         """q(z|x) and what its draws are held against in the bound: p(z)."""
@@ -118,6 +128,8 @@ class LatentVariableModel(nn.Module):
 
     def draw(self, X, y, generator):
         """All that is random in the loss of a batch, drawn from the generator."""
+        if self.mask_rate:
+            X = self.hide(X, generator)
         x, *rest = self.observe(X)
         if self.dynamic:
             grey = x
@@ -128,6 +140,16 @@ class LatentVariableModel(nn.Module):
             shape = (self.n_draws, *shape)
         eps = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
         return (x, *rest), eps
+
+    def hide(self, X, generator):
+        """Make entries NaN, of each row another share, up to twice the mask rate.
+
+        So rows that miss little and rows that miss much are read equally well.
+        """
+        shape = (len(X), X.shape[1] + 1)
+        u = torch.rand(shape, generator=generator, device=X.device, dtype=X.dtype)
+        share = 2 * self.mask_rate * u[:, :1]
+        return torch.where(u[:, 1:] < share, torch.nan, X)
 
     def forward(self, batch, eps, warmup):
         """The loss of a batch, in nats a row."""

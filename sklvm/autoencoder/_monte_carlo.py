@@ -2,33 +2,94 @@
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
+from sklvm._base import warn_user
+from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
-from sklvm.neural._device import as_tensor, inference
+from sklvm.neural._device import as_dense, as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
+from sklvm.neural._training import DivergedError
+
+# A mean KL(q(z|x) || p(z)) below it, in nats, is a latent that is not used. So many
+# training rows show it.
+COLLAPSED_RATE, N_RATED = 0.01, 1000
 
 
-class RowEstimates:
+class RowEstimates(BaseAutoencoder):
     """Bounds and densities of rows by draws of z, for a `LatentVariableModel`."""
+
+    # After the training -----------------------------------------------------------
+
+    def _set_noise(self, X):
+        """Make optimal noise that of all the rows."""
+        module = self._fitted_module()[0]
+        if module.likelihood.n_errors(module.n_features):
+            module.likelihood.set_noise(self._sum_errors(X))
+
+    def _finish(self, X, y, one_pass):
+        self.__dict__.pop("noise_", None)
+        if one_pass:
+            self.lower_bound_ = float(self.lower_bounds_[-1])
+        else:
+            self._set_noise(X)
+            self.lower_bound_ = float(self._lower_bounds_of_rows(X, 1).mean())
+        if not np.isfinite(self.lower_bound_):
+            raise DivergedError(self.n_iter_, -self.lower_bound_)
+        if not one_pass:
+            self._warn_of_collapse(X)
+        noise = self.net_.module.likelihood.noise_level()
+        if noise is not None:
+            self.noise_ = noise
+
+    def _warn_of_collapse(self, X):
+        """Say that the decoder goes without the latent."""
+        rows = X[:: -(-X.shape[0] // N_RATED)]
+
+        def rate_of(batch, q, p, eps):
+            return p.kl(q, q.rsample(eps[0])).double().cpu()
+
+        rate = self._map_chunks(rate_of, rows, n_draws=1).mean()
+        if rate < COLLAPSED_RATE:
+            warn_user(
+                f"The posterior has collapsed: with beta={self.beta:g} the latent holds"
+                f" {max(rate, 0):.2g} nats a row; decrease beta, or increase warmup, "
+                "free_bits or max_epochs, unless there is nothing for it to hold.",
+                ConvergenceWarning,
+            )
+
+    # Estimates --------------------------------------------------------------------
 
     def _lower_bounds_of_rows(self, X, n_draws):
         """F of each row: the mean of log p(x, z) - log q(z|x)."""
 
         def bound(batch, q, p, eps):
-            return self._log_weights(batch, q, p, eps).cpu().double().mean(0)
+            log_weights = self._log_weights(batch, q, p, eps).cpu().double()
+            return of_something(batch, log_weights.mean(0))
 
         return self._map_chunks(bound, X, n_draws)
 
     def _log_likelihoods_of_rows(self, X, n_draws):
         """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row, in float32."""
 
-        def log_sum(batch, q, p, eps):
+        def log_mean_weight(batch, q, p, eps):
             p = self.net_.module.marginal(p)
             log_weights = self._log_weights(batch, q, p, eps).cpu().double()
-            return torch.logsumexp(log_weights, 0)
+            log_mean = torch.logsumexp(log_weights, 0) - np.log(n_draws)
+            return of_something(batch, log_mean)
 
-        log_sums = self._map_chunks(log_sum, X, n_draws)
-        return (log_sums - np.log(n_draws)).astype(np.float32)
+        return self._map_chunks(log_mean_weight, X, n_draws).astype(np.float32)
+
+    def _log_mean_and_error(self, batch, q, p, eps):
+        """log 1/S sum_s w_s of each row, and the variance of its estimate."""
+        p = self.net_.module.marginal(p)
+        log_weights = self._log_weights(batch, q, p, eps).cpu().double()
+        log_mean = torch.logsumexp(log_weights, 0) - np.log(len(eps))
+        # The sum of the squares of the normalised weights is 1 / S for equal ones.
+        squares = torch.logsumexp(2 * log_weights, 0) - 2 * np.log(len(eps))
+        variance = ((squares - 2 * log_mean).exp() - 1 / len(eps)).clamp(min=0)
+        both = torch.stack([log_mean, variance])
+        return of_something(batch, both).T
 
     def _map_chunks(self, function, X, n_draws, as_bits=True):
         """`function(batch, q, p, eps)` of chunks of rows, each row encoded once.
@@ -56,13 +117,25 @@ class RowEstimates:
         module, _ = self._fitted_module()
         row_size = max(module.row_size * n_draws, module.encoder_row_size)
         size = max(1, BLOCK_SIZE // row_size)
-        results = []
+        results, n = [], X.shape[0]
         with inference():
-            for start in range(0, len(X), size):
-                taken = np.arange(start, start + size).clip(max=len(X) - 1)
-                rows = np.asarray(X[taken])
+            for start in range(0, n, size):
+                taken = np.arange(start, start + size).clip(max=n - 1)
+                rows = as_dense(X[taken])
                 results.append(function(row_keys(rows), rows))
-        return torch.cat(results).numpy()[: len(X)]
+        return torch.cat(results).numpy()[:n]
+
+    def _posterior_mean_of_x(self, batch, q, p, eps):
+        """E[x|x_observed] by importance weights, of shape (n_rows, n_means)."""
+        module = self.net_.module
+        weights = self._log_weights(batch, q, module.marginal(p), eps).softmax(0)
+        total, first = 0.0, 0
+        for z in self._draws(q, eps):
+            mean = module.likelihood.mean(module.decode(z))
+            block = weights[first : first + len(z)]
+            total = total + torch.einsum("sn,snd->nd", block, mean)
+            first += len(z)
+        return total.cpu()
 
     def _draws(self, q, eps):
         """z of q in blocks of draws that keep memory bounded."""
@@ -79,16 +152,21 @@ class RowEstimates:
         ]
         return torch.cat(blocks)
 
-    def _mean_squared_error(self, X):
-        """E_q of the squared error of an observed entry, one draw a row."""
+    def _sum_errors(self, X):
+        """Sums over the rows of what sets the optimal noise, one draw of q a row."""
         module = self.net_.module
 
-        def sums(batch, q, p, eps):
+        def errors(batch, q, p, eps):
             x, observed = module.target(batch)
-            observed = torch.ones_like(x) if observed is None else observed.to(x.dtype)
             outputs = module.outputs(batch, q.rsample(eps[0]))
-            squares = (x - module.likelihood.mean(outputs)).square() * observed
-            return torch.stack([squares.sum(-1), observed.sum(-1)], -1).cpu()
+            return module.likelihood.errors(x, outputs, observed).cpu()
 
-        total, n_observed = self._map_chunks(sums, X, n_draws=1).sum(0, np.float64)
-        return total / max(n_observed, 1)
+        return self._map_chunks(errors, X, n_draws=1).sum(0, np.float64)
+
+
+def of_something(batch, log_density):
+    """The log density of rows; 0, that of nothing, where no entry is observed."""
+    _, observed, *_ = batch
+    if observed is None:
+        return log_density
+    return torch.where(observed.any(-1).cpu(), log_density, 0.0)

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm.autoencoder._density import DensityAutoencoder
-from sklvm.autoencoder._likelihoods import column_moments
+from sklvm.autoencoder._missing import MissingCells
 from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.autoencoder.likelihoods import column_moments
+from sklvm.neural._device import as_dense
 
 
-class VAE(DensityAutoencoder):
+class VAE(MissingCells):
     r"""Variational autoencoder.
 
     Maximises the evidence lower bound, the mean over the rows of
@@ -31,21 +32,34 @@ class VAE(DensityAutoencoder):
     ----------
     latent_dim : int, default=2
         Dimension of z.
-    likelihood : {"gaussian", "bernoulli"} or Likelihood, default="gaussian"
-        p(x|z). "bernoulli" needs values in [0, 1]. A family of your own is an instance
-        of a subclass of `sklvm.autoencoder.Likelihood`.
+    likelihood : {"gaussian", "lognormal", "bernoulli", "poisson", \
+            "negative_binomial", "categorical", "auto"}, list or Likelihood, \
+            default=None
+        p(x|z). A kind is that of all columns; "bernoulli" needs values in [0, 1].
+        "auto" reads the kind of each column from its dtype and values, as in
+        `MixtureEM`, and a list of (kind, columns) or (kind, columns, {"noise": ...})
+        names them. None is "gaussian" for a table of numbers and "auto" for one with
+        text or categories. A family of your own is an instance of a subclass of
+        `sklvm.autoencoder.Likelihood`. Where columns have kinds, the encoder reads
+        standardised numbers, log(1 + x) of counts, logarithms of long tails and
+        one-hot categories, so that there is nothing to scale.
     noise : float or {"optimal", "learned", "heteroscedastic"}, default="optimal"
-        Standard deviation sigma of the Gaussian p(x|z), in units of X. A number fixes
-        it. "optimal" is sqrt(mean squared error), the maximum of F in closed form:
-        of each batch in training, of the whole training set for `noise_`. "learned"
-        makes it a parameter, which objective="iwae" needs. "heteroscedastic" lets the
-        decoder give a sigma(z) for each feature. What is not fixed is kept above 1e-3
-        of the data's deviation.
+        Standard deviation sigma of the Gaussian p(x|z), in units of X; of log x for
+        "lognormal". A number fixes it. "optimal" is sqrt(mean squared error), the
+        maximum of F in closed form: of each batch in training, of the whole training
+        set for `noise_`. "learned" makes it a parameter, which objective="iwae" needs.
+        "heteroscedastic" lets the decoder give a sigma(z) for each feature. Where
+        columns have kinds, and for "lognormal", each column has a sigma of its own.
+        What is not fixed is kept above 1e-3 of the data's deviation.
     binarize : {"dynamic"} or None, default=None
         "dynamic" takes the values of X for probabilities and draws the bits that the
         Bernoulli likelihood needs, anew in each epoch. `score_samples` and
         `log_likelihood` draw them once, from the content of the row; `transform` reads
         the values as they are.
+    mask_rate : float, default=0.0
+        Share of the cells that training hides, anew in each step: of each row a share
+        that is drawn between 0 and twice the rate, which is at most 0.5. A model that
+        was fitted to complete rows then answers for rows with missing cells.
     objective : {"kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"}, \
             default="kl"
         How the bound is estimated. "kl" has the divergence in closed form (under
@@ -86,7 +100,8 @@ class VAE(DensityAutoencoder):
     decoder : torch.nn.Module, ConvDecoder or None, default=None
         None is an MLP of `hidden_layer_sizes` in reverse. A module maps rows of
         latent_dim to rows of n_features: logits, or means; for heteroscedastic noise to
-        2 * n_features: means, then log standard deviations.
+        2 * n_features: means, then log standard deviations. Where columns have kinds,
+        encoder and decoder have the widths of `net_.module_.likelihood`.
     hidden_layer_sizes : array-like of int, default=(200,)
         Widths of the hidden layers; () makes encoder and decoder linear.
     activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
@@ -140,8 +155,8 @@ class VAE(DensityAutoencoder):
         The trained net: `net_.history`, and `net_.module_` with `encoder`, `decoder`
         and `likelihood`. A copy or a pickle of it has no moments of the optimiser.
     noise_ : float
-        sigma of p(x|z), for a Gaussian likelihood with one sigma. After `partial_fit`
-        optimal noise is that of the latest batches, a running mean.
+        sigma of p(x|z), for a Gaussian likelihood with one sigma for all columns. After
+        `partial_fit` optimal noise is that of the latest batches, a running mean.
     lower_bound_ : float
         F of the training rows at the returned parameters, beta = 1, one draw a row.
     lower_bounds_ : ndarray of shape (n_iter_,)
@@ -154,6 +169,11 @@ class VAE(DensityAutoencoder):
         `tol` and two standard errors.
     best_epoch_ : int
         With early stopping, the epoch whose weights were kept, counted from 1.
+    columns_ : dict
+        The kind of each column, by its name or position, where columns have kinds.
+    categories_ : dict
+        The categories of each bernoulli and categorical column, in the order of
+        `predict_missing_proba`, where columns have kinds.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
 
@@ -193,19 +213,20 @@ class VAE(DensityAutoencoder):
     """
 
     _parameter_constraints = {
-        **DensityAutoencoder._parameter_constraints,
+        **MissingCells._parameter_constraints,
         "prior": [StrOptions({"standard", "vamp"})],
         "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
     }
-    _shaping = (*DensityAutoencoder._shaping, "prior", "n_pseudo_inputs")
+    _shaping = (*MissingCells._shaping, "prior", "n_pseudo_inputs")
 
     def __init__(
         self,
         latent_dim=2,
         *,
-        likelihood="gaussian",
+        likelihood=None,
         noise="optimal",
         binarize=None,
+        mask_rate=0.0,
         objective="kl",
         n_draws=1,
         n_score_draws=16,
@@ -241,6 +262,7 @@ class VAE(DensityAutoencoder):
         self.likelihood = likelihood
         self.noise = noise
         self.binarize = binarize
+        self.mask_rate = mask_rate
         self.objective = objective
         self.n_draws = n_draws
         self.n_score_draws = n_score_draws
@@ -292,17 +314,18 @@ class VAE(DensityAutoencoder):
 
     def _make_module(self, X, y, generator):
         parts = self._make_parts(X, generator)
-        return LatentVariableModel(
-            **parts, pseudo_inputs=self._draw_pseudo_inputs(X, generator)
-        )
+        rows = self._draw_pseudo_inputs(X, generator)
+        if rows is not None:
+            rows = parts["likelihood"].features(torch.from_numpy(rows))
+        return LatentVariableModel(**parts, pseudo_inputs=rows)
 
     def _draw_pseudo_inputs(self, X, generator):
         """Random rows, each missing entry at the column's mean; None without need."""
         if self.prior != "vamp":
             return None
-        rows = torch.randint(len(X), (self.n_pseudo_inputs,), generator=generator)
-        rows = np.array(X[rows.numpy()])
+        rows = torch.randint(X.shape[0], (self.n_pseudo_inputs,), generator=generator)
+        rows = np.array(as_dense(X[rows.numpy()]))
         if np.isnan(rows).any():
             means, _ = column_moments(X)
             rows = np.where(np.isnan(rows), means, rows).astype(np.float32)
-        return torch.from_numpy(rows)
+        return rows

@@ -1,4 +1,4 @@
-"""`components` of an estimator: which columns are modelled together, and how."""
+"""The kinds that an estimator is given: which columns are modelled how."""
 
 from numbers import Integral
 
@@ -8,14 +8,15 @@ from sklvm.columns._checks import listed
 from sklvm.columns._column import KINDS, REAL, Block
 
 
-def read_components(components, table):
+def read_kinds(kinds, table, parameter):
     """(kind, positions, options) of every entry; a column is in one entry only.
 
     An entry of the kind "auto" has those of its columns that no other entry names.
+    `parameter` is the name of the estimator's parameter, for errors.
     """
     entries = [
-        (kind, _positions(table, columns), options)
-        for kind, columns, options in _entries(components)
+        (kind, _positions(table, columns, parameter), options)
+        for kind, columns, options in _entries(kinds, parameter)
     ]
     by_hand = [at for kind, at, _ in entries if kind != "auto"]
     named = np.concatenate(by_hand) if by_hand else np.zeros(0, dtype=np.intp)
@@ -23,7 +24,8 @@ def read_components(components, table):
         (kind, np.setdiff1d(at, named) if kind == "auto" else at, options)
         for kind, at, options in entries
     ]
-    _check_partition(table.names, np.concatenate([at for _, at, _ in entries]))
+    positions = np.concatenate([at for _, at, _ in entries])
+    _check_partition(table.names, positions, parameter)
     return entries
 
 
@@ -49,49 +51,51 @@ def make_blocks(entries, kinds):
     return blocks
 
 
-def _entries(components):
+def _entries(kinds, parameter):
     """The entries as (kind, columns, options)."""
-    if isinstance(components, str) and components == "auto":
+    if isinstance(kinds, str) and kinds == "auto":
         return [("auto", slice(None), {})]
-    if isinstance(components, str) or not isinstance(components, list | tuple):
+    if isinstance(kinds, str) or not isinstance(kinds, list | tuple):
         raise ValueError(
-            f'components={components!r} must be "auto" or a list of (kind, columns) '
+            f'{parameter}={kinds!r} must be "auto" or a list of (kind, columns) '
             "or (kind, columns, options)."
         )
-    if not components:
-        raise ValueError('components=[] names no column; give "auto" to read them all.')
-    return [_entry(entry) for entry in components]
+    if not kinds:
+        raise ValueError(
+            f'{parameter}=[] names no column; give "auto" to read them all.'
+        )
+    return [_entry(entry, parameter) for entry in kinds]
 
 
-def _entry(entry):
+def _entry(entry, parameter):
     if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
         raise ValueError(
-            f"components has the entry {entry!r}; give (kind, columns) or (kind, "
+            f"{parameter} has the entry {entry!r}; give (kind, columns) or (kind, "
             "columns, options)."
         )
     kind, columns, options = (*entry, {})[:3]
     if kind not in (*KINDS, "real", "auto"):
         raise ValueError(
-            f"components has the kind {kind!r}; choose one of "
+            f"{parameter} has the kind {kind!r}; choose one of "
             f"{', '.join(map(repr, (*KINDS, 'real', 'auto')))}."
         )
     if not isinstance(options, dict):
         raise ValueError(
-            f"components has the options {options!r} for the kind {kind!r}; give a "
+            f"{parameter} has the options {options!r} for the kind {kind!r}; give a "
             "dict."
         )
     if kind == "auto" and options:
         raise ValueError(
-            f'components has the options {options!r} for "auto"; name the kind that '
+            f'{parameter} has the options {options!r} for "auto"; name the kind that '
             "they are for."
         )
     return kind, columns, dict(options)
 
 
-def _positions(table, columns):
+def _positions(table, columns, parameter):
     if callable(columns):
         columns = columns(table.source)
-    return find_columns(table.names, columns, "components has the columns")
+    return find_columns(table.names, columns, f"{parameter} has the columns")
 
 
 def find_columns(names, columns, who):
@@ -135,17 +139,17 @@ def _slice_of_positions(names, columns):
     return slice(start, stop, columns.step)
 
 
-def _check_partition(names, positions):
+def _check_partition(names, positions, parameter):
     times = np.bincount(positions, minlength=len(names))
     twice = [names[j] for j in np.flatnonzero(times > 1)]
     if twice:
         raise ValueError(
-            f"components has {listed(twice)} more than once; name each column in one "
+            f"{parameter} has {listed(twice)} more than once; name each column in one "
             "entry."
         )
     nowhere = [names[j] for j in np.flatnonzero(times == 0)]
     if nowhere:
         raise ValueError(
-            f"components leaves out {listed(nowhere)}; drop what is not to be "
+            f"{parameter} leaves out {listed(nowhere)}; drop what is not to be "
             'modelled, or add the entry ("auto", slice(None)) for the rest.'
         )

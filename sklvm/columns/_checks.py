@@ -38,7 +38,7 @@ UNFIT = {
     "date as text": ("dates written as text", f"{_AS_NUMBER} days since a date"),
     "identifier": (
         "another value in (nearly) every row, as an identifier has,",
-        "drop such columns or make them the index, or name their kind in components",
+        "drop such columns or make them the index, or name their kind",
     ),
     "many": (
         f"more than {MAX_CATEGORIES} categories",

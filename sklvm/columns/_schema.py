@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from sklvm.columns._auto import read_kind, read_real_kind
-from sklvm.columns._blocks import find_columns, make_blocks, read_components
+from sklvm.columns._blocks import find_columns, make_blocks, read_kinds
 from sklvm.columns._checks import (
     check_finite,
     check_new_column,
@@ -60,7 +60,10 @@ class Schema:
     estimator_name: str = "Schema"
 
     @classmethod
-    def read(cls, X, components="auto", estimator_name="Schema", sample_weight=None):
+    def read(
+        cls, X, components="auto", estimator_name="Schema", sample_weight=None,
+        parameter="components",
+    ):  # fmt: skip
         """Learn the schema of a table.
 
         Parameters
@@ -75,6 +78,8 @@ class Schema:
         estimator_name : str, default="Schema"
         sample_weight : ndarray of shape (n_samples,), default=None
             How many rows each row stands for.
+        parameter : str, default="components"
+            What the estimator calls the kinds.
 
         Returns
         -------
@@ -88,7 +93,7 @@ class Schema:
         """
         table = read_table(X)
         _check_shape(table)
-        entries = read_components(components, table)
+        entries = read_kinds(components, table, parameter)
         by_hand = {j: kind for kind, at, _ in entries for j in at if kind != "auto"}
         cells = [table.cells(j) for j in range(len(table.names))]
         kinds = _kinds(table.names, cells, by_hand, sample_weight)

@@ -7,6 +7,7 @@ builds one of decoded columns: float64 with NaN, or objects with None.
 import sys
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 
 from sklvm.columns._cells import (
@@ -27,6 +28,19 @@ def read_table(X):
         if module is not None and isinstance(X, module.DataFrame):
             return table(X)
     return ArrayTable(X)
+
+
+def holds_words(X):
+    """Whether X is a table with columns of text or of a categorical dtype."""
+    if (isinstance(X, np.ndarray) and X.dtype.kind not in "OUS") or issparse(X):
+        return False
+    try:
+        table = read_table(X)
+    except (ValueError, TypeError):
+        return False  # which scikit-learn's own check says better
+    return any(
+        table.cells(j).sort in ("text", "category") for j in range(len(table.names))
+    )
 
 
 def numeric_cells(values):

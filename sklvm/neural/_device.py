@@ -6,6 +6,7 @@ from threading import Lock
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
 
 def resolve_device(device):
@@ -42,14 +43,19 @@ def _is_there(device):
 def place(array, device):
     """`array` as a tensor on the device, or as it is where it has to be streamed.
 
-    A memory map is streamed, and what would take more than half of the free memory of
-    an accelerator. None stays None.
+    A memory map and a sparse matrix are streamed, and what would take more than half
+    of the free memory of an accelerator. None stays None.
     """
-    if array is None or _is_memory_map(array):
+    if array is None or issparse(array) or _is_memory_map(array):
         return array
     if device.type != "cpu" and array.nbytes > _free_bytes(device) / 2:
         return array
     return as_tensor(array, device)
+
+
+def as_dense(rows):
+    """Rows of an array or of a sparse matrix as an array."""
+    return rows.toarray() if issparse(rows) else np.asarray(rows)
 
 
 def as_tensor(array, device):

@@ -25,7 +25,13 @@ from sklvm._base import (
     warn_user,
 )
 from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unnamed
-from sklvm.neural._device import as_tensor, inference, place, resolve_device
+from sklvm.neural._device import (
+    as_dense,
+    as_tensor,
+    inference,
+    place,
+    resolve_device,
+)
 from sklvm.neural._interrupt import noticed_ctrl_c
 from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
 from sklvm.neural._training import (
@@ -280,12 +286,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             callbacks.append(ProgressBar(type(self).__name__, max_epochs))
         return callbacks
 
-    def _why_diverged(self, error, X, name="X"):
+    def _why_diverged(self, error, X):
         """One sentence: the epoch, the likely cause, the remedy."""
-        largest = largest_magnitude(X)
-        if largest > LARGE_VALUE:
-            cause = f"{name} has values up to {largest:g}; scale it (StandardScaler)"
-        else:
+        cause = self._cause_in_data(X)
+        if cause is None:
             cause = f"lr={self.lr} is too large; decrease it"
             if self.max_grad_norm is None:
                 cause += " or set max_grad_norm=1"
@@ -293,6 +297,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             f"The lower bound became {-error.loss} in epoch {error.epoch}, most likely "
             f"because {cause}."
         )
+
+    def _cause_in_data(self, X):
+        """What in X may have made a training diverge, with the remedy, or None."""
+        return unscaled(X, "X")
 
     def _publish_trace(self, n_before, one_pass):
         history = self.net_.history_
@@ -381,16 +389,27 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         device = torch.device(self.net_.device)
         parts = []
         with inference():
-            for rows in gen_batches(len(X), max(1, BLOCK_SIZE // row_size)):
+            for rows in gen_batches(X.shape[0], max(1, BLOCK_SIZE // row_size)):
                 # A copy: a module that works in place leaves the user's X alone.
-                parts.append(function(as_tensor(np.array(X[rows]), device)).cpu())
+                part = np.array(as_dense(X[rows]))
+                parts.append(function(as_tensor(part, device)).cpu())
         return torch.cat(parts).numpy()
+
+
+def unscaled(X, name):
+    """That the values of X are large, with the remedy, or None."""
+    largest = largest_magnitude(X)
+    if largest > LARGE_VALUE:
+        return f"{name} has values up to {largest:g}; scale it (StandardScaler)"
+    return None
 
 
 def _frozen(value):
     """What a parameter is now, comparable to what it will be."""
     if isinstance(value, BaseEstimator):
         return type(value), value.get_params()
-    if isinstance(value, list | tuple | np.ndarray):
-        return tuple(np.ravel(value).tolist())
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
     return value.copy() if isinstance(value, dict) else value

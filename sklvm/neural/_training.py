@@ -20,7 +20,7 @@ from skorch.history import History
 from torch import nn
 from torch.utils.data import Subset
 
-from sklvm.neural._device import as_tensor, resolve_device
+from sklvm.neural._device import as_dense, as_tensor, resolve_device
 from sklvm.neural._interrupt import was_ctrl_c
 
 OPTIMIZERS = {
@@ -80,8 +80,8 @@ class Batches:
     def _take(self, array, rows):
         if array is None:
             return None
-        if isinstance(array, np.ndarray):
-            return as_tensor(array[rows.cpu().numpy()], self.device)
+        if not isinstance(array, torch.Tensor):
+            return as_tensor(as_dense(array[rows.cpu().numpy()]), self.device)
         return array.index_select(0, rows)
 
 

@@ -43,6 +43,13 @@ def binarize():
     assert abs(grey.score(GREY) - fresh.score(GREY)) > 1e-3
 
 
+def mask_rate():
+    with_gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.3, np.nan, X)
+    with pytest.raises(ValueError, match="mask_rate"):
+        fit().score_samples(with_gaps)
+    assert np.isfinite(fit(mask_rate=0.3).score_samples(with_gaps)).all()
+
+
 def prior():
     standard, vamp = (
         fit(max_epochs=30, prior=p).sample(500)[1] for p in ("standard", "vamp")
@@ -61,7 +68,7 @@ def n_pseudo_inputs():
     assert many - few >= 20 * 4
 
 
-CHECKS = checks(SUBJECT, likelihood, binarize, prior, n_pseudo_inputs)
+CHECKS = checks(SUBJECT, likelihood, binarize, mask_rate, prior, n_pseudo_inputs)
 
 
 def test_no_parameter_is_left_out():

@@ -95,6 +95,14 @@ class GMVAEChecks:
         assert distance(plain, fresh) > 0
         assert abs(plain.score(grey) - fresh.score(grey)) > 1e-3
 
+    @staticmethod
+    def mask_rate():
+        with_gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.3, np.nan, X)
+        with pytest.raises(ValueError, match="mask_rate"):
+            MIXTURE.fit().score_samples(with_gaps)
+        est = MIXTURE.fit(mask_rate=0.3)
+        assert np.isfinite(est.score_samples(with_gaps)).all()
+
 
 class ConditionalChecks:
     """Of the parameters that are ConditionalVAE's own."""

@@ -1,0 +1,132 @@
+"""Rows in and out of an autoencoder: numbers as they are, or tables by a schema.
+
+Both have `encode`, which gives the float32 rows that the module takes, and `decode`,
+which gives back what the user's X was.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import validate_data
+
+from sklvm.autoencoder.likelihoods import Likelihood
+from sklvm.autoencoder.likelihoods._counts import MAX_COUNT
+from sklvm.autoencoder.likelihoods._make import (
+    COUNTS,
+    NUMERIC,
+    numeric_likelihood,
+    table_likelihood,
+)
+from sklvm.columns import Schema
+from sklvm.columns._blocks import find_columns
+from sklvm.columns._tables import holds_words
+
+
+def read_rows(estimator, X, likelihood, sparse=False):
+    """How rows like X are read for a `likelihood` as the estimators take it."""
+    is_kind = isinstance(likelihood, Likelihood) or likelihood in NUMERIC
+    if likelihood is None or is_kind:
+        words = holds_words(X)
+        if likelihood is None:
+            likelihood = "auto" if words else "gaussian"
+        elif words and not isinstance(likelihood, Likelihood):
+            likelihood = [(likelihood, slice(None))]
+    if isinstance(likelihood, Likelihood) or likelihood in NUMERIC:
+        return Numbers(likelihood, sparse)
+    if likelihood == "categorical":
+        likelihood = [("categorical", slice(None))]
+    return Table(estimator, X, likelihood)
+
+
+class Numbers:
+    """Arrays of numbers, all of one family."""
+
+    is_table = False
+    # Of which kinds and categories nothing is known.
+    columns, categories = {}, {}
+
+    def __init__(self, likelihood, sparse):
+        self.likelihood = likelihood
+        self.sparse = sparse
+
+    def encode(self, estimator, X, reset, hidden=()):
+        X = validate_data(
+            estimator, X, dtype=np.float32, order="C", ensure_all_finite="allow-nan",
+            accept_sparse="csr" if self.sparse else False, reset=reset,
+        )  # fmt: skip
+        if issparse(X) and np.isnan(X.data).any():
+            raise ValueError(
+                "X is sparse and has NaN, where nothing can be missing; give "
+                "X.toarray()."
+            )
+        return X
+
+    def decode(self, estimator, rows, like=None):
+        return rows
+
+    def make_likelihood(self, noise):
+        return numeric_likelihood(self.likelihood, noise)
+
+    def positions(self, estimator, columns, who):
+        n = estimator.n_features_in_
+        names = getattr(estimator, "feature_names_in_", np.arange(n)).tolist()
+        return find_columns(names, columns, f"{who} names")
+
+
+class Table:
+    """Tables whose columns have kinds, by the `Schema` of the first one.
+
+    Real columns are shifted by their mean, so that float32 tells values apart that
+    are close to each other and far from 0, as years.
+    """
+
+    is_table = True
+
+    def __init__(self, estimator, X, likelihood):
+        name = type(estimator).__name__
+        self.schema = Schema.read(X, likelihood, name, parameter="likelihood")
+        self._check_counts(X)
+        values = self.schema.encode(X)
+        real = [column.kind == "gaussian" for column in self.schema.columns]
+        self.origin = np.where(real, np.nanmean(values, axis=0), 0.0)
+
+    def _check_counts(self, X):
+        values = self.schema.encode(X)
+        for column, x in zip(self.schema.columns, values.T, strict=True):
+            if column.kind in COUNTS and np.fmax.reduce(x) > MAX_COUNT:
+                raise ValueError(
+                    f"X has the count {np.fmax.reduce(x):g} in the column "
+                    f"{column.name!r}, and {column.kind!r} takes up to {MAX_COUNT:g}; "
+                    "choose the kind 'lognormal' or 'gaussian' for it."
+                )
+
+    @property
+    def columns(self):
+        return {column.name: column.kind for column in self.schema.columns}
+
+    @property
+    def categories(self):
+        return {
+            column.name: column.categories
+            for column in self.schema.columns
+            if column.categories is not None
+        }
+
+    def encode(self, estimator, X, reset, hidden=()):
+        if reset:
+            validate_data(estimator, X, reset=True, skip_check_array=True)
+        values = self.schema.encode(X, hidden=hidden)
+        return (values - self.origin).astype(np.float32)
+
+    def decode(self, estimator, rows, like=None):
+        """A DataFrame where one was fitted and is wanted, or not all are numbers."""
+        wanted = _get_output_config("transform", estimator)["dense"] != "default"
+        as_frame = wanted or not self.schema.is_numeric
+        values = rows.astype(np.float64) + self.origin
+        return self.schema.decode(values, like=like, as_frame=as_frame)
+
+    def make_likelihood(self, noise):
+        return table_likelihood(self.schema, noise)
+
+    def positions(self, estimator, columns, who):
+        return self.schema.positions(columns, who)

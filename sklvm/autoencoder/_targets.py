@@ -1,0 +1,163 @@
+"""y in and out of a ConditionalVAE: numbers, labels, or a table by a schema.
+
+Each has `encode`, which gives float32 rows, `decode`, which gives back what y was, and
+`classes`, the categories of the columns `discrete`.
+"""
+
+import numpy as np
+
+from sklvm.autoencoder._rows import Table
+from sklvm.autoencoder.likelihoods import Categorical
+from sklvm.autoencoder.likelihoods._make import numeric_likelihood
+
+
+def is_table_kind(likelihood):
+    """Whether a likelihood is that of columns of several kinds."""
+    return isinstance(likelihood, list | tuple) or (
+        isinstance(likelihood, str) and likelihood == "auto"
+    )
+
+
+def read_target(estimator, y, likelihood):
+    """How values like y are read for a `likelihood` as ConditionalVAE takes it."""
+    if is_table_kind(likelihood):
+        return TableTarget(estimator, y, likelihood)
+    if isinstance(likelihood, str) and likelihood == "categorical":
+        return LabelTarget(y)
+    return NumberTarget(y, likelihood)
+
+
+class _Target:
+    """What was learned of a y: its shape, apart from the number of rows."""
+
+    is_table = False
+    classes, discrete = [], []
+
+    def __init__(self, y):
+        self.shape = np.shape(y)[1:]
+
+    def _columns(self, y):
+        if np.shape(y)[1:] != self.shape:
+            raise ValueError(
+                f"y has shape {np.shape(y)}; it must have shape "
+                f"{(len(y), *self.shape)}, with the columns that it had in fit."
+            )
+        return y if len(self.shape) else np.asarray(y).reshape(-1, 1)
+
+    def _shaped(self, Y):
+        return np.asarray(Y).reshape(len(Y), *self.shape)
+
+
+class NumberTarget(_Target):
+    """Columns of numbers, all of one family."""
+
+    def __init__(self, y, likelihood):
+        super().__init__(y)
+        self.likelihood = likelihood
+
+    def encode(self, y):
+        y = self._columns(y)
+        try:
+            with np.errstate(over="ignore"):
+                numbers = y.astype(np.float32)
+        except (ValueError, TypeError):
+            value = y.ravel().tolist()[0]
+            raise ValueError(
+                f"y has values that are not numbers, {value!r} among them; set "
+                "likelihood='categorical' for labels."
+            ) from None
+        if not np.isfinite(numbers).all():
+            raise ValueError("y has values beyond float32; scale y (StandardScaler).")
+        return numbers
+
+    def decode(self, estimator, Y):
+        return self._shaped(Y)
+
+    def make_likelihood(self, noise):
+        return numeric_likelihood(self.likelihood, noise)
+
+
+class LabelTarget(_Target):
+    """Columns of labels."""
+
+    def __init__(self, y):
+        super().__init__(y)
+        self.classes = [_labels(column) for column in self._columns(y).T]
+        self.discrete = list(range(len(self.classes)))
+
+    def encode(self, y):
+        columns = zip(self._columns(y).T, self.classes, strict=True)
+        return np.stack([_codes(*column) for column in columns], axis=1)
+
+    def decode(self, estimator, Y):
+        columns = zip(Y.T, self.classes, strict=True)
+        labels = [labels[codes.astype(np.intp)] for codes, labels in columns]
+        return self._shaped(np.stack(labels, axis=1))
+
+    def make_likelihood(self, noise):
+        return Categorical([len(labels) for labels in self.classes])
+
+
+class TableTarget(_Target):
+    """A table whose columns have kinds."""
+
+    is_table = True
+
+    def __init__(self, estimator, y, likelihood):
+        super().__init__(y)
+        try:
+            self.table = Table(estimator, self._columns(y), likelihood)
+        except ValueError as error:
+            raise _about_y(error) from error
+        names = list(self.table.columns)
+        self.discrete = [names.index(name) for name in self.table.categories]
+        self.classes = list(self.table.categories.values())
+
+    def encode(self, y):
+        try:
+            Y = self.table.encode(None, self._columns(y), reset=False)
+        except ValueError as error:
+            raise _about_y(error) from error
+        if np.isnan(Y).any():
+            raise ValueError(
+                "y has missing values; leave their rows out, or model them together "
+                "with X by VAE."
+            )
+        return Y
+
+    def decode(self, estimator, Y):
+        Y = self.table.decode(estimator, Y)
+        return Y if len(self.shape) else self._shaped(Y)
+
+    def make_likelihood(self, noise):
+        return self.table.make_likelihood(noise)
+
+
+def _about_y(error):
+    """A schema's error, which speaks of X."""
+    return ValueError(str(error).replace("X has", "y has"))
+
+
+def _labels(column):
+    """The labels of a column of y, in order."""
+    try:
+        return np.unique(column)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in column.tolist()})
+        raise ValueError(
+            f"y has labels of the types {', '.join(kinds)} in one column, which have "
+            "no order; give labels of one type."
+        ) from None
+
+
+def _codes(column, labels):
+    """Codes 0, 1, ... of a column's labels, in float32."""
+    codes = {label: k for k, label in enumerate(labels.tolist())}
+    column = column.tolist()
+    unknown = [label for label in column if label not in codes]
+    if unknown:
+        raise ValueError(
+            f"y has the class {unknown[0]!r}, which was not seen in fit; drop its rows,"
+            f" or fit with rows of it as well as of {', '.join(map(repr, codes))}."
+        )
+    return np.array([codes[label] for label in column], dtype=np.float32)

@@ -1,0 +1,72 @@
+"""From the names of families to families: the one place where they become objects."""
+
+import copy
+
+import numpy as np
+
+from sklvm.autoencoder.likelihoods._base import Likelihood
+from sklvm.autoencoder.likelihoods._blocks import Blocks
+from sklvm.autoencoder.likelihoods._counts import NegativeBinomial, Poisson
+from sklvm.autoencoder.likelihoods._discrete import Bernoulli, Categorical
+from sklvm.autoencoder.likelihoods._gaussian import (
+    LogNormal,
+    ScaledGaussian,
+    make_gaussian,
+)
+
+REAL = ("gaussian", "lognormal")
+COUNTS = {"poisson": Poisson, "negative_binomial": NegativeBinomial}
+#: The kinds that numbers have, whatever is known of the columns.
+NUMERIC = ("gaussian", "lognormal", "bernoulli", *COUNTS)
+
+
+def numeric_likelihood(likelihood, noise):
+    """The family of all columns of an array, by its name or as an instance."""
+    if isinstance(likelihood, Likelihood):
+        return copy.deepcopy(likelihood)
+    if likelihood == "gaussian":
+        return make_gaussian(noise)
+    if likelihood == "lognormal":
+        return LogNormal(noise)
+    return Bernoulli() if likelihood == "bernoulli" else COUNTS[likelihood]()
+
+
+def table_likelihood(schema, noise):
+    """The families of a table's columns, as its schema has them."""
+    options = {j: block.options for block in schema.blocks for j in block.columns}
+    _check_options(schema, options)
+    groups = {}
+    for j, column in enumerate(schema.columns):
+        own = options[j].get("noise", noise) if column.kind in REAL else None
+        groups.setdefault((column.kind, own), []).append(j)
+    if noise != "optimal" and not any(kind in REAL for kind, _ in groups):
+        raise ValueError(
+            f"noise={noise!r} has no effect, as no column is gaussian or lognormal; "
+            "leave noise out."
+        )
+    return Blocks(
+        [
+            (_family(kind, own, [schema.columns[j] for j in at]), np.array(at))
+            for (kind, own), at in groups.items()
+        ]
+    )
+
+
+def _family(kind, noise, columns):
+    if kind == "categorical":
+        return Categorical([len(column.categories) for column in columns])
+    if kind == "gaussian":
+        return ScaledGaussian(noise)
+    return numeric_likelihood(kind, noise)
+
+
+def _check_options(schema, options):
+    for j, given in options.items():
+        column = schema.columns[j]
+        allowed = ("noise",) if column.kind in REAL else ()
+        for name in given:
+            if name not in allowed:
+                raise ValueError(
+                    f"likelihood has the option {name!r} for the kind {column.kind!r}; "
+                    "only gaussian and lognormal columns have one, 'noise'."
+                )
