@@ -83,8 +83,8 @@ class JointDensityClassifier(ClassifierMixin, BaseEstimator):
     >>> some = np.where(np.arange(150) % 10 == 0, y, -1)  # 5 labels of each class
     >>> model = MixtureEM(n_components=3, random_state=0)
     >>> classifier = JointDensityClassifier(model).fit(X, some)
-    >>> classifier.predict_proba(X[:1]).round(2).argmax()
-    np.int64(0)
+    >>> classifier.predict(X[[0, 50, 100]])
+    array([0, 1, 2])
     >>> classifier.score(X, y) > 0.9
     True
     """
@@ -101,8 +101,8 @@ class JointDensityClassifier(ClassifierMixin, BaseEstimator):
             All rows, labelled and unlabelled; NaN is missing.
         y : array-like of shape (n_samples,)
             Labels: numbers, booleans or text. Unlabelled rows have -1, as everywhere
-            in scikit-learn, or NaN, None or pd.NA. So -1 is no class, and both kinds
-            of mark in one y are an error.
+            in scikit-learn, or NaN, None or pd.NA. So -1 cannot be a class, and a y
+            with both kinds of mark is an error.
 
         Returns
         -------
@@ -112,12 +112,7 @@ class JointDensityClassifier(ClassifierMixin, BaseEstimator):
             table = read_table(X)
             validate_data(self, X, y, skip_check_array=True)
             check_consistent_length(X, y)
-            labels, is_labelled = read_labels(y)
-            check_classification_targets(labels)
-            self.classes_, labels = np.unique(labels, return_inverse=True)
-            self._check_classes()
-            codes = np.full(len(is_labelled), np.nan)
-            codes[is_labelled] = labels
+            codes = self._encode(y)
             estimator = model_of_labels(self.estimator, table)
             self.estimator_ = estimator.fit(table.append(codes))
         return self
@@ -178,12 +173,21 @@ class JointDensityClassifier(ClassifierMixin, BaseEstimator):
         predicted = self.predict(_safe_indexing(X, rows))
         return accuracy_score(labels, predicted, sample_weight=sample_weight)
 
-    def _check_classes(self):
+    def _encode(self, y):
+        """Set `classes_`, and give the position of each label in it, NaN for none."""
+        labels, is_labelled = read_labels(y)
+        # Of all rows: one label of each class does not look like a regression.
+        unlabelled = np.repeat(labels[:1], (~is_labelled).sum())
+        check_classification_targets(np.concatenate([labels, unlabelled]))
+        self.classes_, positions = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y has only one class, {self.classes_.tolist()[0]!r}; give labels of "
                 "two or more, none of them -1, which marks unlabelled rows."
             )
+        codes = np.full(len(is_labelled), np.nan)
+        codes[is_labelled] = positions
+        return codes
 
     def _check_same_type(self, labels):
         now, then = labels.tolist()[0], self.classes_.tolist()[0]

@@ -105,13 +105,17 @@ def test_unlabelled_rows_help():
     assert np.mean(together) > np.mean(best) - 0.02
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_one_label_of_each_class_is_enough():
     rows, z = blobs(300, distance=10)
     classifier = make().fit(rows, some_labels(z, 1))
     assert classifier.score(rows, z) > 0.99
     # As many classes as rows: of another column one would think it an identifier.
-    classifier = make(1).fit(rows[:30], np.arange(30))
+    with pytest.warns(UserWarning, match="regression"):
+        classifier = make(1).fit(rows[:30], np.arange(30))
     assert_array_equal(classifier.classes_, np.arange(30))
+    y = np.where(np.arange(300) < 30, np.arange(300), -1)
+    assert_array_equal(make(1).fit(rows, y).classes_, np.arange(30))
 
 
 # Labels of every kind: (how they are written, what classes_ is).
