@@ -12,6 +12,7 @@ from sklvm.mixture import (
 )
 from sklvm.wrappers import (
     DensityOutlierDetector,
+    JointDensityClassifier,
     ModelImputer,
     score_in_units,
     select_n_components,
@@ -27,6 +28,7 @@ __all__ = [
     "ConditionalVAE",
     "DensityOutlierDetector",
     "GaussianMixtureEM",
+    "JointDensityClassifier",
     "MixtureEM",
     "ModelImputer",
     "PoissonMixtureEM",

@@ -18,6 +18,7 @@ from sklvm import (
     ConditionalVAE,
     DensityOutlierDetector,
     GaussianMixtureEM,
+    JointDensityClassifier,
     MixtureEM,
     ModelImputer,
     PoissonMixtureEM,
@@ -260,4 +261,8 @@ REGISTRY = [
 ]
 
 # What stands on a density model: no density itself, but held to scikit-learn's checks.
-WRAPPERS = [ModelImputer(), DensityOutlierDetector()]
+WRAPPERS = [
+    ModelImputer(),
+    DensityOutlierDetector(),
+    JointDensityClassifier(MixtureEM(n_components=3, random_state=0)),
+]

@@ -1,10 +1,12 @@
 """Tables column by column: arrays, and the DataFrames of pandas and polars.
 
-The one file that knows these libraries. Each class reads `cells(j)` of a table, and
-builds one of decoded columns: float64 with NaN, or objects with None.
+The one file that knows these libraries. Each class reads `cells(j)` of a table, appends
+a column to it, and builds a table of decoded columns: float64 with NaN, or objects with
+None.
 """
 
 import sys
+from itertools import chain, count
 
 import numpy as np
 from scipy.sparse import issparse
@@ -66,6 +68,14 @@ def holds(dtype, values):
     return lowest >= np.iinfo(dtype).min and highest <= np.iinfo(dtype).max
 
 
+def unused_name(names):
+    """A name for one more column: text if all names are, else a number."""
+    candidates = count(len(names))
+    if all(isinstance(name, str) for name in names):
+        candidates = chain(["label"], map("label_{}".format, count(1)))
+    return next(name for name in candidates if name not in names)
+
+
 class ArrayTable:
     """A two-dimensional array, or what scikit-learn makes one of."""
 
@@ -87,6 +97,14 @@ class ArrayTable:
     def cells(self, j):
         values = self.source[:, j]
         return object_cells(values) if values.dtype == object else numeric_cells(values)
+
+    def append(self, values):
+        """X with one more column, of floats."""
+        dtype = np.dtype(object)
+        if self.source.dtype.kind in "biufc":
+            dtype = np.result_type(self.source.dtype, np.float32)
+        columns = [self.source, values[:, np.newaxis]]
+        return np.concatenate(columns, axis=1, dtype=dtype)
 
     @staticmethod
     def build(columns, decoded, like=None):
@@ -136,6 +154,12 @@ class PandasTable:
             values = column.to_numpy(dtype=np.float64, na_value=np.nan)
             return Cells("number", values)
         return object_cells(column.to_numpy(dtype=object))
+
+    def append(self, values):
+        """X with one more column, of floats."""
+        X = self.source.copy(deep=False)
+        X[unused_name(self.names)] = values
+        return X
 
     @staticmethod
     def build(columns, decoded, like=None):
@@ -210,6 +234,13 @@ class PolarsTable:
         cells = object_cells(as_objects(column.to_list()))
         # The categories of polars' other categorical dtype are in no order.
         return cells._replace(sort="category") if dtype == pl.Categorical else cells
+
+    def append(self, values):
+        """X with one more column, of floats."""
+        import polars as pl
+
+        series = pl.Series(unused_name(self.names), values, nan_to_null=True)
+        return self.source.with_columns(series)
 
     @staticmethod
     def build(columns, decoded, like=None):
