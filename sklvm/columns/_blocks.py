@@ -9,7 +9,14 @@ from sklvm.columns._column import KINDS, REAL, Block
 
 
 def read_components(components, table):
-    """(kind, positions, options) of every entry; a column is in one entry only.
+    """(kind, positions, options) of every entry; a column is in one entry only."""
+    entries = read_entries(components, table)
+    _check_partition(table.names, np.concatenate([at for _, at, _ in entries]))
+    return entries
+
+
+def read_entries(components, table):
+    """The same where a column may be in several entries, or in none.
 
     An entry of the kind "auto" has those of its columns that no other entry names.
     """
@@ -19,12 +26,10 @@ def read_components(components, table):
     ]
     by_hand = [at for kind, at, _ in entries if kind != "auto"]
     named = np.concatenate(by_hand) if by_hand else np.zeros(0, dtype=np.intp)
-    entries = [
+    return [
         (kind, np.setdiff1d(at, named) if kind == "auto" else at, options)
         for kind, at, options in entries
     ]
-    _check_partition(table.names, np.concatenate([at for _, at, _ in entries]))
-    return entries
 
 
 def make_blocks(entries, kinds):

@@ -1,6 +1,7 @@
 """Mixture of products over columns of several kinds."""
 
 import sys
+from copy import deepcopy
 from numbers import Real
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklvm._base import check_sample_weight, warn_user
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import (
     check_counts,
+    check_same_blocks,
     flat_priors,
     make_part,
     resolved_options,
@@ -76,7 +78,8 @@ default="k-means++"
     acceleration : {None, "squarem"}, default=None
         "squarem" extrapolates pairs of EM steps [2]_ and falls back where F would fall.
     warm_start : bool, default=False
-        Continue from the fitted parameters, in one run, on the next call of `fit`.
+        Continue from the fitted parameters, in one run, on the next call of `fit`. The
+        columns are what they were taken for then.
     learning_decay : float, default=0.7
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
     random_state : int, RandomState instance or None, default=None
@@ -234,6 +237,7 @@ default="k-means++"
             self._read_schema(X, sample_weight)
         mixture, rows = super()._prepare(X, sample_weight, first, n_threads)
         if not first:
+            check_same_blocks(self.components, self._fitted_components, X)
             check_counts(self._schema, self._options, rows.data)
         return mixture, rows
 
@@ -242,6 +246,7 @@ default="k-means++"
         if counts is not None:
             counts = counts * (effective_sample_size(counts) / counts.sum())
         self._schema = Schema.read(X, self.components, name, counts)
+        self._fitted_components = deepcopy(self.components)
         columns = self._schema.columns
         self.columns_ = {c.name: c.kind for c in columns}
         self.categories_ = {
