@@ -1,10 +1,11 @@
 """What a column is: its kind, its categories, and its values in and out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sklvm.columns._auto import is_whole
+from sklvm.columns._cells import as_objects
 from sklvm.columns._checks import (
     check_finite,
     check_numbers,
@@ -78,6 +79,22 @@ class Column:
         summary = summarise(kind, cells, categories, whole)
         step = 0.0 if categories is not None else _step(kind, cells, weight)
         return cls(name, kind, categories, dtype, step, summary)
+
+    @classmethod
+    def known(cls, name, kind, labels=None, n_labels=None):
+        """The column of a kind, of categories that no table has told.
+
+        `n_labels` is the number that the labels are to have.
+        """
+        categories = None if labels is None else _label_array(labels)
+        if labels is not None and not len(set(labels)) == len(labels) == n_labels:
+            raise ValueError(
+                f"categories has {list(labels)!r} for the column {name!r}; give "
+                f"{n_labels} distinct values, one for each of its probabilities."
+            )
+        step = 0.0 if labels is not None or kind in REAL else 1.0
+        column = cls(name, kind, categories, None, step, kind)
+        return replace(column, dtype=column.value_dtype)
 
     @property
     def is_whole(self):
@@ -164,6 +181,14 @@ class Column:
             found[missing] = None
             return found
         return np.where(missing, np.nan, found)
+
+
+def _label_array(labels):
+    """Labels in an array as `Column.categories`."""
+    array = np.asarray(labels)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    return array if array.dtype.kind in "bf" else as_objects(labels)
 
 
 def _step(kind, cells, weight):

@@ -31,12 +31,13 @@ DEFAULTS = {
 def resolved_options(schema, values, weight):
     """The options of each block, checked, with defaults that the rows tell."""
     return [
-        _resolved(block, schema.columns, values[:, block.columns], weight)
+        resolved(block, schema.columns, values[:, block.columns], weight)
         for block in schema.blocks
     ]
 
 
-def _resolved(block, columns, values, weight):
+def resolved(block, columns, values=None, weight=None):
+    """The same of one block; without rows none may be left for them to tell."""
     options = DEFAULTS[block.kind] | block.options
     _check_options(block, options)
     kinds = [columns[j].kind for j in block.columns]

@@ -21,13 +21,14 @@ from sklvm.mixture._blocks import (
 )
 from sklvm.mixture._checks import effective_sample_size
 from sklvm.mixture._gaussian_warnings import of_blocks
+from sklvm.mixture._given import FromParametersMixin
 from sklvm.mixture._summary import ComponentSummaryMixin
 from sklvm.mixture._symbols import blocks_in_groups
 from sklvm.mixture._table_answers import TableAnswers
 from sklvm.mixture.families.product import ProductComponents
 
 
-class MixtureEM(ComponentSummaryMixin, TableAnswers):
+class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
     r"""Mixture for tables of mixed columns, fitted by EM.
 
     Within a component the blocks of columns are independent of each other. Maximises
@@ -245,15 +246,17 @@ default="k-means++"
         name, counts = type(self).__name__, sample_weight
         if counts is not None:
             counts = counts * (effective_sample_size(counts) / counts.sum())
-        self._schema = Schema.read(X, self.components, name, counts)
-        self._fitted_components = deepcopy(self.components)
-        columns = self._schema.columns
-        self.columns_ = {c.name: c.kind for c in columns}
-        self.categories_ = {
-            c.name: c.categories for c in columns if c.categories is not None
-        }
+        self._set_schema(Schema.read(X, self.components, name, counts))
         if self.verbose:
             tqdm.write(self._schema.describe(), file=sys.stderr)
+
+    def _set_schema(self, schema):
+        self._schema = schema
+        self._fitted_components = deepcopy(self.components)
+        self.columns_ = {c.name: c.kind for c in schema.columns}
+        self.categories_ = {
+            c.name: c.categories for c in schema.columns if c.categories is not None
+        }
 
     def _check_rows(self, X, reset):
         if reset:
