@@ -11,8 +11,18 @@ from sklvm.columns._column import KINDS, REAL, Block
 def read_kinds(kinds, table, parameter):
     """(kind, positions, options) of every entry; a column is in one entry only.
 
-    An entry of the kind "auto" has those of its columns that no other entry names.
     `parameter` is the name of the estimator's parameter, for errors.
+    """
+    entries = read_entries(kinds, table, parameter)
+    positions = np.concatenate([at for _, at, _ in entries])
+    _check_partition(table.names, positions, parameter)
+    return entries
+
+
+def read_entries(kinds, table, parameter):
+    """The same where a column may be in several entries, or in none.
+
+    An entry of the kind "auto" has those of its columns that no other entry names.
     """
     entries = [
         (kind, _positions(table, columns, parameter), options)
@@ -20,13 +30,10 @@ def read_kinds(kinds, table, parameter):
     ]
     by_hand = [at for kind, at, _ in entries if kind != "auto"]
     named = np.concatenate(by_hand) if by_hand else np.zeros(0, dtype=np.intp)
-    entries = [
+    return [
         (kind, np.setdiff1d(at, named) if kind == "auto" else at, options)
         for kind, at, options in entries
     ]
-    positions = np.concatenate([at for _, at, _ in entries])
-    _check_partition(table.names, positions, parameter)
-    return entries
 
 
 def make_blocks(entries, kinds):

@@ -1,10 +1,11 @@
 """What a column is: its kind, its categories, and its values in and out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sklvm.columns._auto import is_whole
+from sklvm.columns._cells import as_objects
 from sklvm.columns._checks import (
     check_finite,
     check_numbers,
@@ -12,6 +13,7 @@ from sklvm.columns._checks import (
     refuse,
     unreadable,
 )
+from sklvm.columns._rounding import grid_step, to_grid
 from sklvm.columns._text import summarise
 
 #: The kinds of columns. The density of a row is with respect to counting measure for
@@ -44,8 +46,10 @@ class Column:
         other kinds.
     dtype : dtype
         The dtype in its own library, in which values come back.
-    is_whole : bool
-        Whether all values are whole numbers; those that come back then are as well.
+    step : float
+        All values are multiples of it: 1 for whole numbers, 0.01 or 100 for real ones
+        that are rounded so, 0 where there is none. Those that come back then are as
+        well.
     summary : str
         What it was found to hold, for `Schema.describe`.
     """
@@ -54,12 +58,15 @@ class Column:
     kind: str
     categories: np.ndarray | None
     dtype: object
-    is_whole: bool
+    step: float
     summary: str
 
     @classmethod
-    def read(cls, name, kind, cells, dtype):
-        """The column of a kind that its cells do not contradict."""
+    def read(cls, name, kind, cells, dtype, weight=None):
+        """The column of a kind that its cells do not contradict.
+
+        `weight` is the number of rows that each row stands for.
+        """
         x = cells.observed()
         whole = cells.labels is None and is_whole(x)
         categories = None
@@ -70,7 +77,29 @@ class Column:
             if kind == "bernoulli" and is_binary(cells, categories):
                 categories = np.array([0, 1] if cells.labels is None else [False, True])
         summary = summarise(kind, cells, categories, whole)
-        return cls(name, kind, categories, dtype, whole, summary)
+        step = 0.0 if categories is not None else _step(kind, cells, weight)
+        return cls(name, kind, categories, dtype, step, summary)
+
+    @classmethod
+    def known(cls, name, kind, labels=None, n_labels=None):
+        """The column of a kind, of categories that no table has told.
+
+        `n_labels` is the number that the labels are to have.
+        """
+        categories = None if labels is None else _label_array(labels)
+        if labels is not None and not len(set(labels)) == len(labels) == n_labels:
+            raise ValueError(
+                f"categories has {list(labels)!r} for the column {name!r}; give "
+                f"{n_labels} distinct values, one for each of its probabilities."
+            )
+        step = 0.0 if labels is not None or kind in REAL else 1.0
+        column = cls(name, kind, categories, None, step, kind)
+        return replace(column, dtype=column.value_dtype)
+
+    @property
+    def is_whole(self):
+        """Whether all values are whole numbers."""
+        return self.step > 0 and self.step % 1 == 0
 
     @property
     def value_dtype(self):
@@ -125,25 +154,49 @@ class Column:
                 "dtype that it had in fit."
             )
 
-    def decode(self, values):
+    def decode(self, values, observed=None):
         """Values of the column: floats with NaN, or objects with None.
 
-        Codes are rounded to the nearest category, whole numbers to the nearest one
-        that the kind allows.
+        Codes are rounded to the nearest category, numbers to the nearest multiple of
+        the step that the kind allows; but to whole numbers at most where `observed`.
         """
-        missing = np.isnan(values)
         if self.categories is not None:
-            codes = np.rint(np.where(missing, 0, values)).astype(np.intp)
-            found = self.categories[np.clip(codes, 0, len(self.categories) - 1)]
-            if found.dtype == object:
-                found[missing] = None
-                return found
-            return np.where(missing, np.nan, found)
-        if not self.is_whole:
+            return self._of_codes(values)
+        if not self.step:
             return values
         # A small lognormal value must not become 0, where it has no density.
         lowest = 1 if self.kind == "lognormal" else -np.inf
-        return np.where(missing, np.nan, np.maximum(np.rint(values), lowest))
+        rounded = to_grid(values, self.step, lowest)
+        if observed is None:
+            return rounded
+        # Later rows may be off the grid, but an integer dtype has no place for them.
+        kept = to_grid(values, 1, lowest) if self.is_whole else values
+        return np.where(observed, kept, rounded)
+
+    def _of_codes(self, values):
+        missing = np.isnan(values)
+        codes = np.rint(np.where(missing, 0, values)).astype(np.intp)
+        found = self.categories[np.clip(codes, 0, len(self.categories) - 1)]
+        if found.dtype == object:
+            found[missing] = None
+            return found
+        return np.where(missing, np.nan, found)
+
+
+def _label_array(labels):
+    """Labels in an array as `Column.categories`."""
+    array = np.asarray(labels)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    return array if array.dtype.kind in "bf" else as_objects(labels)
+
+
+def _step(kind, cells, weight):
+    observed = ~np.isnan(cells.values)
+    if kind not in REAL:
+        return 1.0  # a count
+    n_rows = observed.sum() if weight is None else weight[observed].sum()
+    return grid_step(cells.values[observed], n_rows)
 
 
 @dataclass(frozen=True, eq=False)

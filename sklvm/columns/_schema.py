@@ -98,7 +98,7 @@ class Schema:
         cells = [table.cells(j) for j in range(len(table.names))]
         kinds = _kinds(table.names, cells, by_hand, sample_weight)
         columns = [
-            Column.read(name, kind, cells[j], table.dtype(j))
+            Column.read(name, kind, cells[j], table.dtype(j), sample_weight)
             for j, (name, kind) in enumerate(zip(table.names, kinds, strict=True))
         ]
         blocks = make_blocks(entries, kinds)
@@ -157,17 +157,21 @@ class Schema:
                 values[:, j] = column.encode(table.cells(j), handle_unknown)
         return values
 
-    def decode(self, values, like=None, as_frame=True):
+    def decode(self, values, like=None, as_frame=True, observed=None):
         """The table that encoded values stand for.
 
         Parameters
         ----------
         values : array-like of shape (n_samples, n_features)
-            As from `encode`. Codes and whole numbers are rounded.
+            As from `encode`. Codes are rounded, and numbers to the steps that all
+            values had then, if there were any: whole numbers, cents, or hundreds.
         like : DataFrame, default=None
             Table of the same rows, whose index is taken over.
         as_frame : bool, default=True
             Whether to give back a DataFrame if the schema was read from one.
+        observed : ndarray of bool of shape (n_samples, n_features), default=None
+            Cells that no model has filled: they are as they were, but for whole
+            numbers, which stay whole.
 
         Returns
         -------
@@ -178,7 +182,11 @@ class Schema:
             is one of objects with NaN.
         """
         values = np.asarray(values, dtype=np.float64)
-        decoded = [c.decode(values[:, j]) for j, c in enumerate(self.columns)]
+        kept = [None] * len(self.columns) if observed is None else observed.T
+        decoded = [
+            column.decode(x, own)
+            for column, x, own in zip(self.columns, values.T, kept, strict=True)
+        ]
         table_type = self.table_type if as_frame else ArrayTable
         return table_type.build(self.columns, decoded, like)
 

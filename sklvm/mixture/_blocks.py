@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklvm.columns._blocks import read_entries
+from sklvm.columns._tables import read_table
 from sklvm.mixture._rounding import least_log_variance, least_variance
 from sklvm.mixture.families.bernoulli import BernoulliComponents
 from sklvm.mixture.families.categorical import CategoricalComponents
@@ -29,12 +31,13 @@ DEFAULTS = {
 def resolved_options(schema, values, weight):
     """The options of each block, checked, with defaults that the rows tell."""
     return [
-        _resolved(block, schema.columns, values[:, block.columns], weight)
+        resolved(block, schema.columns, values[:, block.columns], weight)
         for block in schema.blocks
     ]
 
 
-def _resolved(block, columns, values, weight):
+def resolved(block, columns, values=None, weight=None):
+    """The same of one block; without rows none may be left for them to tell."""
     options = DEFAULTS[block.kind] | block.options
     _check_options(block, options)
     kinds = [columns[j].kind for j in block.columns]
@@ -54,6 +57,31 @@ def _resolved(block, columns, values, weight):
         counts = [len(columns[j].categories) for j in block.columns]
         options["n_categories"] = np.array(counts)
     return options
+
+
+def check_same_blocks(components, fitted, X):
+    """`components` asks for the blocks of the fitted mixture.
+
+    Both are read of the same table, as a selector may answer by its dtypes.
+    """
+    table = read_table(X)
+    new, old = (read_entries(c, table, "components") for c in (components, fitted))
+    if len(new) != len(old) or not all(map(_is_same_entry, new, old)):
+        raise ValueError(
+            f"components={components!r} differs from that of the fitted mixture to "
+            f"continue from; set components={fitted!r}, or fit with warm_start=False."
+        )
+
+
+def _is_same_entry(new, old):
+    (kind, at, options), (old_kind, old_at, old_options) = new, old
+    if kind != old_kind or not np.array_equal(at, old_at):
+        return False
+    defaults = DEFAULTS.get(kind, {})
+    options, old_options = defaults | options, defaults | old_options
+    return options.keys() == old_options.keys() and all(
+        np.array_equal(value, old_options[name]) for name, value in options.items()
+    )
 
 
 def _check_options(block, options):

@@ -1,6 +1,7 @@
 """Mixture of products over columns of several kinds."""
 
 import sys
+from copy import deepcopy
 from numbers import Real
 
 import numpy as np
@@ -13,19 +14,21 @@ from sklvm._base import check_sample_weight, warn_user
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import (
     check_counts,
+    check_same_blocks,
     flat_priors,
     make_part,
     resolved_options,
 )
 from sklvm.mixture._checks import effective_sample_size
 from sklvm.mixture._gaussian_warnings import of_blocks
+from sklvm.mixture._given import FromParametersMixin
 from sklvm.mixture._summary import ComponentSummaryMixin
 from sklvm.mixture._symbols import blocks_in_groups
 from sklvm.mixture._table_answers import TableAnswers
 from sklvm.mixture.families.product import ProductComponents
 
 
-class MixtureEM(ComponentSummaryMixin, TableAnswers):
+class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
     r"""Mixture for tables of mixed columns, fitted by EM.
 
     Within a component the blocks of columns are independent of each other. Maximises
@@ -76,7 +79,8 @@ default="k-means++"
     acceleration : {None, "squarem"}, default=None
         "squarem" extrapolates pairs of EM steps [2]_ and falls back where F would fall.
     warm_start : bool, default=False
-        Continue from the fitted parameters, in one run, on the next call of `fit`.
+        Continue from the fitted parameters, in one run, on the next call of `fit`. The
+        columns are what they were taken for then.
     learning_decay : float, default=0.7
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
     random_state : int, RandomState instance or None, default=None
@@ -234,6 +238,7 @@ default="k-means++"
             self._read_schema(X, sample_weight)
         mixture, rows = super()._prepare(X, sample_weight, first, n_threads)
         if not first:
+            check_same_blocks(self.components, self._fitted_components, X)
             check_counts(self._schema, self._options, rows.data)
         return mixture, rows
 
@@ -241,14 +246,17 @@ default="k-means++"
         name, counts = type(self).__name__, sample_weight
         if counts is not None:
             counts = counts * (effective_sample_size(counts) / counts.sum())
-        self._schema = Schema.read(X, self.components, name, counts)
-        columns = self._schema.columns
-        self.columns_ = {c.name: c.kind for c in columns}
-        self.categories_ = {
-            c.name: c.categories for c in columns if c.categories is not None
-        }
+        self._set_schema(Schema.read(X, self.components, name, counts))
         if self.verbose:
             tqdm.write(self._schema.describe(), file=sys.stderr)
+
+    def _set_schema(self, schema):
+        self._schema = schema
+        self._fitted_components = deepcopy(self.components)
+        self.columns_ = {c.name: c.kind for c in schema.columns}
+        self.categories_ = {
+            c.name: c.categories for c in schema.columns if c.categories is not None
+        }
 
     def _check_rows(self, X, reset):
         if reset:

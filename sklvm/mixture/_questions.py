@@ -25,8 +25,10 @@ class Questions(FittedMixture):
             E[x_missing | x_observed]; what was observed is as it was.
         """
         X = self._checked(X)
-        if issparse(X):
-            return X.copy()
+        return X.copy() if issparse(X) else self._filled(X)
+
+    def _filled(self, X):
+        """The same of a checked, dense X."""
         filled = X.astype(float_dtype(X))
         missing = np.isnan(filled)
         rows = np.flatnonzero(missing.any(axis=1))
@@ -55,7 +57,10 @@ class Questions(FittedMixture):
             Drawn with `random_state`; what was observed is as it was.
         """
         n_draws = check_count("n_draws", n_draws)
-        X = self._dense(X, "sample_missing")
+        return self._drawn(self._dense(X, "sample_missing"), n_draws)
+
+    def _drawn(self, X, n_draws):
+        """The same of a checked, dense X."""
         draws = np.repeat(X.astype(float_dtype(X))[np.newaxis], n_draws, axis=0)
         rows = np.flatnonzero(np.isnan(X).any(axis=1))
         if not len(rows):

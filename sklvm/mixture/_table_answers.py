@@ -4,17 +4,18 @@ import numpy as np
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
+from sklvm._base import check_count
 from sklvm.mixture._estimator import BaseMixtureEM
 
 
 class TableAnswers(BaseMixtureEM):
     """Rows in and out through a `_schema`, and the probabilities of a category."""
 
-    def _table(self, values, like=None):
+    def _table(self, values, like=None, observed=None):
         """Encoded rows as a table: a DataFrame where one was fitted and is wanted."""
         wanted = _get_output_config("transform", self)["dense"] != "default"
         as_frame = wanted or not self._schema.is_numeric
-        return self._schema.decode(values, like=like, as_frame=as_frame)
+        return self._schema.decode(values, like, as_frame, observed)
 
     def impute(self, X):
         """X with each missing cell replaced by its conditional expectation.
@@ -27,11 +28,13 @@ class TableAnswers(BaseMixtureEM):
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
             Real columns get E[x_missing | x_observed], counts and whole numbers the
-            nearest whole number to it, the others their most probable value. A
-            DataFrame where the mixture was fitted to one and `set_output` asks for it,
-            or not all columns are numeric.
+            nearest whole number to it, the others their most probable value. Real
+            columns whose values were all rounded in `fit`, to cents or to hundreds, get
+            the nearest value that is. A DataFrame where the mixture was fitted to one
+            and `set_output` asks for it, or not all columns are numeric.
         """
-        return self._table(super().impute(X), X)
+        cells = self._checked(X)
+        return self._table(self._filled(cells), X, ~np.isnan(cells))
 
     def sample_missing(self, X, n_draws=1):
         """X with each missing cell replaced by a draw from p(x_missing | x_observed).
@@ -48,9 +51,13 @@ class TableAnswers(BaseMixtureEM):
         Returns
         -------
         draws : list of n_draws tables
-            Each as from `impute`; what was observed is as it was.
+            Each as from `impute`, rounded as its values; what was observed is as it
+            was.
         """
-        return [self._table(d, X) for d in super().sample_missing(X, n_draws)]
+        n_draws = check_count("n_draws", n_draws)
+        cells = self._checked(X)
+        observed = ~np.isnan(cells)
+        return [self._table(d, X, observed) for d in self._drawn(cells, n_draws)]
 
     def inverse_transform(self, Z):
         """Mean of the mixture whose weights are the responsibilities Z.

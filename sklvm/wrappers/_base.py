@@ -7,7 +7,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sklvm.columns._cells import is_missing
-from sklvm.inspection._kinds import is_density
+from sklvm.inspection._kinds import is_density, is_mixture
 from sklvm.mixture import GaussianMixtureEM
 
 
@@ -53,6 +53,12 @@ class DensityWrapper(BaseEstimator):
         if is_density(inner):
             tags.input_tags = get_tags(inner).input_tags
         return tags
+
+
+def observed_by(model, X):
+    """The same where the fitted model sees a value, which it may not know."""
+    # A mixture of mixed columns may take an unknown category for missing.
+    return observed_cells(model._checked(X) if is_mixture(model) else X)
 
 
 def observed_cells(X):

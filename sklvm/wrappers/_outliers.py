@@ -7,7 +7,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklvm._base import unchanged_on_error
-from sklvm.wrappers._base import DensityWrapper, observed_cells
+from sklvm.wrappers._base import DensityWrapper, observed_by
 from sklvm.wrappers._patterns import PatternTails
 
 # "auto" calls a row an outlier where the model itself gives so low a density to fewer.
@@ -101,7 +101,8 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         self._validate_params()
         with unchanged_on_error(self):
             self._fit_estimator(X)
-            self._tails = PatternTails(self.estimator_, observed_cells(X))
+            observed = observed_by(self.estimator_, X)
+            self._tails = PatternTails(self.estimator_, observed)
             self.offset_ = float(np.log(AUTO_SHARE))
             if self.contamination != "auto":
                 scores = self.score_samples(X)
@@ -120,9 +121,9 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         scores : ndarray of shape (n_samples,)
             The lower, the more abnormal; in nats, at most 0.
         """
-        log_density = self._fitted_estimator().score_samples(X)
-        log_density = np.asarray(log_density, dtype=np.float64)
-        return self._tails.log_probability(observed_cells(X), log_density)
+        estimator = self._fitted_estimator()
+        log_density = np.asarray(estimator.score_samples(X), dtype=np.float64)
+        return self._tails.log_probability(observed_by(estimator, X), log_density)
 
     def decision_function(self, X):
         """`score_samples` minus `offset_`: negative for outliers.

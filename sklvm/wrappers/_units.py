@@ -1,4 +1,4 @@
-"""Densities of a Pipeline in the units of its file."""
+"""Densities of a model or a Pipeline in the units of its file."""
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
@@ -15,7 +15,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm.inspection._kinds import is_autoencoder
+from sklvm.columns._column import REAL
+from sklvm.columns._tables import read_table
+from sklvm.inspection._kinds import is_autoencoder, is_density, last_step
 from sklvm.mixture import GaussianMixtureEM
 from sklvm.wrappers._base import observed_cells
 
@@ -26,7 +28,7 @@ REMEDY = (
 
 
 def score_in_units(pipeline, X):
-    r"""Mean log density of the rows in their own units, of a Pipeline of scalers.
+    r"""Mean log density of the rows in their own units, of a model or a Pipeline.
 
     A model behind scalers scores z = f(x) in units of the scaled columns, so that its
     score changes with the scaler. The density of what is observed of x itself is
@@ -37,15 +39,17 @@ def score_in_units(pipeline, X):
                             + \log \left| \det \frac{dz_{obs}}{dx_{obs}} \right|,
 
     which compares between Pipelines with different scalers, and with a model of the
-    rows as they are. A missing cell has no part in the determinant.
+    rows as they are. A missing cell has no part in the determinant. A model without
+    scalers scores the rows in their own units already, and so does one of discrete
+    columns, whose probabilities have no unit: they have their `score`.
 
     Parameters
     ----------
-    pipeline : fitted Pipeline
-        Linear scalers, then a density of real columns: `GaussianMixtureEM`, or `VAE` or
-        `GMVAE` with the Gaussian likelihood. The scalers are StandardScaler,
-        MinMaxScaler, RobustScaler, MaxAbsScaler, PCA with all components, whitened or
-        not, and Pipelines and ColumnTransformers of these that keep every column.
+    pipeline : fitted mixture, VAE or GMVAE, or fitted Pipeline that ends in one
+        Steps before it are linear scalers of real columns, of a `MixtureEM` those of
+        kind gaussian or lognormal: StandardScaler, MinMaxScaler, RobustScaler,
+        MaxAbsScaler, PCA with all components, whitened or not, and Pipelines and
+        ColumnTransformers of these that keep every column.
     X : array-like or DataFrame of shape (n_samples, n_features)
 
     Returns
@@ -56,7 +60,8 @@ def score_in_units(pipeline, X):
     Raises
     ------
     TypeError
-        If a step has no constant Jacobian, or the model is no density of real columns.
+        If a step has no constant Jacobian, or scales a column that is discrete to the
+        model, or there is no density of rows at the end.
     ValueError
         If a step drops or clips.
 
@@ -72,48 +77,66 @@ def score_in_units(pipeline, X):
     >>> abs(score_in_units(scaled, X) - plain.score(X)) < 1e-9
     True
     """
-    if not isinstance(pipeline, Pipeline):
+    model = last_step(pipeline)
+    if not is_density(model):
         raise TypeError(
-            f"pipeline={type(pipeline).__name__} is no Pipeline; give one of scalers "
-            "and a density model, as make_pipeline(StandardScaler(), model)."
+            f"pipeline ends in {type(model).__name__}, which is no density of rows; "
+            "give a mixture, VAE or GMVAE, or a Pipeline as make_pipeline("
+            "StandardScaler(), model)."
         )
     check_is_fitted(pipeline)
-    _check_real(pipeline[-1])
-    *scalers, (_, model) = pipeline.steps
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    Z, log_jacobian = _through(scalers, X)
+    if model is pipeline:
+        return float(model.score(X))
+    X = X if hasattr(X, "shape") else read_table(X).source
+    Z, slopes = _through(pipeline.steps[:-1], X, np.zeros(X.shape[1]))
+    _check_real(model, slopes)
     scores = np.asarray(model.score_samples(Z), dtype=np.float64)
-    return float(np.mean(scores + log_jacobian))
+    return float(np.mean(scores + observed_cells(Z) @ slopes))
 
 
-def _check_real(model):
-    gaussian = is_autoencoder(model) and model.likelihood == "gaussian"
-    if not gaussian and not isinstance(model, GaussianMixtureEM):
+def _check_real(model, slopes):
+    """Every column that was scaled is a real one."""
+    wrong = np.flatnonzero((slopes != 0) & ~_are_real(model))
+    if len(wrong):
+        names = getattr(model, "feature_names_in_", range(model.n_features_in_))
         raise TypeError(
-            f"The last step {type(model).__name__} is no density of real columns, "
-            "whose score would depend on their units; use pipeline.score(X)."
+            f"The steps before {type(model).__name__} scale the column "
+            f"{names[wrong[0]]!r}, which is discrete to it, and a probability has no "
+            "unit; scale real columns alone, by a ColumnTransformer, or use "
+            "pipeline.score(X)."
         )
 
 
-def _through(steps, X):
-    """X after the (name, step) pairs, and log |dz/dx| of each row."""
-    log_jacobian = np.zeros(X.shape[0])
+def _are_real(model):
+    """Mask of the columns that the model has a density of length of, or one answer."""
+    if hasattr(model, "columns_"):
+        return np.array([kind in REAL for kind in model.columns_.values()])
+    if is_autoencoder(model):
+        return np.array(model.likelihood in (None, *REAL))
+    return np.array(isinstance(model, GaussianMixtureEM))
+
+
+def _through(steps, X, slopes):
+    """X after the (name, step) pairs, and log |dz/dx| of its columns then.
+
+    `slopes` are those of the columns before.
+    """
     for name, step in steps:
         if step is None or isinstance(step, str):  # "passthrough"
             continue
-        log_jacobian += _log_jacobian(name, step, X)
+        slopes = _slopes_after(name, step, X, slopes)
         X = step.transform(X)
-    return X, log_jacobian
+    return X, slopes
 
 
-def _log_jacobian(name, step, X):
+def _slopes_after(name, step, X, slopes):
     if isinstance(step, Pipeline):
-        return _through(step.steps, X)[1]
+        return _through(step.steps, X, slopes)[1]
     if isinstance(step, ColumnTransformer):
-        return _of_columns(name, step, X)
+        return _after_columns(name, step, X, slopes)
     if isinstance(step, PCA):
-        return _of_pca(name, step)
-    return observed_cells(X) @ _log_slopes(name, step, X)
+        return _after_pca(name, step, slopes)
+    return slopes + _log_slopes(name, step, X)
 
 
 def _log_slopes(name, step, X):
@@ -136,17 +159,19 @@ def _log_slopes(name, step, X):
     )
 
 
-def _of_pca(name, step):
+def _after_pca(name, step, slopes):
     if step.n_components_ < step.n_features_in_:
         raise ValueError(
             f"The step {name!r} keeps n_components={step.n_components_} of "
             f"{step.n_features_in_} columns, so that the rows have no density; keep "
             "them all."
         )
-    return -0.5 * np.log(step.explained_variance_).sum() if step.whiten else 0.0
+    # Of a rotation, which takes no missing cells, only the sum over columns counts.
+    whitening = -0.5 * np.log(step.explained_variance_) if step.whiten else 0.0
+    return np.full(len(slopes), slopes.mean()) + whitening
 
 
-def _of_columns(name, step, X):
+def _after_columns(name, step, X, slopes):
     if step.transformer_weights:
         raise ValueError(
             f"The step {name!r} has transformer_weights, which are not known here; "
@@ -159,10 +184,12 @@ def _of_columns(name, step, X):
             f"The step {name!r} drops or repeats columns, so that the rows have no "
             "density; transform each column once, with remainder='passthrough'."
         )
-    return sum(
-        _through([part[:2]], _safe_indexing(X, columns, axis=1))[1]
+    after = [
+        _through([part[:2]], _safe_indexing(X, columns, axis=1), slopes[columns])[1]
         for part, columns in zip(parts, used, strict=True)
-    )
+        if len(columns)  # else the part is not fitted
+    ]
+    return np.concatenate(after)
 
 
 def _is_dropped(part):

@@ -1,5 +1,7 @@
 """Mixtures of mixed columns: densities, EM, and what they say of some cells."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate
 from scipy.special import softmax
+from sklearn.compose import make_column_selector
 
 from sklvm import (
     BernoulliMixtureEM,
@@ -253,6 +256,63 @@ def test_warm_start_goes_on():
     est.fit(X)
     assert_allclose(run(make(), X, 6).lower_bound_, est.lower_bound_, rtol=1e-10)
     assert est.lower_bound_ > before
+
+
+OTHER_BLOCKS = {
+    "auto": "auto",
+    "shape": components("diag"),
+    "option": components(poisson={"rates_prior": (2, 1)}),
+    "split": [("gaussian", ["height"]), ("gaussian", ["weight"]), *components()[1:]],
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", OTHER_BLOCKS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_warm_start_keeps_to_its_blocks(method, name):
+    est = run(make(warm_start=True), X, 2)
+    before = est.score(X)
+    est.set_params(components=OTHER_BLOCKS[name])
+    with pytest.raises(ValueError, match=r"^components=.* differs .*warm_start=False"):
+        getattr(est, method)(X)
+    assert est.score(X) == before
+    est.set_params(warm_start=False).fit(X)
+
+
+def test_blocks_that_change_in_place_are_noticed():
+    blocks = components()
+    est = run(make(warm_start=True, components=blocks), X, 2)
+    blocks[0][2]["covariance_type"] = "diag"
+    with pytest.raises(ValueError, match="components"):
+        est.fit(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_warm_start_takes_the_same_blocks_in_other_words():
+    est = run(make(warm_start=True), X, 2)
+    at = {name: j for j, name in enumerate(KINDS)}
+    words = [(kind, [at[c] for c in names]) for kind, names, _ in components()]
+    est.set_params(components=words, random_state=1, max_iter=3, tol=1e-2).fit(X)
+    selector = make_column_selector(dtype_include=float)
+    words = [("gaussian", selector), ("auto", slice(None))]
+    est = run(make(warm_start=True, components=words), WHOLE, 2)
+    run(pickle.loads(pickle.dumps(est)), WHOLE, 2)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_warm_start_keeps_to_its_columns():
+    """Other dtypes and values would be other kinds: the fitted ones stay."""
+    words = [("gaussian", make_column_selector(dtype_include=float))]
+    words += [("auto", slice(None))]
+    for blocks in ("auto", words):
+        est = run(make(warm_start=True, components=blocks), WHOLE, 3)
+        kinds, one = est.columns_, run(make(components=blocks), WHOLE, 6)
+        now = WHOLE.astype({"member": "int64", "visits": "float", "plan": "category"})
+        est.fit(now)
+        assert est.columns_ == kinds
+        assert_allclose(est.lower_bound_, one.lower_bound_, rtol=1e-10)
+        with pytest.raises(ValueError, match="text values in the column 'visits'"):
+            est.fit(WHOLE.astype({"visits": str}))
 
 
 def test_partial_fit_learns_from_batches():

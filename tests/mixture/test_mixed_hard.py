@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklvm import MixtureEM
-from sklvm.mixture._rounding import _decimal_step, least_variance, rounding_step
+from sklvm.columns._rounding import _decimal_step, rounding_step
+from sklvm.mixture._rounding import least_variance
 from sklvm.mixture.families.covariance import SHAPES
 from sklvm.mixture.families.gaussian_floor import floored
 

@@ -141,6 +141,55 @@ def test_polars_in_polars_out():
     assert filled["plan"].null_count() == 0
 
 
+# Rounding ---------------------------------------------------------------------------
+
+
+def rounded_table(n=400):
+    rng = np.random.default_rng(0)
+    z = rng.integers(2, size=n)
+    bill = np.exp(rng.normal(3 + z, 0.5)).round(2)
+    return pd.DataFrame(
+        {
+            "bill": bill,
+            "speed": (rng.normal(30 + 10 * z, 5).round() * 100).astype(int),
+            "dose": (rng.normal(10 - 3 * z, 1) * 4).round() / 4,
+            "real": rng.normal(size=n) + z,
+            "city": np.where(z + rng.random(n) < 0.8, "Bonn", "Kiel"),
+        }
+    )
+
+
+STEPS = {"bill": 0.01, "speed": 100, "dose": 0.25}
+
+
+def test_rows_are_rounded_as_those_of_the_table():
+    table = rounded_table()
+    est = MixtureEM(2, random_state=0).fit(table)
+    rows, _ = est.sample(1000)
+    asked = table.assign(bill=np.nan, dose=np.nan, speed=np.nan)
+    draw, again = est.sample_missing(asked, n_draws=2)
+    assert not draw.equals(again)
+    for answer in (rows, draw, est.impute(asked), est.inverse_transform([[0.5, 0.5]])):
+        assert answer.dtypes.equals(table.dtypes)
+        for name, step in STEPS.items():
+            # The very numbers that are read from a file.
+            exact = [round(float(x), 2) for x in answer[name]]
+            assert_array_equal(answer[name], exact)
+            assert_allclose(answer[name] / step, (answer[name] / step).round())
+    assert (rows["bill"] > 0).all()
+    assert rows["real"].nunique() == 1000
+
+
+def test_observed_cells_are_not_rounded():
+    table = rounded_table()
+    est = MixtureEM(2, random_state=0).fit(table)
+    asked = table.head(2).assign(bill=[1.2345, np.nan], speed=[150, 1000], dose=np.nan)
+    for answer in (est.impute(asked), *est.sample_missing(asked)):
+        assert answer["bill"].iloc[0] == 1.2345
+        assert answer["speed"].tolist() == [150, 1000]
+        assert (answer["dose"] % 0.25 == 0).all()
+
+
 # Categories not seen ---------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from sklvm import (
     ConditionalVAE,
     DensityOutlierDetector,
     GaussianMixtureEM,
+    MixtureEM,
 )
 from sklvm.wrappers import _patterns
 
@@ -117,6 +118,23 @@ def test_rows_with_nothing_observed_are_inliers():
     d = DensityOutlierDetector(contamination=0.5).fit(np.vstack([X, blank]))
     assert d.score_samples(blank) == 0
     assert d.predict(blank) == 1
+
+
+@pytest.mark.parametrize("seen, unseen", [(["red", "blue"], "pink"), ([1, 2], 7)])
+def test_an_unseen_category_is_a_missing_cell(seen, unseen):
+    rng = np.random.default_rng(0)
+    colour = rng.choice(seen, 300)
+    X = pd.DataFrame({"colour": colour, "size": rng.normal(size=300)})
+    model = MixtureEM(handle_unknown="missing", random_state=0)
+    d = DensityOutlierDetector(model).fit(X)
+    sizes = np.array([-6, -4, -2, 0.0, 1, 3])
+    odd = pd.DataFrame({"colour": [unseen] * 6, "size": sizes})
+    alone = DensityOutlierDetector(MixtureEM(random_state=0)).fit(X[["size"]])
+    missing = odd.assign(colour=np.nan)
+    assert_array_equal(d.score_samples(odd), d.score_samples(missing))
+    expected = alone.score_samples(odd[["size"]])
+    assert_allclose(d.score_samples(odd), expected, rtol=0.2, atol=0.1)
+    assert d.score_samples(odd[["colour"]].assign(size=np.nan)).tolist() == [0] * 6
 
 
 def test_impossible_rows_have_a_finite_score():

@@ -16,7 +16,15 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM, score_in_units
+from sklvm import (
+    VAE,
+    BernoulliMixtureEM,
+    CategoricalMixtureEM,
+    GaussianMixtureEM,
+    MixtureEM,
+    PoissonMixtureEM,
+    score_in_units,
+)
 
 from .models import correlated, with_missing
 
@@ -102,7 +110,7 @@ def test_an_autoencoder():
             "transformer_weights",
         ),
         ([StandardScaler(), BernoulliMixtureEM()], TypeError, "Bernoulli.*score"),
-        ([StandardScaler(), PCA()], TypeError, "PCA.*score"),
+        ([StandardScaler(), PCA()], TypeError, "PCA.*no density"),
     ],
 )
 def test_steps_without_a_jacobian(steps, error, words):
@@ -110,8 +118,82 @@ def test_steps_without_a_jacobian(steps, error, words):
         score_in_units(make_pipeline(*steps).fit(X), X)
 
 
-def test_what_is_no_fitted_pipeline():
-    with pytest.raises(TypeError, match="make_pipeline"):
+def test_what_is_no_fitted_density():
+    with pytest.raises(TypeError, match=r"StandardScaler.*make_pipeline"):
+        score_in_units(StandardScaler().fit(X), X)
+    with pytest.raises(NotFittedError):
         score_in_units(exact(), X)
     with pytest.raises(NotFittedError):
         score_in_units(make_pipeline(StandardScaler(), exact()), X)
+
+
+def mixed_table(n=300):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "city": rng.choice(["Bonn", "Kiel"], n),
+            "age": rng.normal(40, 12, n),
+            "visits": rng.poisson(3, n),
+            "bill": np.exp(rng.normal(3, 1, n)),
+            "member": rng.integers(0, 2, n),
+        }
+    )
+    return table.mask(rng.random(table.shape) < 0.1)
+
+
+def mixture():
+    return MixtureEM(2, tol=1e-12, max_iter=2000, random_state=0)
+
+
+CODES = np.random.default_rng(0).integers(0, 2, (100, 3))
+
+
+@pytest.mark.parametrize(
+    "model, rows",
+    [
+        (mixture(), mixed_table()),
+        (exact(), X),
+        (BernoulliMixtureEM(2, random_state=0), CODES),
+        (CategoricalMixtureEM(2, random_state=0), CODES),
+        (PoissonMixtureEM(2, random_state=0), CODES),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_without_scalers_there_is_nothing_to_correct(model, rows):
+    score = model.fit(rows).score(rows)
+    assert_allclose(score_in_units(model, rows), score)
+    pipeline = make_pipeline("passthrough", model).fit(rows)
+    assert_allclose(score_in_units(pipeline, rows), score)
+
+
+def test_a_list_of_numbers_and_text():
+    rows = [["a", 1.5], ["b", 2.5], ["b", -1.0], ["a", 0.5]] * 10
+    pipeline = make_pipeline("passthrough", MixtureEM(random_state=0)).fit(rows)
+    assert_allclose(score_in_units(pipeline, rows), pipeline.score(rows))
+
+
+@pytest.mark.parametrize("scaler", [MaxAbsScaler(), make_pipeline(MaxAbsScaler())])
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_real_columns_of_a_mixed_table(scaler, output):
+    """Whatever their order; MaxAbsScaler leaves the bill lognormal."""
+    table = mixed_table()
+    columns = [("none", StandardScaler(), []), ("real", scaler, ["bill", "age"])]
+    scaler = ColumnTransformer(columns, remainder="passthrough")
+    pipeline = make_pipeline(scaler.set_output(transform=output), mixture()).fit(table)
+    expected = mixture().fit(table).score(table)
+    assert abs(pipeline.score(table) - expected) > 1
+    assert_allclose(score_in_units(pipeline, table), expected, rtol=1e-5)
+
+
+def test_discrete_columns_that_were_scaled():
+    table = mixed_table().drop(columns="city")
+    for scaler in (StandardScaler(), PCA(whiten=True)):
+        pipeline = make_pipeline(scaler, MixtureEM(2, random_state=0))
+        rows = table[["member"]].dropna()
+        with pytest.raises(TypeError, match=r"MixtureEM scale the column .*discrete"):
+            score_in_units(pipeline.fit(rows), rows)
+    # This one leaves 0 and 1 as they are.
+    pipeline = make_pipeline(MinMaxScaler(), MixtureEM(random_state=0))
+    rows = table[["age", "member"]]
+    expected = MixtureEM(random_state=0).fit(rows).score(rows)
+    assert_allclose(score_in_units(pipeline.fit(rows), rows), expected, rtol=1e-6)
