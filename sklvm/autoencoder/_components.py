@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 from sklvm.autoencoder._categorical import TEMPERATURES
 from sklvm.autoencoder._mixture_model import LEAST_VARIANCE, TINY
 from sklvm.mixture import GaussianMixtureEM
-from sklvm.neural._device import as_dense, as_tensor
+from sklvm.neural._training import Batches
 
 # Restarts of EM for the start, for each component and at most. Codes of images have
 # many local optima; of ten components the best one is found in one restart of fifteen.
@@ -73,14 +73,10 @@ class TendComponents(Callback):
     """
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        rows = np.linspace(0, len(X) - 1, min(len(X), N_WATCHED)).astype(int)
-        rows = [X[i][0] for i in rows]
-        device = torch.device(net.device)
-        if isinstance(rows[0], torch.Tensor):
-            self.rows_ = torch.stack(rows)
-        else:
-            stacked = np.concatenate([np.atleast_2d(as_dense(row)) for row in rows])
-            self.rows_ = as_tensor(stacked, device)
+        batches = Batches(X, 1, torch.device(net.device))
+        n = batches.n_rows
+        rows = np.linspace(0, n - 1, min(n, N_WATCHED)).astype(int)
+        self.rows_ = batches.rows_of_x(rows)
         self.n_before_ = self.n_held_ = len(net.history)
         self.temperature_ = net.module.temperature
 

@@ -55,13 +55,8 @@ class DensityAutoencoder(
             self.columns_, self.categories_ = self._rows.columns, self._rows.categories
 
     def _check_missing(self, X, reset):
-        if not reset and not self.net_.module.has_missing:
-            raise ValueError(
-                f"X has NaN and the {type(self).__name__} was fitted to rows without "
-                "any, so that its encoder has not learned to read them; set mask_rate "
-                "in the fit, as mask_rate=0.2, or some entries of the training data to "
-                "NaN."
-            )
+        if not reset:
+            self._check_reads_gaps("NaN")
         # fmax passes over NaN: only a column without any value has none.
         never = np.flatnonzero(np.isnan(np.fmax.reduce(X, axis=0))) if reset else ()
         if len(never):
@@ -69,6 +64,16 @@ class DensityAutoencoder(
             raise ValueError(
                 f"X has only NaN in the features {', '.join(map(str, names[never]))}; "
                 "drop the features that were never observed."
+            )
+
+    def _check_reads_gaps(self, what):
+        """The encoder has learned to read rows of which some cells are missing."""
+        if not self.net_.module.has_missing:
+            raise ValueError(
+                f"X has {what} and the {type(self).__name__} was fitted to rows without"
+                " gaps, so that its encoder has not learned to read them; set mask_rate"
+                " in the fit, as mask_rate=0.2, or some entries of the training data "
+                "to NaN."
             )
 
     def _validate_new(self, X):

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_count
@@ -148,3 +148,10 @@ class FittedComponents(MissingCells):
                 f"component={component!r} is not one of the {K} components; choose an "
                 f"integer from 0 to {K - 1}, or None for all."
             )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # It is no classifier, but scikit-learn's checks of sparse rows ask everything
+        # that has predict_proba.
+        tags.classifier_tags = ClassifierTags(multi_class=False)
+        return tags

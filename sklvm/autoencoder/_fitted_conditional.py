@@ -130,9 +130,12 @@ class FittedConditional(
             float32, or labels; in the shape of the y of `fit`. Where columns have
             kinds, as y was, with the nearest whole number to the mean of counts.
         """
-        mean = torch.from_numpy(self._mean_of_y(X, n_draws))
-        rows = self.net_.module.likelihood.decide(mean.cpu())
-        return self._y_rows.decode(self, rows.numpy())
+        check_is_fitted(self)
+        mean = self._mean_of_y(X, n_draws, self.net_.module.likelihood.mean)
+        return self._y_rows.decode(self, self._map_rows(self._decide, mean, 1))
+
+    def _decide(self, mean):
+        return self.net_.module.likelihood.decide(mean)
 
     @available_if(_has_labels)
     def predict_proba(self, X, n_draws=256):
@@ -149,14 +152,19 @@ class FittedConditional(
         theta : ndarray of shape (n_samples, n_classes), float32
             In the order of `classes_`; a list of them for two columns or more.
         """
-        mean = torch.from_numpy(self._mean_of_y(X, n_draws))
         likelihood = self.net_.module.likelihood
-        theta = [
-            likelihood.probabilities(mean, j).numpy() for j in self._y_rows.discrete
-        ]
+        n = [len(classes) for classes in self._y_rows.classes]
+
+        def probabilities(outputs):
+            own = [likelihood.probabilities(outputs, j) for j in self._y_rows.discrete]
+            return torch.cat(own, -1)
+
+        theta = self._mean_of_y(X, n_draws, probabilities)
+        theta = np.split(theta, np.cumsum(n)[:-1], axis=1)
         return theta if len(theta) > 1 else theta[0]
 
-    def _mean_of_y(self, X, n_draws):
+    def _mean_of_y(self, X, n_draws, function):
+        """E[function(outputs)|x] of each row."""
         X = self._validate_new(X)
         check_count("n_draws", n_draws)
         module, device = self._fitted_module()
@@ -165,7 +173,7 @@ class FittedConditional(
             x = module.read(as_tensor(rows, device))
             eps = row_normals(keys, n_draws, module.latent_dim).to(device)
             means = [
-                module.likelihood.mean(module.decode(z, x)).double().sum(0)
+                function(module.decode(z, x)).double().sum(0)
                 for z in self._draws(module.conditional_prior(x), eps)
             ]
             return (sum(means) / n_draws).float().cpu()

@@ -43,11 +43,12 @@ class MissingCells(DensityAutoencoder):
         if len(gaps):
             values = self._map_chunks(self._best_guess, rows[gaps], n_importance)
             filled[gaps] = np.where(np.isnan(rows[gaps]), values, rows[gaps])
-        return self._rows.decode(self, filled, like=X)
+        return self._rows.filled(self, X, filled)
 
     def _best_guess(self, batch, q, p, eps):
-        mean = self._posterior_mean_of_x(batch, q, p, eps)
-        return self.net_.module.likelihood.decide(mean)
+        likelihood = self.net_.module.likelihood
+        mean = self._posterior_mean(batch, q, p, eps, likelihood.mean)
+        return likelihood.decide(mean)
 
     def sample_missing(self, X, n_draws=1, n_importance=1000):
         """X with each missing cell replaced by a draw from p(x_missing | x_observed).
@@ -86,7 +87,7 @@ class MissingCells(DensityAutoencoder):
             draws[:, gaps] = np.where(np.isnan(rows[gaps]), values, rows[gaps])
         if not self._rows.is_table:
             return draws
-        return [self._rows.decode(self, draw, like=X) for draw in draws]
+        return [self._rows.filled(self, X, draw) for draw in draws]
 
     def _missing_drawer(self, n_draws):
         module, generator = self.net_.module, self._sampling_generator()
@@ -140,7 +141,7 @@ class MissingCells(DensityAutoencoder):
         mask[self._rows.positions(self, given, "given")] = True
         cells = np.where(mask, X, np.float32(np.nan))
         if not mask.all():
-            self._check_missing(cells, reset=False)
+            self._check_reads_gaps("all but the given columns left out")
         log_p, v = self._map_chunks(self._log_mean_and_error, X, n_importance).T
         log_q, v_given = self._map_chunks(
             self._log_mean_and_error, cells, n_importance
@@ -171,12 +172,14 @@ class MissingCells(DensityAutoencoder):
         check_is_fitted(self)
         check_count("n_importance", n_importance)
         j = self._discrete_position(column)
+        self._check_reads_gaps(f"the column {column!r} left out")
         X = self._validate_rows(X, None, reset=False, hidden=[j])[0]
         likelihood = self.net_.module.likelihood
 
         def proba(batch, q, p, eps):
-            mean = self._posterior_mean_of_x(batch, q, p, eps)
-            return likelihood.probabilities(mean, j)
+            return self._posterior_mean(
+                batch, q, p, eps, lambda out: likelihood.probabilities(out, j)
+            )
 
         return self._map_chunks(proba, X, n_importance)
 
@@ -184,9 +187,15 @@ class MissingCells(DensityAutoencoder):
         names, j = list(self._rows.categories), None
         if np.ndim(column) == 0 and self._rows.is_table:
             j = next(iter(self._rows.positions(self, column, "column")), None)
+        if not self._rows.is_table:
+            raise ValueError(
+                f"column={column!r} has no categories, as likelihood="
+                f"{self.likelihood!r} says nothing of single columns; fit with "
+                "likelihood='auto' or a list of (kind, columns)."
+            )
         if j is None or self._rows.schema.names[j] not in names:
             raise ValueError(
                 f"column={column!r} must be a bernoulli or categorical column, one of "
-                f"{names}; likelihood='auto' finds them in a table."
+                f"{names}."
             )
         return int(j)

@@ -125,15 +125,15 @@ class RowEstimates(BaseAutoencoder):
                 results.append(function(row_keys(rows), rows))
         return torch.cat(results).numpy()[:n]
 
-    def _posterior_mean_of_x(self, batch, q, p, eps):
-        """E[x|x_observed] by importance weights, of shape (n_rows, n_means)."""
+    def _posterior_mean(self, batch, q, p, eps, function):
+        """E[function(outputs)|x_observed] by importance weights, a row each."""
         module = self.net_.module
         weights = self._log_weights(batch, q, module.marginal(p), eps).softmax(0)
         total, first = 0.0, 0
         for z in self._draws(q, eps):
-            mean = module.likelihood.mean(module.decode(z))
             block = weights[first : first + len(z)]
-            total = total + torch.einsum("sn,snd->nd", block, mean)
+            values = function(module.decode(z))
+            total = total + torch.einsum("sn,snd->nd", block, values)
             first += len(z)
         return total.cpu()
 

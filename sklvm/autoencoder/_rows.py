@@ -19,6 +19,7 @@ from sklvm.autoencoder.likelihoods._make import (
 )
 from sklvm.columns import Schema
 from sklvm.columns._blocks import find_columns
+from sklvm.columns._column import REAL
 from sklvm.columns._tables import holds_words
 
 
@@ -64,6 +65,10 @@ class Numbers:
     def decode(self, estimator, rows, like=None):
         return rows
 
+    def filled(self, estimator, X, rows):
+        """X with what it misses from rows, where the rest is that of X."""
+        return rows
+
     def make_likelihood(self, noise):
         return numeric_likelihood(self.likelihood, noise)
 
@@ -76,22 +81,34 @@ class Numbers:
 class Table:
     """Tables whose columns have kinds, by the `Schema` of the first one.
 
-    Real columns are shifted by their mean, so that float32 tells values apart that
-    are close to each other and far from 0, as years.
+    Real columns, and the logarithms of log-normal ones, are standardised in float64:
+    float32 then tells years apart, and carries any unit.
     """
 
     is_table = True
 
     def __init__(self, estimator, X, likelihood):
         name = type(estimator).__name__
+        if issparse(X):
+            raise TypeError(
+                f"X is sparse and likelihood={likelihood!r} reads single columns; set "
+                "likelihood to 'poisson', 'negative_binomial', 'bernoulli' or "
+                "'gaussian' for all, or give X.toarray()."
+            )
         self.schema = Schema.read(X, likelihood, name, parameter="likelihood")
-        self._check_counts(X)
-        values = self.schema.encode(X)
-        real = [column.kind == "gaussian" for column in self.schema.columns]
-        self.origin = np.where(real, np.nanmean(values, axis=0), 0.0)
+        kinds = np.array([column.kind for column in self.schema.columns])
+        self.is_log = kinds == "lognormal"
+        values = self._logged(self.schema.encode(X))
+        self._check_counts(values)
+        is_real = np.isin(kinds, REAL)
+        self.center = np.where(is_real, np.nanmean(values, axis=0), 0.0)
+        self.scale = np.where(is_real, _deviations(values - self.center), 1.0)
 
-    def _check_counts(self, X):
-        values = self.schema.encode(X)
+    def _logged(self, values):
+        values[:, self.is_log] = np.log(values[:, self.is_log])
+        return values
+
+    def _check_counts(self, values):
         for column, x in zip(self.schema.columns, values.T, strict=True):
             if column.kind in COUNTS and np.fmax.reduce(x) > MAX_COUNT:
                 raise ValueError(
@@ -115,18 +132,46 @@ class Table:
     def encode(self, estimator, X, reset, hidden=()):
         if reset:
             validate_data(estimator, X, reset=True, skip_check_array=True)
-        values = self.schema.encode(X, hidden=hidden)
-        return (values - self.origin).astype(np.float32)
+        values = self.schema.encode(X, "refuse", hidden=hidden)
+        if not len(values):
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={values.shape}) while a minimum "
+                f"of 1 is required by {self.schema.estimator_name}."
+            )
+        values = (self._logged(values) - self.center) / self.scale
+        return values.astype(np.float32)
 
     def decode(self, estimator, rows, like=None):
         """A DataFrame where one was fitted and is wanted, or not all are numbers."""
+        return self._given_back(estimator, self.values(rows), like)
+
+    def filled(self, estimator, X, rows):
+        """X with what it misses from rows; the rest keeps all of its digits."""
+        values = self.schema.encode(X, "refuse")
+        values = np.where(np.isnan(values), self.values(rows), values)
+        return self._given_back(estimator, values, X)
+
+    def values(self, rows):
+        """The cells of rows, in float64, as the schema decodes them."""
+        values = rows.astype(np.float64) * self.scale + self.center
+        values[:, self.is_log] = np.exp(values[:, self.is_log])
+        return values
+
+    def _given_back(self, estimator, values, like):
         wanted = _get_output_config("transform", estimator)["dense"] != "default"
         as_frame = wanted or not self.schema.is_numeric
-        values = rows.astype(np.float64) + self.origin
         return self.schema.decode(values, like=like, as_frame=as_frame)
 
     def make_likelihood(self, noise):
-        return table_likelihood(self.schema, noise)
+        return table_likelihood(self.schema, noise, self.center, self.scale)
 
     def positions(self, estimator, columns, who):
         return self.schema.positions(columns, who)
+
+
+def _deviations(residuals):
+    """Standard deviations of columns whose squares may overflow; 1 for constants."""
+    largest = np.fmax.reduce(abs(residuals), axis=0)
+    largest = np.where(largest > 0, largest, 1.0)
+    scale = largest * np.sqrt(np.nanmean((residuals / largest) ** 2, axis=0))
+    return np.where(scale > 0, scale, 1.0)

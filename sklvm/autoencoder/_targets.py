@@ -4,7 +4,10 @@ Each has `encode`, which gives float32 rows, `decode`, which gives back what y w
 `classes`, the categories of the columns `discrete`.
 """
 
+import re
+
 import numpy as np
+from sklearn.utils._missing import is_scalar_nan
 
 from sklvm.autoencoder._rows import Table
 from sklvm.autoencoder.likelihoods import Categorical
@@ -37,6 +40,7 @@ class _Target:
         self.shape = np.shape(y)[1:]
 
     def _columns(self, y):
+        """y with a column axis, without gaps."""
         if np.shape(y)[1:] != self.shape:
             raise ValueError(
                 f"y has shape {np.shape(y)}; it must have shape "
@@ -48,6 +52,19 @@ class _Target:
         return np.asarray(Y).reshape(len(Y), *self.shape)
 
 
+def _refuse_missing(y):
+    """Raise if an array y, of numbers or objects, has missing values."""
+    if y.dtype.kind == "O":
+        missing = any(v is None or is_scalar_nan(v) for v in y.ravel().tolist())
+    else:
+        missing = y.dtype.kind == "f" and np.isnan(y).any()
+    if missing:
+        raise ValueError(
+            "y has missing values (NaN); leave their rows out, or model X and y "
+            "together by VAE."
+        )
+
+
 class NumberTarget(_Target):
     """Columns of numbers, all of one family."""
 
@@ -57,6 +74,7 @@ class NumberTarget(_Target):
 
     def encode(self, y):
         y = self._columns(y)
+        _refuse_missing(y)
         try:
             with np.errstate(over="ignore"):
                 numbers = y.astype(np.float32)
@@ -82,6 +100,7 @@ class LabelTarget(_Target):
 
     def __init__(self, y):
         super().__init__(y)
+        _refuse_missing(y)
         self.classes = [_labels(column) for column in self._columns(y).T]
         self.discrete = list(range(len(self.classes)))
 
@@ -118,15 +137,12 @@ class TableTarget(_Target):
             Y = self.table.encode(None, self._columns(y), reset=False)
         except ValueError as error:
             raise _about_y(error) from error
-        if np.isnan(Y).any():
-            raise ValueError(
-                "y has missing values; leave their rows out, or model them together "
-                "with X by VAE."
-            )
+        _refuse_missing(Y)
         return Y
 
     def decode(self, estimator, Y):
-        Y = self.table.decode(estimator, Y)
+        values = self.table.values(Y)
+        Y = self.table.schema.decode(values)
         return Y if len(self.shape) else self._shaped(Y)
 
     def make_likelihood(self, noise):
@@ -135,7 +151,7 @@ class TableTarget(_Target):
 
 def _about_y(error):
     """A schema's error, which speaks of X."""
-    return ValueError(str(error).replace("X has", "y has"))
+    return ValueError(re.sub(r"\bX\b", "y", str(error)))
 
 
 def _labels(column):

@@ -30,6 +30,12 @@ KINDS = (
 REAL = ("gaussian", "lognormal")
 
 
+UNKNOWN_REMEDIES = {
+    "error": "set handle_unknown='missing'",
+    "refuse": "leave the cell empty",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Column:
     """One column of a table as a model sees it.
@@ -131,11 +137,11 @@ class Column:
         self._check_same_sort(labels)
         code = {label: k for k, label in enumerate(self.categories.tolist())}
         unknown = [label for label in labels if label not in code]
-        if unknown and handle_unknown == "error":
+        if unknown and handle_unknown != "missing":
+            remedy = UNKNOWN_REMEDIES[handle_unknown]
             raise ValueError(
                 f"X has the value {unknown[0]!r} in the column {self.name!r}, which "
-                "was not there in fit; set handle_unknown='missing' to take it for "
-                "missing."
+                f"was not there in fit; {remedy} to take it for missing."
             )
         codes = np.array([code.get(label, np.nan) for label in labels], dtype=float)
         values = np.full(len(missing), np.nan)

@@ -133,8 +133,9 @@ class Schema:
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             With the columns of the table that the schema was read from.
-        handle_unknown : {"error", "missing"}, default="error"
-            What becomes of a category that was not there then.
+        handle_unknown : {"error", "missing", "refuse"}, default="error"
+            What becomes of a category that was not there then. "refuse" is "error" of
+            an estimator that has no parameter of this name.
         hidden : list of int, default=()
             Columns whose cells are not looked at, but taken for missing.
 
@@ -144,7 +145,7 @@ class Schema:
             float64. Reals and counts as they are, categories as codes 0, 1, ...;
             NaN is missing.
         """
-        if handle_unknown not in ("error", "missing"):
+        if handle_unknown not in ("error", "missing", "refuse"):
             raise ValueError(
                 f'handle_unknown={handle_unknown!r} must be "error" or "missing".'
             )

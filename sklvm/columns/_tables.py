@@ -33,7 +33,7 @@ def read_table(X):
 
 
 def holds_words(X):
-    """Whether X is a table with columns of text or of a categorical dtype."""
+    """Whether X is a table with columns of text, categories or dates."""
     if (isinstance(X, np.ndarray) and X.dtype.kind not in "OUS") or issparse(X):
         return False
     try:
@@ -41,7 +41,8 @@ def holds_words(X):
     except (ValueError, TypeError):
         return False  # which scikit-learn's own check says better
     return any(
-        table.cells(j).sort in ("text", "category") for j in range(len(table.names))
+        table.cells(j).sort in ("text", "category", "date")
+        for j in range(len(table.names))
     )
 
 

@@ -77,6 +77,11 @@ class Batches:
         for rows in order.tensor_split(len(self)):
             yield self._take(self.X, rows), self._take(self.y, rows)
 
+    def rows_of_x(self, numbers):
+        """Some rows of X by their numbers in the dataset, on the device."""
+        numbers = torch.as_tensor(numbers, device=self.device)
+        return self._take(self.X, numbers if self.rows is None else self.rows[numbers])
+
     def _take(self, array, rows):
         if array is None:
             return None

@@ -114,6 +114,7 @@ class JointDensityClassifier(ClassifierMixin, BaseEstimator):
             check_consistent_length(X, y)
             codes = self._encode(y)
             estimator = model_of_labels(self.estimator, table)
+            _check_masks(estimator, codes)
             self.estimator_ = estimator.fit(table.append(codes))
         return self
 
@@ -214,8 +215,11 @@ def model_of_labels(estimator, table):
             "classifier."
         )
     kinds = getattr(estimator, param)
-    if kinds == "auto":
-        kinds = [("auto", slice(None))]
+    if kinds is None:  # an autoencoder's default
+        sorts = {table.cells(j).sort for j in range(len(table.names))}
+        kinds = "gaussian" if sorts == {"number"} else "auto"
+    if kinds in ("auto", "gaussian"):
+        kinds = [(kinds, slice(None))]
     if not isinstance(kinds, list | tuple):
         raise ValueError(
             f"{param}={kinds!r} of estimator={name} has no place for a column of "
@@ -225,6 +229,16 @@ def model_of_labels(estimator, table):
     entries = [_by_position(entry, table, param) for entry in kinds]
     label = ("categorical", [len(table.names)])
     return clone(estimator).set_params(**{param: [*entries, label]})
+
+
+def _check_masks(estimator, codes):
+    """The model sees rows without a label: those of y, or by its own masks."""
+    if getattr(estimator, "mask_rate", None) == 0 and not np.isnan(codes).any():
+        raise ValueError(
+            f"y has a label for every row, so that {type(estimator).__name__} does not "
+            "learn to read rows without one; set mask_rate of the estimator, as "
+            "mask_rate=0.2."
+        )
 
 
 def _kinds_param(estimator):

@@ -8,7 +8,6 @@ from sklvm.autoencoder.likelihoods._gaussian import (
     Gaussian,
     HeteroscedasticGaussian,
     LogNormal,
-    ScaledGaussian,
 )
 
 __all__ = [
@@ -21,6 +20,5 @@ __all__ = [
     "LogNormal",
     "NegativeBinomial",
     "Poisson",
-    "ScaledGaussian",
     "column_moments",
 ]

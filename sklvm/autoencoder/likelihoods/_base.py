@@ -12,8 +12,8 @@ from sklvm._base import largest_magnitude
 
 # The squares of larger values, summed over features, come near the end of float32.
 MAX_VALUE = 1e15
-# Rows that are looked at together, as X may be a memory map or sparse.
-CHUNK = 4096
+# Entries that are looked at together, as X may be a memory map or sparse.
+CHUNK = 2**20
 
 
 class Likelihood(nn.Module, metaclass=ABCMeta):
@@ -169,7 +169,8 @@ def check_squares(X, name):
 
 def chunks(X):
     """The rows of X as they are stored, a part at a time."""
-    return (X[rows] for rows in gen_batches(X.shape[0], CHUNK))
+    n_rows = max(1, CHUNK // X.shape[1])
+    return (X[rows] for rows in gen_batches(X.shape[0], n_rows))
 
 
 def dense_chunks(X):

@@ -34,19 +34,25 @@ class Blocks(Likelihood):
 
     def __init__(self, blocks):
         super().__init__()
+        for block in blocks:
+            if not isinstance(block, tuple | list) or not isinstance(
+                block[0], Likelihood
+            ):
+                raise ValueError(
+                    f"blocks has the entry {block!r}; give pairs of a likelihood such "
+                    "as Gaussian() and the positions of its features."
+                )
         self.parts = nn.ModuleList(part for part, _ in blocks)
-        self.columns = [np.asarray(columns, dtype=np.intp) for _, columns in blocks]
-        order = np.concatenate(self.columns)
-        if not np.array_equal(np.sort(order), np.arange(len(order))):
-            times = np.bincount(order[order >= 0], minlength=len(order))
-            wrong = np.flatnonzero(times != 1)
+        self.columns = [_positions(columns) for _, columns in blocks]
+        order = np.concatenate([*self.columns, np.zeros(0, dtype=np.intp)])
+        if not len(order) or not np.array_equal(np.sort(order), np.arange(len(order))):
             raise ValueError(
-                f"blocks names the features {wrong.tolist()} never or more than once; "
-                f"name each of the positions 0 to {len(order) - 1} in one block."
+                f"blocks names the features {np.sort(order).tolist()}; name each of "
+                "the positions 0, 1, ... in one block."
             )
-        # Device-side positions, and where each feature stands in the blocks' order.
-        for name, at in enumerate(self.columns):
-            self.register_buffer(f"_at_{name}", torch.from_numpy(at))
+        # On the device: the positions, and where each feature is in the blocks' order.
+        for b, at in enumerate(self.columns):
+            self.register_buffer(f"_at_{b}", torch.from_numpy(at))
         self.register_buffer("_back", torch.from_numpy(np.argsort(order)))
 
     def _positions(self):
@@ -96,9 +102,7 @@ class Blocks(Likelihood):
         return sum(part.n_inputs(n) for part, n in self._sizes())
 
     def start(self, X):
-        starts = [
-            part.start(own) if len(own) else None for part, own in self._of_data(X)
-        ]
+        starts = [part.start(own) for part, own in self._of_data(X)]
         return torch.cat(
             [
                 torch.zeros(part.width(n)) if start is None else torch.as_tensor(start)
@@ -139,10 +143,10 @@ class Blocks(Likelihood):
             [part.decide(own) for part, own in zip(self.parts, means, strict=True)]
         )
 
-    def probabilities(self, mean, j):
+    def probabilities(self, outputs, j):
         """Those of the categories of feature j, which is bernoulli or categorical."""
-        means = mean.split([p.n_means(n) for p, n in self._sizes()], -1)
-        for part, at, own in zip(self.parts, self.columns, means, strict=True):
+        pairs = zip(self.parts, self.columns, self._outputs(outputs), strict=True)
+        for part, at, own in pairs:
             if j in at:
                 return part.probabilities(own, at.tolist().index(j))
 
@@ -162,3 +166,14 @@ class Blocks(Likelihood):
         for part, own in zip(self.parts, np.split(sums, ends[:-1]), strict=True):
             if len(own):
                 part.set_noise(own)
+
+
+def _positions(columns):
+    positions = np.atleast_1d(np.asarray(columns))
+    if positions.dtype == bool:
+        return np.flatnonzero(positions)
+    if positions.dtype.kind not in "iu":
+        raise ValueError(
+            f"blocks has the columns {columns!r}; give the positions of features."
+        )
+    return positions.astype(np.intp)

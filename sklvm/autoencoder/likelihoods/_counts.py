@@ -56,6 +56,28 @@ def _stirling_error(x):
     return torch.where(x < 8.0, exact - LOG_2PI / 2, series)
 
 
+class _PoissonLogProb(torch.autograd.Function):
+    """log Poisson(x; exp(log_rate)), whose gradient is x - exp(log_rate)."""
+
+    @staticmethod
+    def forward(ctx, x, log_rate):
+        rate = log_rate.exp()
+        ctx.save_for_backward(x, rate)
+        log_prob = -rate
+        # Most counts are 0, and cost nothing more.
+        at = (x > 0).expand_as(rate)
+        x, log_rate = x.expand_as(rate)[at], log_rate[at]
+        log_x = x.log()
+        deviance = x * _excess(log_rate - log_x)
+        log_prob[at] = -deviance - _stirling_error(x) - (LOG_2PI + log_x) / 2
+        return log_prob
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, rate = ctx.saved_tensors
+        return None, gradient * (x - rate)
+
+
 class _Counts(Likelihood):
     """What the two families share: checks, what the encoder reads, the rates."""
 
@@ -124,6 +146,23 @@ class _Counts(Likelihood):
         return self._log_rate(outputs).exp()
 
 
+def _log_ratio(a, b, excess):
+    """log(a / b), where excess is a / b - 1 without cancellation."""
+    near = torch.log1p(excess.clamp(min=-0.5))
+    return torch.where(excess < -0.5, a.log() - b.log(), near)
+
+
+def _log_nb(x, rate, r):
+    """log NB(x; rate, r) of counts x > 0, in Loader's form."""
+    n = x + r
+    # x against its mean n rate / (r + rate), and r against n r / (r + rate).
+    t_x = torch.log1p(r / x) - torch.log1p(r / rate)
+    t_r = _log_ratio(n, r + rate, (x - rate) / (r + rate))
+    deviance = x * _excess(t_x) + r * _excess(t_r)
+    errors = _stirling_error(n) - _stirling_error(x) - _stirling_error(r)
+    return errors + ((r / (n * x)).log() - LOG_2PI) / 2 - deviance
+
+
 class Poisson(_Counts):
     """x_d ~ Poisson(lambda_d), counts; the outputs are the logarithms of lambda.
 
@@ -133,12 +172,7 @@ class Poisson(_Counts):
     kind = "poisson"
 
     def log_prob(self, x, outputs):
-        log_rate = self._log_rate(outputs)
-        positive = x.clamp(min=1.0)
-        log_x = positive.log()
-        deviance = positive * _excess(log_rate - log_x)
-        constant = _stirling_error(positive) + (LOG_2PI + log_x) / 2
-        return torch.where(x > 0, -deviance - constant, -log_rate.exp())
+        return _PoissonLogProb.apply(x, self._log_rate(outputs))
 
     def sample(self, outputs, generator):
         return torch.poisson(self.mean(outputs), generator=generator)
@@ -168,18 +202,13 @@ class NegativeBinomial(_Counts):
         return self.log_size.clamp(math.log(LEAST_SIZE), math.log(MAX_SIZE)).exp()
 
     def log_prob(self, x, outputs):
-        log_rate, r = self._log_rate(outputs), self.size()
-        rate = log_rate.exp()
-        positive = x.clamp(min=1.0)
-        n = positive + r
-        # x against its mean n lambda / (r + lambda), and r against n r / (r + lambda).
-        t_x = torch.log1p(r / positive) - torch.log1p(r / rate)
-        t_r = torch.log1p((positive - rate) / (r + rate))
-        deviance = positive * _excess(t_x) + r * _excess(t_r)
-        errors = _stirling_error(n) - _stirling_error(positive) - _stirling_error(r)
-        constant = errors + (r / (n * positive)).log() / 2 - LOG_2PI / 2
-        at_zero = -r * torch.log1p(rate / r)
-        return torch.where(x > 0, constant - deviance, at_zero)
+        rate, r = self._log_rate(outputs).exp(), self.size().expand_as(outputs)
+        log_prob = -r * torch.log1p(rate / r)
+        # Most counts are 0, and cost nothing more.
+        at = (x > 0).expand_as(rate)
+        return log_prob.index_put(
+            (at,), _log_nb(x.expand_as(rate)[at], rate[at], r[at])
+        )
 
     def sample(self, outputs, generator):
         r = self.size().expand_as(outputs)

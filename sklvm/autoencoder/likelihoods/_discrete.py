@@ -76,9 +76,10 @@ class Bernoulli(Likelihood):
     def mean(self, outputs):
         return outputs.sigmoid()
 
-    def probabilities(self, mean, d):
-        """Those of 0 and 1 of feature d, for a mean."""
-        return torch.stack([1 - mean[..., d], mean[..., d]], -1)
+    def probabilities(self, outputs, d):
+        """Those of 0 and 1 of feature d."""
+        theta = outputs[..., d].sigmoid()
+        return torch.stack([1 - theta, theta], -1)
 
     def sample(self, outputs, generator):
         return torch.bernoulli(outputs.sigmoid(), generator=generator)
@@ -98,7 +99,13 @@ class Categorical(Likelihood):
 
     def __init__(self, n_categories):
         super().__init__()
-        self.n_categories = [int(n) for n in n_categories]
+        numbers = np.atleast_1d(np.asarray(n_categories))
+        if numbers.ndim > 1 or numbers.dtype.kind not in "iu" or (numbers < 1).any():
+            raise ValueError(
+                f"n_categories={n_categories!r} must be the number of categories of "
+                "each feature, integers of 1 or more."
+            )
+        self.n_categories = numbers.tolist()
 
     def check(self, X):
         if X.shape[1] != len(self.n_categories):
@@ -107,8 +114,9 @@ class Categorical(Likelihood):
                 f"n_categories={self.n_categories} says {len(self.n_categories)}; give "
                 "the number of categories of each feature."
             )
-        for d, (x, n) in enumerate(zip(X.T, self.n_categories, strict=True)):
-            codes = x[~np.isnan(x)]
+        for d, n in enumerate(self.n_categories):
+            codes = stored_values(X[:, [d]])
+            codes = codes[~np.isnan(codes)]
             wrong = codes[(codes != np.rint(codes)) | (codes < 0) | (codes >= n)]
             if len(wrong):
                 raise ValueError(
@@ -142,41 +150,57 @@ class Categorical(Likelihood):
     def features(self, x, observed=None):
         flags = [
             F.one_hot(codes.long(), n)
-            for codes, n in zip(x.unbind(-1), self.n_categories, strict=True)
+            for codes, n in zip(self._features(x), self._sizes(), strict=True)
         ]
         if observed is not None:
-            shown = observed.unbind(-1)
+            shown = self._features(observed)
             flags = [f * o.unsqueeze(-1) for f, o in zip(flags, shown, strict=True)]
-        return torch.cat(flags, -1).to(x.dtype)
+        return torch.cat([f.flatten(-2) for f in flags], -1).to(x.dtype)
+
+    # Features that have as many categories, if all of them have, are one group, and
+    # computed at once: outputs of shape (..., n_group, n), x of shape (..., n_group).
+
+    def _sizes(self):
+        """The number of categories of each group."""
+        sizes = self.n_categories
+        return sizes[:1] if len(set(sizes)) == 1 else sizes
 
     def _groups(self, outputs):
-        """The part of the last axis that belongs to each feature."""
-        return outputs.split(self.n_categories, -1)
+        n = self._sizes()
+        if len(n) == 1:
+            return [outputs.unflatten(-1, (-1, n[0]))]
+        return [group.unsqueeze(-2) for group in outputs.split(n, -1)]
+
+    def _features(self, x):
+        return [x] if len(self._sizes()) == 1 else x.split(1, -1)
 
     def log_prob(self, x, outputs):
         x = x.expand(*outputs.shape[:-1], -1)
         log_prob = [
-            group.log_softmax(-1).gather(-1, codes.long().unsqueeze(-1))
-            for group, codes in zip(self._groups(outputs), x.unbind(-1), strict=True)
+            logits.log_softmax(-1).gather(-1, codes.long().unsqueeze(-1)).squeeze(-1)
+            for logits, codes in zip(
+                self._groups(outputs), self._features(x), strict=True
+            )
         ]
         return torch.cat(log_prob, -1)
 
     def mean(self, outputs):
-        return torch.cat([g.softmax(-1) for g in self._groups(outputs)], -1)
+        groups = self._groups(outputs)
+        return torch.cat([g.softmax(-1).flatten(-2) for g in groups], -1)
 
-    def probabilities(self, mean, d):
-        """Those of the categories of feature d, for a mean."""
-        return self._groups(mean)[d]
+    def probabilities(self, outputs, d):
+        """Those of the categories of feature d."""
+        return outputs.split(self.n_categories, -1)[d].softmax(-1)
 
     def decide(self, mean):
-        codes = [group.argmax(-1, keepdim=True) for group in self._groups(mean)]
+        codes = [group.argmax(-1) for group in self._groups(mean)]
         return torch.cat(codes, -1).to(mean.dtype)
 
     def sample(self, outputs, generator):
-        def draw(group):
-            theta = group.softmax(-1).flatten(0, -2)
-            k = torch.multinomial(theta, 1, generator=generator)
-            return k.view(*group.shape[:-1], 1)
+        def draw(logits):
+            theta = logits.softmax(-1)
+            k = torch.multinomial(theta.flatten(0, -2), 1, generator=generator)
+            return k.view(theta.shape[:-1])
 
-        codes = torch.cat([draw(group) for group in self._groups(outputs)], -1)
-        return codes.to(outputs.dtype)
+        codes = [draw(logits) for logits in self._groups(outputs)]
+        return torch.cat(codes, -1).to(outputs.dtype)

@@ -1,6 +1,7 @@
 """Real features: Gaussian, and log-normal through their logarithms."""
 
 import math
+from numbers import Real
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from sklvm.autoencoder.likelihoods._base import (
     Likelihood,
     check_squares,
     column_moments,
-    dense_chunks,
+    extremes,
     normal_like,
     scalar,
     sum_observed,
@@ -21,6 +22,7 @@ from sklvm.autoencoder.likelihoods._base import (
 )
 from sklvm.neural._estimator import LARGE_VALUE, unscaled
 
+CLOSED = ("optimal", "learned")
 # Smallest noise, as a share of the standard deviation of the training data: without a
 # floor a decoder that fits some rows exactly has a bound without limit.
 NOISE_FLOOR = 1e-3
@@ -40,6 +42,20 @@ def warn_of_scale(X, name):
         warn_user(
             f"{name} has values up to {largest:g} and networks learn from values of "
             f"order one; scale {name} (StandardScaler)."
+        )
+
+
+def check_noise(noise, names):
+    """Raise if `noise` is neither a positive number nor one of the names."""
+    if isinstance(noise, str):
+        is_right = noise in names
+    else:
+        is_number = isinstance(noise, Real) and not isinstance(noise, bool)
+        is_right = is_number and 1e-15 <= noise <= 1e15
+    if not is_right:
+        raise ValueError(
+            f"noise={noise!r} must be a number from 1e-15 to 1e15, or one of "
+            f"{', '.join(map(repr, names))}."
         )
 
 
@@ -81,6 +97,7 @@ class Gaussian(_Real):
 
     def __init__(self, noise="optimal", by_column=False):
         super().__init__()
+        check_noise(noise, CLOSED)
         self.noise = noise
         self.by_column = by_column
         fixed = 1.0 if isinstance(noise, str) else float(noise) ** 2
@@ -124,6 +141,8 @@ class Gaussian(_Real):
 
     def errors(self, x, outputs, observed):
         """Squared errors, and the number of entries; by column for each of them."""
+        if self.noise != "optimal":
+            return super().errors(x, outputs, observed)
         observed = torch.ones_like(x) if observed is None else observed.to(x.dtype)
         squares = (x - outputs).square() * observed
         if self.by_column:
@@ -209,34 +228,42 @@ class HeteroscedasticGaussian(_Real):
         return mean, self._floor + (2 * bounded(log_noise)).exp()
 
 
-class ScaledGaussian(Likelihood):
-    r"""Features in units of their own: Gaussian once each is standardised.
+class Standardised(Likelihood):
+    r"""Real columns in standard units, whose density is in the units of the table.
 
-    With :math:`v_d = (x_d - m_d) / s_d`, the mean and deviation of the training data,
-    :math:`\log p(x_d|z) = \log N(v_d; \mu_d, \sigma_d^2) - \log s_d`. The outputs and
-    what the encoder reads are in the scale of v.
+    x comes as :math:`v_d = (t_d - m_d) / s_d`, where :math:`t_d` is the column itself
+    or, for a log-normal one, its logarithm. :math:`v_d|z` is Gaussian, and
+
+    .. math::
+
+        \log p(x_d|z) = \log N(v_d; \mu_d, \sigma_d^2) - \log s_d \; [- t_d]
+
+    with the last term for logarithms. Whoever has the table standardises it in float64,
+    so that float32 carries years and any unit.
 
     Parameters
     ----------
-    noise : float, "optimal", "learned" or "heteroscedastic", default="optimal"
-        sigma_d, one a feature; a number is in the unit of x.
+    noise : float, "optimal", "learned" or "heteroscedastic"
+        sigma_d, one a column; a number is in the unit of t.
+    center, scale : array-like of shape (n_features,)
+        m and s.
+    is_log : bool
+        Whether t is a logarithm.
     """
 
-    def __init__(self, noise="optimal"):
+    def __init__(self, noise, center=0.0, scale=1.0, is_log=False):
         super().__init__()
+        check_noise(noise, (*CLOSED, "heteroscedastic"))
         self.noise = noise
-        self.inner = self._make_inner(noise)
-        self.register_buffer("_center", scalar(0.0))
-        self.register_buffer("_scale", scalar(1.0))
-
-    @staticmethod
-    def _make_inner(noise):
+        self.is_log = is_log
         if noise == "heteroscedastic":
-            return HeteroscedasticGaussian()
-        return Gaussian(noise, by_column=True)
-
-    def check(self, X):
-        check_squares(X, self.data_name)
+            self.inner = HeteroscedasticGaussian()
+        else:
+            self.inner = Gaussian(noise, by_column=True)
+        self.register_buffer("_center", vector(center))
+        self.register_buffer("_scale", vector(scale))
+        # Of units so small or large that they are no numbers in float32.
+        self.register_buffer("_log_scale", vector(np.log(scale)))
 
     def width(self, n_features):
         return self.inner.width(n_features)
@@ -244,72 +271,65 @@ class ScaledGaussian(Likelihood):
     def why_diverged(self, X):
         return None
 
-    def _link(self, x):
-        """What is standardised: x itself."""
+    def _standard(self, x):
+        """v of x: x itself."""
         return x
 
-    def _unlink(self, v):
-        return v
-
-    def _log_slope(self, x):
-        """log of the derivative of v by x, up to the scale: 0."""
-        return 0.0
-
     def start(self, X):
-        parts = [self._link(part) for part in dense_chunks(X)]
-        V = np.concatenate(parts)
-        center, variance = column_moments(V)
-        scale = np.sqrt(variance)
-        # A constant feature stays in its own unit.
-        scale = np.where(scale > 0, scale, 1.0)
-        self._center, self._scale = vector(center), vector(scale)
-        outputs = self.inner.start((V - center) / scale)
+        outputs = self.inner.start(X)
         if not isinstance(self.noise, str):
-            self.inner.set_variance((self.noise / scale) ** 2)
+            noise = float(self.noise) / np.exp(self._log_scale.double().numpy())
+            self.inner.set_variance(noise**2)
         return outputs
 
-    def _standardised(self, x):
-        return (self._link(x) - self._center) / self._scale
-
     def features(self, x, observed=None):
-        v = self._standardised(x)
+        v = self._standard(x)
         return v if observed is None else torch.where(observed, v, 0.0)
 
-    def _log_jacobian(self, x):
-        return self._log_slope(x) - self._scale.log()
+    def _log_jacobian(self, v):
+        """log |dv/dx|."""
+        jacobian = -self._log_scale.expand_as(v)
+        return jacobian - self._center - self._scale * v if self.is_log else jacobian
 
     def log_prob(self, x, outputs):
-        log_prob = self.inner.log_prob(self._standardised(x), outputs)
-        return log_prob + self._log_jacobian(x)
+        v = self._standard(x)
+        return self.inner.log_prob(v, outputs) + self._log_jacobian(v)
 
     def log_conditional(self, x, outputs, observed=None):
-        v, jacobian = self._standardised(x), self._log_jacobian(x)
-        jacobian = sum_observed(jacobian.expand_as(x), observed)
-        return self.inner.log_conditional(v, outputs, observed) + jacobian
+        v = self._standard(x)
+        log_prob = self.inner.log_conditional(v, outputs, observed)
+        return log_prob + sum_observed(self._log_jacobian(v), observed)
 
     def mean(self, outputs):
-        return self._unlink(self._center + self._scale * self.inner.mean(outputs))
+        """E[v|z]; of log-normal columns E[x|z] / exp(m), as means of x are linear."""
+        mean, variance = self.inner.moments(outputs)
+        if not self.is_log:
+            return mean
+        t = self._scale * (mean + self._scale * variance / 2)
+        return t.clamp(max=MAX_LOG).exp()
+
+    def decide(self, mean):
+        return mean.log() / self._scale if self.is_log else mean
 
     def sample(self, outputs, generator):
-        v = self.inner.sample(outputs, generator)
-        return self._unlink(self._center + self._scale * v)
+        return self.inner.sample(outputs, generator)
 
     def n_errors(self, n_features):
         return self.inner.n_errors(n_features)
 
     def errors(self, x, outputs, observed):
-        return self.inner.errors(self._standardised(x), outputs, observed)
+        return self.inner.errors(self._standard(x), outputs, observed)
 
     def set_noise(self, sums):
         self.inner.set_noise(sums)
 
 
-class LogNormal(ScaledGaussian):
+class LogNormal(Standardised):
     r"""Positive features with a long tail: :math:`\log x_d` is Gaussian.
 
     :math:`\log p(x_d|z) = \log N(v_d; \mu_d, \sigma_d^2) - \log s_d - \log x_d`, where
     :math:`v_d` is :math:`\log x_d`, standardised by the training data. The outputs are
-    in the scale of v.
+    in the scale of v, which is what the encoder reads.
 
     Parameters
     ----------
@@ -317,30 +337,44 @@ class LogNormal(ScaledGaussian):
         Standard deviation of log x_d, one a feature.
     """
 
+    def __init__(self, noise="optimal"):
+        super().__init__(noise, is_log=True)
+
     def check(self, X):
-        least = np.fmin.reduce(X, axis=None)
-        if least <= 0:
+        least, most = extremes(X)
+        if least <= 0 or most == np.inf:
+            wrong = least if least <= 0 else most
             raise ValueError(
-                f"likelihood='lognormal' needs values above 0 and {self.data_name} has "
-                f"{least:g}; choose likelihood='gaussian'."
+                f"likelihood='lognormal' needs values above 0, in float32, and "
+                f"{self.data_name} has {wrong:g}; choose likelihood='gaussian', or "
+                "another unit."
             )
 
-    def _link(self, x):
-        if isinstance(x, np.ndarray):
-            return np.log(x)
+    def start(self, X):
+        logs = np.log(np.asarray(X, dtype=np.float64))
+        center, variance = column_moments(logs)
+        # A constant feature stays in its own unit.
+        scale = np.sqrt(np.where(variance > 0, variance, 1.0))
+        self._center, self._scale = vector(center), vector(scale)
+        self._log_scale = vector(np.log(scale))
+        return super().start((logs - center) / scale)
+
+    def _standard(self, x):
         # 0 is what stands for a missing entry.
-        return x.clamp(min=torch.finfo(x.dtype).tiny).log()
-
-    def _unlink(self, v):
-        return v.clamp(max=MAX_LOG).exp()
-
-    def _log_slope(self, x):
-        return -self._link(x)
+        log_x = x.clamp(min=torch.finfo(x.dtype).tiny).log()
+        return (log_x - self._center) / self._scale
 
     def mean(self, outputs):
         mean, variance = self.inner.moments(outputs)
-        log_mean = self._center + self._scale * mean
-        return self._unlink(log_mean + self._scale.square() * variance / 2)
+        t = self._center + self._scale * (mean + self._scale * variance / 2)
+        return t.clamp(max=MAX_LOG).exp()
+
+    def decide(self, mean):
+        return mean
+
+    def sample(self, outputs, generator):
+        t = self._center + self._scale * self.inner.sample(outputs, generator)
+        return t.clamp(max=MAX_LOG).exp()
 
 
 def make_gaussian(noise):

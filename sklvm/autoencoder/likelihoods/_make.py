@@ -2,19 +2,19 @@
 
 import copy
 
-import numpy as np
-
 from sklvm.autoencoder.likelihoods._base import Likelihood
 from sklvm.autoencoder.likelihoods._blocks import Blocks
 from sklvm.autoencoder.likelihoods._counts import NegativeBinomial, Poisson
 from sklvm.autoencoder.likelihoods._discrete import Bernoulli, Categorical
 from sklvm.autoencoder.likelihoods._gaussian import (
     LogNormal,
-    ScaledGaussian,
+    Standardised,
+    check_noise,
     make_gaussian,
 )
+from sklvm.columns._column import REAL
 
-REAL = ("gaussian", "lognormal")
+NOISES = ("optimal", "learned", "heteroscedastic")
 COUNTS = {"poisson": Poisson, "negative_binomial": NegativeBinomial}
 #: The kinds that numbers have, whatever is known of the columns.
 NUMERIC = ("gaussian", "lognormal", "bernoulli", *COUNTS)
@@ -31,33 +31,34 @@ def numeric_likelihood(likelihood, noise):
     return Bernoulli() if likelihood == "bernoulli" else COUNTS[likelihood]()
 
 
-def table_likelihood(schema, noise):
-    """The families of a table's columns, as its schema has them."""
+def table_likelihood(schema, noise, center, scale):
+    """The families of a table's columns, as its schema has them.
+
+    `center` and `scale` are those of the real columns, or of their logarithms.
+    """
     options = {j: block.options for block in schema.blocks for j in block.columns}
     _check_options(schema, options)
     groups = {}
     for j, column in enumerate(schema.columns):
         own = options[j].get("noise", noise) if column.kind in REAL else None
-        groups.setdefault((column.kind, own), []).append(j)
-    if noise != "optimal" and not any(kind in REAL for kind, _ in groups):
+        # Those with as many categories are computed at once.
+        n = len(column.categories) if column.kind == "categorical" else None
+        groups.setdefault((column.kind, own, n), []).append(j)
+    if noise != "optimal" and not any(kind in REAL for kind, *_ in groups):
         raise ValueError(
             f"noise={noise!r} has no effect, as no column is gaussian or lognormal; "
             "leave noise out."
         )
-    return Blocks(
-        [
-            (_family(kind, own, [schema.columns[j] for j in at]), np.array(at))
-            for (kind, own), at in groups.items()
-        ]
-    )
-
-
-def _family(kind, noise, columns):
-    if kind == "categorical":
-        return Categorical([len(column.categories) for column in columns])
-    if kind == "gaussian":
-        return ScaledGaussian(noise)
-    return numeric_likelihood(kind, noise)
+    blocks = []
+    for (kind, own, n), at in groups.items():
+        if kind == "categorical":
+            family = Categorical([n] * len(at))
+        elif kind in REAL:
+            family = Standardised(own, center[at], scale[at], kind == "lognormal")
+        else:
+            family = numeric_likelihood(kind, own)
+        blocks.append((family, at))
+    return Blocks(blocks)
 
 
 def _check_options(schema, options):
@@ -70,3 +71,4 @@ def _check_options(schema, options):
                     f"likelihood has the option {name!r} for the kind {column.kind!r}; "
                     "only gaussian and lognormal columns have one, 'noise'."
                 )
+            check_noise(given[name], NOISES)
