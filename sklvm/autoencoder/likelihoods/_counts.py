@@ -174,7 +174,10 @@ class NegativeBinomial(_Counts):
         n = positive + r
         # x against its mean n lambda / (r + lambda), and r against n r / (r + lambda).
         t_x = torch.log1p(r / positive) - torch.log1p(r / rate)
-        t_r = torch.log1p((positive - rate) / (r + rate))
+        # The second form is for what rounds to log1p(-1).
+        share = n / (r + rate)
+        t_r = torch.log1p(((positive - rate) / (r + rate)).clamp(min=-0.6))
+        t_r = torch.where(share < 0.5, share.log(), t_r)
         deviance = positive * _excess(t_x) + r * _excess(t_r)
         errors = _stirling_error(n) - _stirling_error(positive) - _stirling_error(r)
         constant = errors + (r / (n * positive)).log() / 2 - LOG_2PI / 2
