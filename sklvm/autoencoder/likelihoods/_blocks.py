@@ -97,7 +97,7 @@ class Blocks(Likelihood):
 
     def start(self, X):
         starts = [
-            part.start(own) if len(own) else None for part, own in self._of_data(X)
+            part.start(own) if own.shape[1] else None for part, own in self._of_data(X)
         ]
         return torch.cat(
             [

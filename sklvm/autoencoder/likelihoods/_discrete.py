@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.sparse import issparse
 
 from sklvm._base import warn_user
 from sklvm.autoencoder.likelihoods._base import (
@@ -107,6 +108,7 @@ class Categorical(Likelihood):
                 f"n_categories={self.n_categories} says {len(self.n_categories)}; give "
                 "the number of categories of each feature."
             )
+        X = X.toarray() if issparse(X) else X
         for d, (x, n) in enumerate(zip(X.T, self.n_categories, strict=True)):
             codes = x[~np.isnan(x)]
             wrong = codes[(codes != np.rint(codes)) | (codes < 0) | (codes >= n)]

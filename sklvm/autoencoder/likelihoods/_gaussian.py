@@ -14,6 +14,7 @@ from sklvm.autoencoder.likelihoods._base import (
     check_squares,
     column_moments,
     dense_chunks,
+    extremes,
     normal_like,
     scalar,
     sum_observed,
@@ -318,7 +319,7 @@ class LogNormal(ScaledGaussian):
     """
 
     def check(self, X):
-        least = np.fmin.reduce(X, axis=None)
+        least, _ = extremes(X)
         if least <= 0:
             raise ValueError(
                 f"likelihood='lognormal' needs values above 0 and {self.data_name} has "
