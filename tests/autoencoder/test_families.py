@@ -36,9 +36,14 @@ def array(values):
     return values.detach().double().numpy()
 
 
-def assert_as_float32(actual, expected):
+def assert_as_float32(actual, expected, slack=0.0):
     error = np.abs(array(actual) - expected)
-    assert (error <= 1e-3 + 1e-5 * np.abs(expected)).all(), error.max()
+    assert (error <= 1e-3 + 1e-5 * np.abs(expected) + slack).all(), error.max()
+
+
+def unit_of_a_logarithm(x, rate):
+    """What float32's step between logarithms near 14 makes of log p."""
+    return 1e-6 * np.abs(x - rate)
 
 
 def negative_binomial_logpmf(x, rate, size):
@@ -208,10 +213,12 @@ def test_negative_binomial_reference_is_that_of_scipy():
     count=st.integers(0, 10**6),
     log_rate=st.floats(-13.75, 13.75, width=32),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_poisson_log_prob_property(count, log_rate):
     actual = Poisson().log_prob(tensor([count]), tensor([log_rate]))
-    assert_as_float32(actual, stats.poisson(np.exp(log_rate)).logpmf([count]))
+    rate = np.exp(log_rate)
+    expected = stats.poisson(rate).logpmf([count])
+    assert_as_float32(actual, expected, unit_of_a_logarithm(count, rate))
 
 
 @given(
@@ -219,15 +226,14 @@ def test_poisson_log_prob_property(count, log_rate):
     log_rate=st.floats(-13.75, 13.75, width=32),
     log_size=st.floats(-6.875, 13.75, width=32),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_negative_binomial_log_prob_property(count, log_rate, log_size):
     family = NegativeBinomial()
     family.log_size = torch.nn.Parameter(tensor([log_size]))
     actual = family.log_prob(tensor([count]), tensor([log_rate]))
-    expected = negative_binomial_logpmf(
-        np.array([count]), np.exp(log_rate), np.exp(log_size)
-    )
-    assert_as_float32(actual, expected)
+    rate, size = np.exp(log_rate), np.exp(log_size)
+    expected = negative_binomial_logpmf(np.array([count]), rate, size)
+    assert_as_float32(actual, expected, unit_of_a_logarithm(count, rate))
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-3, 1.0, 1e6, 1e30])
@@ -463,7 +469,7 @@ def test_start_is_the_best_fit_without_z(name):
 
     def total(outputs):
         x = tensor(X, torch.float64)
-        return float(family.log_prob(x, outputs.expand(len(X), -1)).sum())
+        return array(family.log_prob(x, outputs.expand(len(X), -1))).sum()
 
     best = total(outputs)
     for j in range(len(outputs)):
