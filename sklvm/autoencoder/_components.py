@@ -7,6 +7,7 @@ import torch
 from sklearn import config_context
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
+from torch.utils.data import Subset
 
 from sklvm.autoencoder._categorical import TEMPERATURES
 from sklvm.autoencoder._mixture_model import LEAST_VARIANCE, TINY
@@ -74,13 +75,11 @@ class TendComponents(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         rows = np.linspace(0, len(X) - 1, min(len(X), N_WATCHED)).astype(int)
-        rows = [X[i][0] for i in rows]
-        device = torch.device(net.device)
-        if isinstance(rows[0], torch.Tensor):
-            self.rows_ = torch.stack(rows)
-        else:
-            stacked = np.concatenate([np.atleast_2d(as_dense(row)) for row in rows])
-            self.rows_ = as_tensor(stacked, device)
+        if isinstance(X, Subset):
+            X, rows = X.dataset, np.asarray(X.indices)[rows]
+        rows = X.X[rows]
+        is_placed = isinstance(rows, torch.Tensor)
+        self.rows_ = rows if is_placed else as_tensor(as_dense(rows), net.device)
         self.n_before_ = self.n_held_ = len(net.history)
         self.temperature_ = net.module.temperature
 
