@@ -176,7 +176,7 @@ def test_sparse_rows_are_left_alone():
     assert sparse.issparse(filled)
     assert_allclose(filled.toarray(), S.toarray())
     filled.data[:] = -1
-    assert (S != before).nnz == 0
+    assert (before != S).nnz == 0
 
 
 def test_samples_and_reconstructions_are_dense():
