@@ -126,7 +126,7 @@ def column_log_prob(features, values):
 
 
 class Integral:
-    """p(x) = int N(z; 0, 1) p(x|z) dz of a fitted VAE with one latent, on a grid."""
+    """p(x) = int p(z) p(x|z) dz of a VAE or GMVAE with one latent, on a grid."""
 
     def __init__(self, vae):
         self.rows = vae._rows
@@ -136,7 +136,12 @@ class Integral:
         with torch.no_grad():
             outputs = to_numpy(module.decode(grid))
         self.features = distributions(vae._rows, module.likelihood, outputs)
-        self.log_prior = norm.logpdf(self.z) + np.log(self.z[1] - self.z[0])
+        log_prior = norm.logpdf(self.z)
+        if hasattr(vae, "weights_"):
+            components = norm(vae.means_[:, 0], np.sqrt(vae.covariances_[:, 0]))
+            log_joint = components.logpdf(self.z[:, np.newaxis])
+            log_prior = logsumexp(log_joint, axis=1, b=vae.weights_)
+        self.log_prior = log_prior + np.log(self.z[1] - self.z[0])
 
     def values(self, X):
         return self.rows.schema.encode(X)

@@ -83,6 +83,18 @@ def test_a_column_alone_is_scored_in_its_own_unit(vae, integral, complete):
         assert error.max() < 0.3
 
 
+def test_a_mixture_of_components_is_integrated_too(complete, gaps):
+    params = PARAMS | {"max_epochs": 30}
+    est = quietly(GMVAE(3, mask_rate=0.25, **params).fit, mixed_table(500))
+    integral = Integral(est)
+    for X in (complete, gaps):
+        error = np.abs(est.log_likelihood(X, 20000) - integral.log_evidence(X))
+        assert np.quantile(error, 0.9) < 0.01
+        assert error.max() < 0.1
+    terms = est.elbo_terms(gaps)
+    assert_allclose(sum(terms.values()), est.score_samples(gaps), rtol=1e-4)
+
+
 # Imputation.
 
 
@@ -266,18 +278,10 @@ def test_draws_of_an_array_are_an_array():
 # Some columns given others.
 
 
-GIVEN = {
-    "names": (["year", "plan"], [0, 3]),
-    "one name": ("plan", [3]),
-    "positions": ([1, 4], [1, 4]),
-    "slice": (slice(0, 2), [0, 1]),
-    "mask": ([True, False, False, True, False, False], [0, 3]),
-}
-
-
-@pytest.mark.parametrize("name", GIVEN)
-def test_conditional_scores_are_those_of_the_integral(vae, integral, complete, name):
-    given, at = GIVEN[name]
+@pytest.mark.parametrize("given, at", [(["year", "plan"], [0, 3]), ("clicks", [5])])
+def test_conditional_scores_are_those_of_the_integral(
+    vae, integral, complete, given, at
+):
     expected = integral.log_evidence(complete) - integral.log_evidence_of(complete, at)
     actual, std = vae.conditional_score_samples(
         complete, given, n_importance=20000, return_std=True
@@ -290,9 +294,23 @@ def test_conditional_scores_are_those_of_the_integral(vae, integral, complete, n
     # A standard error covers 68 per cent of independent draws.
     assert (error < std).mean() > 0.6
     assert std.max() < 0.2
-    assert_array_equal(
-        vae.conditional_score_samples(complete, given, n_importance=20000), actual
-    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [0, 3],
+        [-6, -3],
+        [True, False, False, True, False, False],
+        slice(0, 4, 3),
+        np.array(["year", "plan"]),
+        pd.Index(["plan", "year"]),
+    ],
+    ids=["positions", "from the end", "mask", "slice", "array", "index"],
+)
+def test_columns_are_given_in_any_way(vae, complete, given):
+    expected = vae.conditional_score_samples(complete, ["year", "plan"], 50)
+    assert_array_equal(vae.conditional_score_samples(complete, given, 50), expected)
 
 
 def test_conditional_scores_over_what_is_observed(vae, integral, gaps):
