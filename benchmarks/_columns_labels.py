@@ -55,7 +55,7 @@ def run(arguments):
     torch.set_num_threads(1)
     print_machine(1, ["torch"])
     X, y = load_digits(return_X_y=True)
-    X = X / 16
+    X = X[:, X.std(axis=0) > 0.5] / 16  # pixels that hardly any digit has tell nothing
     print_header("model", "3 labels a class", "10 labels a class")
     scores = {}
     for seed in arguments.seeds:

@@ -11,7 +11,6 @@ from scipy.stats import bernoulli, lognorm, nbinom, norm, poisson
 from sklvm.autoencoder.likelihoods import (
     Bernoulli,
     Categorical,
-    LogNormal,
     NegativeBinomial,
     Poisson,
 )
@@ -76,7 +75,7 @@ def to_numpy(tensor):
 def distributions(rows, likelihood, outputs):
     """scipy's distribution of each column, in its own unit, for the decoder's outputs.
 
-    `rows` is the reader of the table, which shifts its real columns.
+    `rows` is the reader of the table, which standardises its real columns.
     """
     by_column = [None] * len(rows.schema.columns)
     outputs = np.split(outputs, _ends(likelihood), axis=-1)
@@ -88,7 +87,7 @@ def distributions(rows, likelihood, outputs):
         else:
             own = np.moveaxis(own, -1, 0)
         for d, j in enumerate(at):
-            by_column[j] = _distribution(part, d, own[d], rows.origin[j])
+            by_column[j] = _distribution(part, d, own[d], rows.center[j], rows.scale[j])
     return by_column
 
 
@@ -97,7 +96,7 @@ def _ends(likelihood):
     return np.cumsum([part.width(len(at)) for part, at in sizes])[:-1]
 
 
-def _distribution(part, d, outputs, origin):
+def _distribution(part, d, outputs, center, scale):
     if isinstance(part, Categorical):
         return Codes(outputs)
     if isinstance(part, Bernoulli):
@@ -107,12 +106,11 @@ def _distribution(part, d, outputs, origin):
         return nbinom(size, size / (size + rate))
     if isinstance(part, Poisson):
         return poisson(np.exp(outputs))
-    center, scale = to_numpy(part._center)[d], to_numpy(part._scale)[d]
     sd = scale * np.sqrt(to_numpy(part.inner.variance()))[d]
     location = center + scale * outputs
-    if isinstance(part, LogNormal):
+    if part.is_log:
         return lognorm(sd, scale=np.exp(location))
-    return norm(origin + location, sd)
+    return norm(location, sd)
 
 
 def column_log_prob(features, values):

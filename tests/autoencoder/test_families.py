@@ -20,7 +20,7 @@ from sklvm.autoencoder import (
     NegativeBinomial,
     Poisson,
 )
-from sklvm.autoencoder.likelihoods import ScaledGaussian
+from sklvm.autoencoder.likelihoods._gaussian import Standardised
 
 COUNTS = np.array([0, 1, 7, 8, 9, 1e3, 1e6])
 RATES = 10.0 ** np.arange(-6, 7)
@@ -280,30 +280,45 @@ def test_extreme_outputs_never_make_nan(name):
 # The log-normal, and real features in their own units.
 
 
-def in_units(family, X, outputs, noise):
-    """Location and scale of each feature, or of its logarithm, from the data."""
-    V = np.log(X) if isinstance(family, LogNormal) else X
-    center, scale = V.mean(axis=0), V.std(axis=0)
-    return center + scale * np.array(outputs), noise
+OUTPUTS, SD = [0.5, -1.0], 0.7
 
 
-@pytest.mark.parametrize("make, X", [(LogNormal, POSITIVE), (ScaledGaussian, REAL)])
-def test_noise_and_density_are_in_the_units_of_the_data(make, X):
-    family = started(make(noise=0.7), X)
-    location, sd = in_units(family, X, [0.5, -1.0], 0.7)
-    p = (
-        stats.lognorm(sd, scale=np.exp(location))
-        if make is LogNormal
-        else stats.norm(location, sd)
+def of_the_columns(T, is_log):
+    """scipy's distributions of columns, whose t has the moments of T's columns."""
+    location = T.mean(axis=0) + T.std(axis=0) * np.array(OUTPUTS)
+    return (
+        stats.lognorm(SD, scale=np.exp(location))
+        if is_log
+        else stats.norm(location, SD)
     )
-    outputs = tensor([0.5, -1.0]).expand(len(X), -1)
+
+
+def test_lognormal_noise_and_density_are_in_the_units_of_the_data():
+    X = POSITIVE
+    family, p = started(LogNormal(SD), X), of_the_columns(np.log(X), True)
+    outputs = tensor(OUTPUTS).expand(len(X), -1)
     expected = p.logpdf(X)
-    # x - center in float32, over a scale that may be small: 300 / 0.1.
     actual = array(family.log_prob(tensor(X), outputs))
     assert_allclose(actual, expected, rtol=1e-4, atol=1e-2)
     total = array(family.log_conditional(tensor(X), outputs))
     assert_allclose(total, expected.sum(axis=1), rtol=1e-4, atol=1e-2)
     assert_allclose(array(family.mean(outputs[:1]))[0], p.mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("is_log, X", [(False, REAL), (True, POSITIVE)])
+def test_standardised_columns_have_the_density_of_the_table(is_log, X):
+    T = np.log(X) if is_log else X
+    center, scale = T.mean(axis=0), T.std(axis=0)
+    family = Standardised(SD, center, scale, is_log)
+    V = tensor((T - center) / scale)
+    family.start(array(V))
+    p, outputs = of_the_columns(T, is_log), tensor(OUTPUTS).expand(len(X), -1)
+    actual = array(family.log_prob(V, outputs))
+    assert_allclose(actual, p.logpdf(X), rtol=1e-4, atol=1e-3)
+    total = array(family.log_conditional(V, outputs))
+    assert_allclose(total, p.logpdf(X).sum(axis=1), rtol=1e-4, atol=1e-2)
+    t = center + scale * array(family.decide(family.mean(outputs[:1])))[0]
+    assert_allclose(np.exp(t) if is_log else t, p.mean(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("noise", ["optimal", "learned", "heteroscedastic"])
@@ -332,21 +347,14 @@ def test_lognormal_integrates_to_one():
 
 
 def test_lognormal_draws_have_the_moments_and_the_distribution():
-    family = started(LogNormal(0.4), POSITIVE)
-    location, sd = in_units(family, POSITIVE, [0.5, -1.0], 0.4)
-    outputs = tensor([0.5, -1.0]).expand(N_DRAWS, -1)
+    family, p = started(LogNormal(SD), POSITIVE), of_the_columns(np.log(POSITIVE), True)
+    outputs = tensor(OUTPUTS).expand(N_DRAWS, -1)
     drawn = array(family.sample(outputs, torch.Generator().manual_seed(0)))
-    p = stats.lognorm(sd, scale=np.exp(location))
     assert_allclose(array(family.mean(outputs[:1]))[0], p.mean(), rtol=1e-4)
     error = (drawn.mean(axis=0) - p.mean()) / (p.std() / np.sqrt(N_DRAWS))
     assert np.abs(error).max() < 5
-    for d in range(2):
-        assert (
-            stats.kstest(
-                drawn[:, d], stats.lognorm(sd, scale=np.exp(location[d])).cdf
-            ).pvalue
-            > 1e-4
-        )
+    for u in p.cdf(drawn).T:
+        assert stats.kstest(u, "uniform").pvalue > 1e-4
 
 
 # Totals.
@@ -454,7 +462,7 @@ STARTS = {
     "negative binomial": (NegativeBinomial, WIDE),
     "gaussian": (Gaussian, REAL),
     "gaussian by column": (lambda: Gaussian(by_column=True), REAL),
-    "scaled gaussian": (ScaledGaussian, REAL),
+    "standardised": (lambda: Standardised("optimal"), REAL),
     "lognormal": (LogNormal, POSITIVE),
 }
 
@@ -571,10 +579,9 @@ def test_numbers_decide_for_their_mean():
 
 
 def test_probabilities_are_those_of_each_category():
-    mean = Categorical([3, 2]).mean(tensor(LOGITS)[None])
-    theta = Categorical([3, 2]).probabilities(mean, 1)
+    theta = Categorical([3, 2]).probabilities(tensor(LOGITS)[None], 1)
     assert_allclose(array(theta), [softmax(LOGITS[3:])], rtol=1e-5)
-    theta = Bernoulli().probabilities(tensor([[0.2, 0.9]]), 0)
+    theta = Bernoulli().probabilities(tensor([[np.log(0.25), 0.9]]), 0)
     assert_allclose(array(theta), [[0.8, 0.2]], rtol=1e-5)
 
 
@@ -683,12 +690,11 @@ def test_blocks_give_columns_back_in_their_places(order):
 
 def test_blocks_find_the_probabilities_of_a_column():
     blocks, _, start = mixed(ORDERS[2])
-    mean = blocks.mean(start[None])
     shares = np.bincount(CODES[:, 0].astype(int)) / 300
-    assert_allclose(array(blocks.probabilities(mean, 2))[0], shares, rtol=1e-4)
+    assert_allclose(array(blocks.probabilities(start[None], 2))[0], shares, rtol=1e-4)
     theta = BITS[:, 1].mean()
     assert_allclose(
-        array(blocks.probabilities(mean, 3))[0], [1 - theta, theta], rtol=1e-4
+        array(blocks.probabilities(start[None], 3))[0], [1 - theta, theta], rtol=1e-4
     )
 
 
@@ -712,7 +718,7 @@ def test_blocks_set_the_noise_of_each_part():
     "columns", [[[0, 1], [1]], [[0], [2]], [[0, 1], [-1]], [[1], [2]]]
 )
 def test_blocks_that_are_no_partition(columns):
-    with pytest.raises(ValueError, match="never or more than once"):
+    with pytest.raises(ValueError, match="in one block"):
         Blocks([(Gaussian(), columns[0]), (Poisson(), columns[1])])
 
 

