@@ -14,9 +14,10 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
-from sklvm import GMVAE, VAE, JointDensityClassifier
+from sklvm import GMVAE, VAE, JointDensityClassifier, MixtureEM
 
 
 class Labelled:
@@ -43,7 +44,14 @@ def models(seed):
     yield "logistic regression", Labelled()
     params = {"lr": 3e-3, "random_state": seed}
     yield "VAE(16)", JointDensityClassifier(VAE(16, **params))
-    yield "GMVAE(20, 16)", JointDensityClassifier(GMVAE(20, 16, **params))
+    yield "GMVAE(20, 10)", JointDensityClassifier(GMVAE(20, 10, **params))
+    mixture = MixtureEM(
+        15, components=[("gaussian", slice(None))], n_init=10, random_state=seed
+    )
+    yield (
+        "VAE(12), mixture of its codes",
+        make_pipeline(VAE(12, **params), JointDensityClassifier(mixture)),
+    )
 
 
 def add_arguments(parser):

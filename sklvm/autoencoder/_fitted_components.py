@@ -63,7 +63,13 @@ class FittedComponents(MissingCells):
 
         def mean_resp(batch, q, p, eps):
             resp = [log_resp(p, w).exp().double() for w in self._draws(q, eps)]
-            return torch.cat(resp).mean(0).cpu()
+            resp = torch.cat(resp).mean(0)
+            observed = batch[1]
+            if observed is None:
+                return resp.cpu()
+            # Of a row with nothing observed it is p(z).
+            pi = self.net_.module.prior().log_pi().exp().to(resp.dtype)
+            return torch.where(observed.any(-1, keepdim=True), resp, pi).cpu()
 
         return self._map_chunks(mean_resp, X, self.n_score_draws, as_bits=False)
 

@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -50,6 +51,18 @@ def model_and_rows(estimator, X=None):
 def last_step(estimator):
     """The model that a Pipeline ends with; any other estimator itself."""
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
+def as_pictures(display, estimator, rows):
+    """Rows of numbers as an array; a table with text is no picture."""
+    rows = np.asarray(rows)
+    if rows.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{display.__name__} draws rows of numbers, and some columns of the "
+            f"{type(estimator).__name__} have text or categories; look at them in a "
+            "DataFrame, or by ComponentsDisplay."
+        )
+    return rows
 
 
 def _is_instance(estimator, module, name):

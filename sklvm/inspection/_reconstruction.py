@@ -10,6 +10,7 @@ from sklvm.inspection._drawing import (
     label_rows,
 )
 from sklvm.inspection._kinds import (
+    as_pictures,
     is_autoencoder,
     is_mixture,
     is_segmentation,
@@ -90,8 +91,8 @@ class ReconstructionDisplay(MosaicDisplay):
         else:
             reconstructed = estimator.inverse_transform(estimator.transform(X))
         display = cls(
-            X=np.array(X, dtype=np.float64),
-            X_reconstructed=np.asarray(reconstructed),
+            X=np.array(as_pictures(cls, estimator, X), dtype=np.float64),
+            X_reconstructed=as_pictures(cls, estimator, reconstructed),
             S=S,
             image_shape=image_shape,
         )

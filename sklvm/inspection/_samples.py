@@ -10,6 +10,7 @@ from sklvm.inspection._drawing import (
     in_columns,
 )
 from sklvm.inspection._kinds import (
+    as_pictures,
     is_autoencoder,
     is_mixture,
     is_segmentation,
@@ -79,7 +80,7 @@ class SampleDisplay(MosaicDisplay):
         takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"
         check_kind(cls, estimator, applies, takes)
         display = cls(
-            samples=np.asarray(estimator.sample(n_samples)[0]),
+            samples=as_pictures(cls, estimator, estimator.sample(n_samples)[0]),
             n_columns=n_columns,
             image_shape=estimator.image_shape_ if segments else image_shape,
         )
