@@ -117,13 +117,18 @@ class RowEstimates(BaseAutoencoder):
         module, _ = self._fitted_module()
         row_size = max(module.row_size * n_draws, module.encoder_row_size)
         size = max(1, BLOCK_SIZE // row_size)
-        results, n = [], X.shape[0]
+        # One tensor: small ones that stay between the large ones of the chunks would
+        # keep the allocator from using freed memory again.
+        results, n = None, X.shape[0]
         with inference():
             for start in range(0, n, size):
                 taken = np.arange(start, start + size).clip(max=n - 1)
                 rows = as_dense(X[taken])
-                results.append(function(row_keys(rows), rows))
-        return torch.cat(results).numpy()[:n]
+                values = function(row_keys(rows), rows)
+                if results is None:
+                    results = values.new_empty(n, *values.shape[1:])
+                results[start : start + size] = values[: n - start]
+        return results.numpy()
 
     def _posterior_mean(self, batch, q, p, eps, function):
         """E[function(outputs)|x_observed] by importance weights, a row each."""

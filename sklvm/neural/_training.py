@@ -234,17 +234,20 @@ class TrainingNet(NeuralNet):
         self.watched_ = self._watched_events()
         if not self.watched_:
             self.history.new_batch()  # skorch's Checkpoint looks for at least one
-        losses, sizes = [], []
+        # One tensor: small ones that stay between the large ones of the steps would
+        # keep the allocator from using freed memory again.
+        losses = torch.zeros(len(iterator), device=iterator.device)
+        sizes = []
         for batch in iterator:
             if self.watched_:
                 self.notify("on_batch_begin", batch=batch, training=training)
             loss = step_fn(batch, generator)
-            losses.append(loss)
+            losses[len(sizes)] = loss
             sizes.append(len(batch[0]))
             if self.watched_:
                 self._tell_batch(batch, loss, prefix, training)
-        self.history.record(prefix + "_batch_count", len(losses))
-        mean = np.average(torch.stack(losses).cpu().numpy(), weights=sizes)
+        self.history.record(prefix + "_batch_count", len(sizes))
+        mean = np.average(losses.cpu().numpy(), weights=sizes)
         name = prefix + "_loss"
         best = min((epoch.get(name, np.inf) for epoch in self.history), default=np.inf)
         self.history.record(name, float(mean))
