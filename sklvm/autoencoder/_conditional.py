@@ -7,6 +7,7 @@ from sklvm._base import largest_magnitude
 from sklvm.autoencoder._conditional_model import ConditionalModel
 from sklvm.autoencoder._fitted_conditional import FittedConditional
 from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
+from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.neural._estimator import unscaled
 
 
@@ -215,7 +216,7 @@ class ConditionalVAE(FittedConditional):
         encoder, decoder = self._make_networks(
             likelihood.n_inputs(n_y) + n_x,
             L + n_x,
-            (likelihood.width(n_y), likelihood.start(y)),
+            (likelihood.width(n_y), start_of(likelihood, y)),
             generator,
         )
         prior = self._network("prior", n_x, 2 * L, generator)

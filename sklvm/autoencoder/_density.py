@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklvm._base import DensityScoreMixin, check_count
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import read_rows
+from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
@@ -122,7 +123,7 @@ class DensityAutoencoder(
         encoder, decoder = self._make_networks(
             likelihood.n_inputs(n_features) + has_missing * n_features,
             self.latent_dim,
-            (likelihood.width(n_features), likelihood.start(X)),
+            (likelihood.width(n_features), start_of(likelihood, X)),
             generator,
         )
         return {

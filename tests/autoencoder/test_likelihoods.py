@@ -319,4 +319,24 @@ def test_optional_hooks_of_a_custom_likelihood():
     assert_allclose(
         bias.detach().cpu().numpy(), np.log(X.mean(axis=0) + 1e-3), rtol=1e-4
     )
-    assert started.score(X) > plain.score(X)
+    # Without the hook gradients find it.
+    bias = [p for p in plain.net_.module_.decoder.parameters() if p.ndim == 1][-1]
+    assert_allclose(bias.detach().cpu().numpy(), np.log(X.mean(axis=0)), atol=1e-2)
+
+
+def test_large_counts_of_a_custom_likelihood_start_at_their_mean():
+    X = np.random.default_rng(0).poisson([3, 30, 400], (200, 3)) * 1.0
+    with_gaps = X.copy()
+    with_gaps[::7, 1] = np.nan
+    for data in (X, with_gaps):
+        est = frozen(data, likelihood=Poisson(), latent_dim=1, hidden_layer_sizes=())
+        bias = [p for p in est.net_.module_.decoder.parameters() if p.ndim == 1][-1]
+        expected = np.nanmean(data, axis=0)
+        assert_allclose(bias.detach().exp().numpy(), expected, rtol=1e-2)
+
+
+def test_scaled_counts_are_not_in_the_support_of_a_custom_likelihood():
+    X = np.random.default_rng(0).poisson(30, (200, 3)) * 1.0
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    with pytest.raises(ValueError, match=r"Poisson.*whole numbers.*without a scaler"):
+        VAE(likelihood=Poisson()).fit(scaled)

@@ -97,8 +97,9 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
     def start(self, X):
         """Outputs that fit X without any z, of shape (width(n_features),).
 
-        They start the biases of the decoder's last layer; None leaves them at 0. X is
-        a dense array, sparse CSR or a memory map, with NaN where entries are missing.
+        They start the biases of the decoder's last layer; None has them found by
+        gradients of `log_prob`. X is a dense array, sparse CSR or a memory map, with
+        NaN where entries are missing.
         """
         return None
 

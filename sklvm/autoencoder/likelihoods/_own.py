@@ -1,0 +1,72 @@
+"""Families of the user's own: where they start, and whether X is in their support."""
+
+import copy
+
+import numpy as np
+import torch
+
+from sklvm.autoencoder.likelihoods._base import chunks
+
+# Rows that show both, and steps of Rprop, whose sizes do not depend on the units of X.
+N_ROWS, N_STEPS = 1000, 150
+
+
+def start_of(likelihood, X):
+    """The `start` of a likelihood; where it has none, what gradients find."""
+    start = likelihood.start(X)
+    if start is not None:
+        return start
+    rows = torch.from_numpy(_some_rows(X))
+    observed = ~rows.isnan()
+    x = torch.where(observed, rows, 0.0)
+    likelihood = copy.deepcopy(likelihood).eval()
+    with torch.enable_grad():
+        start = _best_outputs(likelihood, x, observed)
+    with torch.no_grad():
+        _check_support(likelihood, x, observed, start)
+    return start
+
+
+def _some_rows(X):
+    step = -(-X.shape[0] // N_ROWS)
+    rows = X[::step]
+    return np.concatenate(
+        [p.toarray() if hasattr(p, "toarray") else p for p in chunks(rows)]
+    )
+
+
+def _best_outputs(likelihood, x, observed):
+    """The outputs, the same for all rows, with the highest log p(x) on the way."""
+    outputs = torch.zeros(likelihood.width(x.shape[1]), requires_grad=True)
+    optimizer = torch.optim.Rprop([outputs], lr=0.1, step_sizes=(1e-4, 1.0))
+    best, least = outputs.detach().clone(), np.inf
+    for _ in range(N_STEPS):
+        optimizer.zero_grad()
+        rows = outputs.expand(len(x), -1)
+        loss = -likelihood.log_conditional(x, rows, observed).mean()
+        if not loss.isfinite():
+            break
+        if loss < least:
+            best, least = outputs.detach().clone(), float(loss.detach())
+        loss.backward()
+        if not outputs.grad.isfinite().all():
+            break
+        optimizer.step()
+    return best
+
+
+def _check_support(likelihood, x, observed, start):
+    """Raise where a probability above 1 shows that X is not what is drawn."""
+    outputs = start.expand(len(x), -1)
+    drawn = likelihood.sample(outputs, torch.Generator().manual_seed(0))
+    if not (drawn == drawn.round()).all():
+        return
+    log_prob = likelihood.log_prob(x, outputs)
+    wrong = observed & (x != x.round()) & (log_prob > 0)
+    if wrong.any():
+        name = likelihood.data_name
+        raise ValueError(
+            f"{name} has {x[wrong][0]:g}, which likelihood={type(likelihood).__name__} "
+            "gives a probability above 1, and it draws whole numbers only; give "
+            f"{name} as it was, without a scaler."
+        )
