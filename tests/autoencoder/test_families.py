@@ -20,7 +20,7 @@ from sklvm.autoencoder import (
     NegativeBinomial,
     Poisson,
 )
-from sklvm.autoencoder.likelihoods._gaussian import Standardised
+from sklvm.autoencoder.likelihoods._standardised import Standardised
 
 COUNTS = np.array([0, 1, 7, 8, 9, 1e3, 1e6])
 RATES = 10.0 ** np.arange(-6, 7)

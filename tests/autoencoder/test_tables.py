@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklvm import GMVAE, VAE
 from sklvm.autoencoder import Likelihood
 from sklvm.autoencoder._rows import read_rows
-from sklvm.autoencoder.likelihoods._gaussian import Standardised
+from sklvm.autoencoder.likelihoods._standardised import Standardised
 
 from .mixed import KINDS, mixed_table
 from .models import curve, quietly

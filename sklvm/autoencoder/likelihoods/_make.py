@@ -6,12 +6,8 @@ from sklvm.autoencoder.likelihoods._base import Likelihood
 from sklvm.autoencoder.likelihoods._blocks import Blocks
 from sklvm.autoencoder.likelihoods._counts import NegativeBinomial, Poisson
 from sklvm.autoencoder.likelihoods._discrete import Bernoulli, Categorical
-from sklvm.autoencoder.likelihoods._gaussian import (
-    LogNormal,
-    Standardised,
-    check_noise,
-    make_gaussian,
-)
+from sklvm.autoencoder.likelihoods._gaussian import check_noise, make_gaussian
+from sklvm.autoencoder.likelihoods._standardised import LogNormal, Standardised
 from sklvm.columns._column import REAL
 
 NOISES = ("optimal", "learned", "heteroscedastic")
