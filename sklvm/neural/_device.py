@@ -1,7 +1,7 @@
 """Where tensors live: devices, and data that fit there or are streamed."""
 
 import mmap
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 
 import numpy as np
@@ -119,7 +119,21 @@ _float32_convolutions = _Float32Convolutions()
 
 
 @contextmanager
+def full_precision():
+    """Where no torch.autocast of the user's applies.
+
+    Its cache keeps the first copy of each weight, so that a training learns nothing;
+    and scores in bfloat16 are off in the third digit.
+    """
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+@contextmanager
 def inference():
     """Where networks predict: without gradients, and the same on all devices."""
-    with torch.inference_mode(), _float32_convolutions:
+    with torch.inference_mode(), full_precision(), _float32_convolutions:
         yield

@@ -28,6 +28,7 @@ from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unname
 from sklvm.neural._device import (
     as_dense,
     as_tensor,
+    full_precision,
     inference,
     place,
     resolve_device,
@@ -120,6 +121,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             unchanged_on_error(self),
             torch.inference_mode(False),
             torch.enable_grad(),
+            full_precision(),
         ):
             device = resolve_device(self.device)
             goes_on = hasattr(self, "net_") and (one_pass or self.warm_start)

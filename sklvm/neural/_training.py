@@ -236,7 +236,7 @@ class TrainingNet(NeuralNet):
             self.history.new_batch()  # skorch's Checkpoint looks for at least one
         # One tensor: small ones that stay between the large ones of the steps would
         # keep the allocator from using freed memory again.
-        losses = torch.zeros(len(iterator), device=iterator.device)
+        losses = torch.zeros(len(iterator), dtype=torch.float32, device=iterator.device)
         sizes = []
         for batch in iterator:
             if self.watched_:

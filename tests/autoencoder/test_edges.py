@@ -168,6 +168,16 @@ def test_a_float64_default_of_torch_changes_nothing(X):
     np.testing.assert_array_equal(est.transform(X), expected.transform(X))
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_autocast_around_a_fit_or_a_score_changes_nothing(X, cache):
+    expected = VAE(**QUICK).fit(X)
+    with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=cache):
+        est = VAE(**QUICK).fit(X)
+        scores = est.score_samples(X)
+    np.testing.assert_array_equal(est.transform(X), expected.transform(X))
+    np.testing.assert_array_equal(scores, expected.score_samples(X))
+
+
 def test_fits_within_inference_mode(X):
     with torch.inference_mode():
         est = VAE(**QUICK).fit(X)

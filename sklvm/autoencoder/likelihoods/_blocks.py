@@ -102,13 +102,13 @@ class Blocks(Likelihood):
         return sum(part.n_inputs(n) for part, n in self._sizes())
 
     def start(self, X):
-        starts = [part.start(own) for part, own in self._of_data(X)]
-        return torch.cat(
-            [
-                torch.zeros(part.width(n)) if start is None else torch.as_tensor(start)
-                for start, (part, n) in zip(starts, self._sizes(), strict=True)
-            ]
-        )
+        starts = []
+        for part, own in self._of_data(X):
+            start = part.start(own)
+            if start is None:
+                start = np.zeros(part.width(own.shape[1]))
+            starts.append(torch.as_tensor(start))
+        return torch.cat(starts)
 
     def features(self, x, observed=None):
         features = []

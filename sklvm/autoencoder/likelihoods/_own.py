@@ -37,7 +37,7 @@ def _some_rows(X):
 
 def _best_outputs(likelihood, x, observed):
     """The outputs, the same for all rows, with the highest log p(x) on the way."""
-    outputs = torch.zeros(likelihood.width(x.shape[1]), requires_grad=True)
+    outputs = x.new_zeros(likelihood.width(x.shape[1])).requires_grad_()
     optimizer = torch.optim.Rprop([outputs], lr=0.1, step_sizes=(1e-4, 1.0))
     best, least = outputs.detach().clone(), np.inf
     for _ in range(N_STEPS):
