@@ -30,7 +30,9 @@ def kept(level, kind):
 
 def of_table(model, table):
     drawn = model.fit(table).sample(2000)[0]
-    return kept(drawn["level"], drawn["kind"].map(dict(zip(NAMES, range(3)))))  # noqa: B905
+    return kept(
+        drawn["level"], drawn["kind"].map({name: k for k, name in enumerate(NAMES)})
+    )
 
 
 def of_flags(model, table):

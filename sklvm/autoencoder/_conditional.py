@@ -8,7 +8,7 @@ from sklvm.autoencoder._conditional_model import ConditionalModel
 from sklvm.autoencoder._fitted_conditional import FittedConditional
 from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
 from sklvm.autoencoder.likelihoods._own import start_of
-from sklvm.neural._estimator import unscaled
+from sklvm.neural._values import unscaled
 
 
 class ConditionalVAE(FittedConditional):

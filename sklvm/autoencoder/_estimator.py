@@ -100,7 +100,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
         with torch.no_grad():
             if self.encoder is None or isinstance(self.encoder, ConvEncoder):
                 encoder[-1].weight[self.latent_dim :] = 0.0
-            if self.decoder is None and start is not None:
+            if self.decoder is None:
                 decoder[-1].bias.copy_(torch.as_tensor(start))
         return encoder, decoder
 

@@ -48,7 +48,8 @@ class MissingCells(DensityAutoencoder):
     def _best_guess(self, batch, q, p, eps):
         likelihood = self.net_.module.likelihood
         mean = self._posterior_mean(batch, q, p, eps, likelihood.mean)
-        return likelihood.decide(mean)
+        # On the device, where the likelihood is.
+        return likelihood.decide(mean).cpu()
 
     def sample_missing(self, X, n_draws=1, n_importance=1000):
         """X with each missing cell replaced by a draw from p(x_missing | x_observed).
@@ -179,20 +180,20 @@ class MissingCells(DensityAutoencoder):
         def proba(batch, q, p, eps):
             return self._posterior_mean(
                 batch, q, p, eps, lambda out: likelihood.probabilities(out, j)
-            )
+            ).cpu()
 
         return self._map_chunks(proba, X, n_importance)
 
     def _discrete_position(self, column):
-        names, j = list(self._rows.categories), None
-        if np.ndim(column) == 0 and self._rows.is_table:
-            j = next(iter(self._rows.positions(self, column, "column")), None)
         if not self._rows.is_table:
             raise ValueError(
                 f"column={column!r} has no categories, as likelihood="
                 f"{self.likelihood!r} says nothing of single columns; fit with "
                 "likelihood='auto' or a list of (kind, columns)."
             )
+        names, j = list(self._rows.categories), None
+        if np.ndim(column) == 0:
+            j = next(iter(self._rows.positions(self, column, "column")), None)
         if j is None or self._rows.schema.names[j] not in names:
             raise ValueError(
                 f"column={column!r} must be a bernoulli or categorical column, one of "

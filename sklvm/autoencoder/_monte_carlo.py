@@ -140,7 +140,7 @@ class RowEstimates(BaseAutoencoder):
             values = function(module.decode(z))
             total = total + torch.einsum("sn,snd->nd", block, values)
             first += len(z)
-        return total.cpu()
+        return total
 
     def _draws(self, q, eps):
         """z of q in blocks of draws that keep memory bounded."""

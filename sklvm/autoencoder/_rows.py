@@ -43,8 +43,6 @@ class Numbers:
     """Arrays of numbers, all of one family."""
 
     is_table = False
-    # Of which kinds and categories nothing is known.
-    columns, categories = {}, {}
 
     def __init__(self, likelihood, sparse):
         self.likelihood = likelihood

@@ -40,7 +40,7 @@ class _Target:
         self.shape = np.shape(y)[1:]
 
     def _columns(self, y):
-        """y with a column axis, without gaps."""
+        """y with a column axis."""
         if np.shape(y)[1:] != self.shape:
             raise ValueError(
                 f"y has shape {np.shape(y)}; it must have shape "

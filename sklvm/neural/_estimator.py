@@ -19,7 +19,6 @@ from torch import nn
 from torch.utils.data import Subset
 
 from sklvm._base import (
-    largest_magnitude,
     private_random_state,
     unchanged_on_error,
     warn_user,
@@ -41,9 +40,8 @@ from sklvm.neural._training import (
     TrainingNet,
     still_rises,
 )
+from sklvm.neural._values import frozen, unscaled
 
-# Values beyond are units that nobody has scaled, as salaries or years.
-LARGE_VALUE = 100.0
 # Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
 BLOCK_SIZE = 2**19
 # Devices whose optimisers can update all parameters in one call of a kernel.
@@ -130,7 +128,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 self._check_continues()
                 self.net_.move(device)
             else:
-                self._shape = {n: _frozen(getattr(self, n)) for n in self._shaping}
+                self._shape = {n: frozen(getattr(self, n)) for n in self._shaping}
             with (
                 self.net_.restored_on_error() if goes_on else nullcontext(),
                 noticed_ctrl_c(),
@@ -151,7 +149,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
     def _check_continues(self):
         """The fitted module is the one that the parameters describe."""
         for name, value in self._shape.items():
-            if _frozen(getattr(self, name)) != value:
+            if frozen(getattr(self, name)) != value:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is not what the model to continue "
                     f"from was built with; set {name} back, or fit with "
@@ -396,22 +394,3 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 part = np.array(as_dense(X[rows]))
                 parts.append(function(as_tensor(part, device)).cpu())
         return torch.cat(parts).numpy()
-
-
-def unscaled(X, name):
-    """That the values of X are large, with the remedy, or None."""
-    largest = largest_magnitude(X)
-    if largest > LARGE_VALUE:
-        return f"{name} has values up to {largest:g}; scale it (StandardScaler)"
-    return None
-
-
-def _frozen(value):
-    """What a parameter is now, comparable to what it will be."""
-    if isinstance(value, BaseEstimator):
-        return type(value), value.get_params()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return tuple(map(_frozen, value))
-    return value.copy() if isinstance(value, dict) else value

@@ -7,7 +7,8 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import largest_magnitude, warn_user
-from sklvm.neural._estimator import LARGE_VALUE, BaseNeuralEstimator
+from sklvm.neural._estimator import BaseNeuralEstimator
+from sklvm.neural._values import LARGE_VALUE
 from sklvm.segmentation._bytes import SegmentationCodec
 from sklvm.segmentation._checks import (
     LEAST_WEIGHT,

@@ -7,6 +7,7 @@ from scipy.special import expit
 from scipy.stats import bernoulli, kstest, norm, poisson
 
 from sklvm import VAE
+from sklvm.autoencoder import Blocks, Gaussian
 
 from .models import (
     Poisson,
@@ -333,6 +334,13 @@ def test_large_counts_of_a_custom_likelihood_start_at_their_mean():
         bias = [p for p in est.net_.module_.decoder.parameters() if p.ndim == 1][-1]
         expected = np.nanmean(data, axis=0)
         assert_allclose(bias.detach().exp().numpy(), expected, rtol=1e-2)
+
+
+def test_a_custom_likelihood_in_blocks_starts_at_the_data():
+    X = np.random.default_rng(0).poisson([3, 30, 400], (200, 3)) * 1.0
+    blocks = Blocks([(Poisson(), [0, 2]), (Gaussian(), [1])])
+    expected = np.append(np.log(X.mean(axis=0)[[0, 2]]), X[:, 1].mean())
+    assert_allclose(blocks.start(X.astype(np.float32)), expected, rtol=1e-2)
 
 
 def test_scaled_counts_are_not_in_the_support_of_a_custom_likelihood():

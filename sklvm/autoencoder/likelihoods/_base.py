@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches
 from torch import nn
 
 from sklvm._base import largest_magnitude
+from sklvm.neural._device import as_dense
 
 # The squares of larger values, summed over features, come near the end of float32.
 MAX_VALUE = 1e15
@@ -177,8 +178,7 @@ def chunks(X):
 def dense_chunks(X):
     """The rows of X in float64, a part at a time."""
     for part in chunks(X):
-        part = part.toarray() if issparse(part) else part
-        yield part.astype(np.float64)
+        yield as_dense(part).astype(np.float64)
 
 
 def stored_values(X):

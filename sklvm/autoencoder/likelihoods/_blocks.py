@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from sklvm.autoencoder.likelihoods._base import Likelihood
+from sklvm.autoencoder.likelihoods._own import start_of
 
 
 class Blocks(Likelihood):
@@ -102,13 +103,8 @@ class Blocks(Likelihood):
         return sum(part.n_inputs(n) for part, n in self._sizes())
 
     def start(self, X):
-        starts = []
-        for part, own in self._of_data(X):
-            start = part.start(own)
-            if start is None:
-                start = np.zeros(part.width(own.shape[1]))
-            starts.append(torch.as_tensor(start))
-        return torch.cat(starts)
+        starts = [start_of(part, own) for part, own in self._of_data(X)]
+        return torch.cat([torch.as_tensor(start) for start in starts])
 
     def features(self, x, observed=None):
         features = []

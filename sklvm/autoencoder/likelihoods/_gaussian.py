@@ -19,7 +19,7 @@ from sklvm.autoencoder.likelihoods._base import (
     sum_observed,
     vector,
 )
-from sklvm.neural._estimator import LARGE_VALUE, unscaled
+from sklvm.neural._values import LARGE_VALUE, unscaled
 
 CLOSED = ("optimal", "learned")
 # Smallest noise, as a share of the standard deviation of the training data: without a

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import torch
 
-from sklvm.autoencoder.likelihoods._base import chunks
+from sklvm.neural._device import as_dense
 
 # Rows that show both, and steps of Rprop, whose sizes do not depend on the units of X.
 N_ROWS, N_STEPS = 1000, 150
@@ -16,7 +16,9 @@ def start_of(likelihood, X):
     start = likelihood.start(X)
     if start is not None:
         return start
-    rows = torch.from_numpy(_some_rows(X))
+    # A copy, as rows may be those of a memory map.
+    some = X[:: -(-X.shape[0] // N_ROWS)]
+    rows = torch.from_numpy(np.array(as_dense(some)))
     observed = ~rows.isnan()
     x = torch.where(observed, rows, 0.0)
     likelihood = copy.deepcopy(likelihood).eval()
@@ -25,14 +27,6 @@ def start_of(likelihood, X):
     with torch.no_grad():
         _check_support(likelihood, x, observed, start)
     return start
-
-
-def _some_rows(X):
-    step = -(-X.shape[0] // N_ROWS)
-    rows = X[::step]
-    return np.concatenate(
-        [p.toarray() if hasattr(p, "toarray") else p for p in chunks(rows)]
-    )
 
 
 def _best_outputs(likelihood, x, observed):
