@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from _report import print_header, print_machine, print_row
-from _tables_data import GENERATED
+from _tables_data import GENERATED, real_tables
 from _tables_synthetic import auc, rarest
 from sklearn.model_selection import train_test_split
 
@@ -54,6 +54,7 @@ def with_gaps(drawn, test, seed):
 def add_arguments(parser):
     parser.add_argument("--csv", help="a table of one's own")
     parser.add_argument("--drop", nargs="*", default=[], help="columns to leave out")
+    parser.add_argument("--only", nargs="*", help="names of tables")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -65,9 +66,10 @@ def run(arguments):
         table = pd.read_csv(arguments.csv).drop(columns=arguments.drop)
         tables = {arguments.csv: table}
     else:
-        tables = {name: make()[0] for name, make in GENERATED.items()}
+        tables = {name: make()[0] for name, make in GENERATED.items()} | real_tables()
     print_header("table", "model", "held out", "log-likelihood", "AUC", "rare", "s")
-    for name, table in tables.items():
+    for name in arguments.only or tables:
+        table = tables[name]
         train, test = train_test_split(
             table, test_size=0.3, random_state=arguments.seed
         )
