@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import (
     estimator_checks_generator,
     parametrize_with_checks,
 )
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklvm import JointDensityClassifier
@@ -59,7 +60,7 @@ def checks_expected_to_fail(estimator):
 
 
 @parametrize_with_checks(
-    [entry.estimator() for entry in REGISTRY] + WRAPPERS,
+    [entry.estimator(**entry.short) for entry in REGISTRY] + WRAPPERS,
     expected_failed_checks=checks_expected_to_fail,
 )
 def test_scikit_learn_checks(estimator, check):
@@ -199,6 +200,10 @@ def test_no_global_state_is_touched(entry, random_state, jobs):
     data = entry.make_data(0, 100)
     est = entry.make(random_state=random_state, **jobs)
     broken = (np.full(data[0].shape, np.inf), *data[1:])
+    # At its first use torch sets the threads of OpenMP to those of MKL, which are no
+    # more than there are cores, and imports sympy, which filters warnings.
+    entry.make().fit(*data)
+    global_state()
     # Three threads: a number that no library chooses by itself on most machines.
     with threadpool_limits(limits=3):
         before = global_state()
@@ -213,6 +218,17 @@ def test_no_global_state_is_touched(entry, random_state, jobs):
     after["threads"] = {lib: after["threads"].get(lib) for lib in before["threads"]}
     for key in before:
         assert after[key] == before[key], f"{key} was changed"
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "partial_fit"])
+def test_a_weight_that_is_not_taken_is_refused_by_name(entry, method):
+    est = entry.make()
+    if not hasattr(est, method) or has_fit_parameter(est, "sample_weight"):
+        pytest.skip("there is no such method, or it takes weights")
+    data = entry.make_data(0, 100)
+    name = rf"{entry.estimator.__name__}\.{method}\(\)"
+    with pytest.raises(TypeError, match=f"^{name} got .*'sample_weight'"):
+        getattr(est, method)(*data, sample_weight=np.ones(100))
 
 
 def test_constructor_parameters_stay_untouched(entry):

@@ -1,17 +1,22 @@
 """The conditional variational autoencoder."""
 
-from sklearn.utils._param_validation import HasMethods
+from numbers import Integral
+
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval
 from torch import nn
 
 from sklvm._base import largest_magnitude
 from sklvm.autoencoder._conditional_model import ConditionalModel
+from sklvm.autoencoder._distributions import MixturePrior
 from sklvm.autoencoder._fitted_conditional import FittedConditional
 from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
 from sklvm.autoencoder.likelihoods._own import start_of
+from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.neural._values import unscaled
 
 
-class ConditionalVAE(FittedConditional):
+class ConditionalVAE(FittedConditional, FindsLength):
     r"""Conditional variational autoencoder: a density of y given x.
 
     Models p(y|x) = E_{p(z|x)}[p(y|z,x)], which may have several modes and columns that
@@ -25,9 +30,15 @@ class ConditionalVAE(FittedConditional):
                                 \le \log p_\theta(y|x) \quad (\beta = 1)
 
     where the decoder gives p(y|z,x), with independent columns, the encoder the Gaussian
-    q(z|y,x), and a third network the Gaussian p(z|x). Without the second term z would
-    carry y itself, and p(z|x), from which predictions are made, would know nothing of
-    it. Everything is computed and returned in float32; scores are in nats per sample,
+    q(z|y,x), and a third network the mixture
+
+    .. math::
+
+        p_\theta(z|x) = \sum_{k=1}^K \pi_k(x) N(z; \mu_k(x), diag(\sigma_k(x)^2))
+
+    of K = `n_prior_components` Gaussians. Without the second term z would carry y
+    itself, and p(z|x), from which predictions are made, would know nothing of it.
+    Everything is computed and returned in float32; scores are in nats per sample,
     summed over the columns of y, with all constants.
 
     Parameters
@@ -41,29 +52,35 @@ class ConditionalVAE(FittedConditional):
         "categorical" takes labels of any kind. X may be a table with text and
         categories: then all its columns are read by their kinds, as with "auto", and
         the networks get numbers standardised and categories one-hot.
-    noise : float or {"optimal", "learned", "heteroscedastic"}, default="optimal"
-        Standard deviation of the Gaussian p(y|z,x), as in `VAE`.
-    objective, n_draws, n_score_draws : default="kl", 1, 16
+    noise, min_noise : default="optimal", 0.01
+        Standard deviations of the Gaussian p(y|z,x), as in `VAE`.
+    objective, n_draws, n_score_draws : default="stl", 1, 16
         How the bound is estimated, as in `VAE`.
     beta, warmup, free_bits : default=1.0, 0.0, 0.0
         Weight of the KL divergence, as in `VAE`.
     posterior : {"diag", "full"}, default="diag"
         Covariance of q(z|y,x).
+    n_prior_components : int, default=8
+        K, the Gaussians of p(z|x). One of them has mass between any two places of z,
+        so that branches of y that are far apart cannot both be met closely; K only has
+        to be large enough. With K > 1 the divergence has no closed form, and "kl" is
+        "entropy".
     encoder : torch.nn.Module, object with `build` or None, default=None
         None is an MLP of `hidden_layer_sizes`. A module maps rows [y, x] to the
         parameters of q(z|y,x), as in `VAE`; what is categorical is one-hot.
     prior : torch.nn.Module, object with `build` or None, default=None
-        The same for p(z|x): from rows x to rows of 2 * latent_dim, means and log
-        standard deviations.
+        The same for p(z|x): from rows x to rows of K * (2 * latent_dim + 1), the K
+        means, the K log standard deviations and the K logits of pi; where K = 1 of
+        2 * latent_dim, without the logit.
     decoder : torch.nn.Module, object with `build` or None, default=None
         The same for p(y|z,x): from rows [z, x] to means or logits of y.
     hidden_layer_sizes, activation : default=(200,), "relu"
         Of all three networks, reversed in the decoder; () makes them linear.
     max_epochs, lr, batch_size, optimizer, lr_schedule, max_grad_norm : \
-            default=100, 1e-3, 128, "adam", "cosine", None
+            default="auto", 3e-3, 128, "adam", "cosine", None
         The training, as in `VAE`.
     early_stopping, validation_fraction, n_iter_no_change, tol : \
-            default=False, 0.1, 10, 1e-2
+            default="auto", 0.1, 10, 1e-2
         When to stop, as in `VAE`.
     warm_start, callbacks, device, compile, net_params, random_state, verbose : \
             default=False, None, "cpu", False, None, None, 0
@@ -74,7 +91,7 @@ class ConditionalVAE(FittedConditional):
     classes_ : ndarray or list of ndarrays
         The labels of the categorical columns of y; a list for two or more of them.
     net_, noise_, lower_bound_, lower_bounds_, n_iter_, converged_, best_epoch_, \
-            n_features_in_, feature_names_in_ :
+            held_out_bound_, n_features_in_, feature_names_in_ :
         As in `VAE`, for the rows (x, y). `net_.module_` has `encoder`, `prior_network`,
         `decoder` and `likelihood`.
 
@@ -117,9 +134,13 @@ class ConditionalVAE(FittedConditional):
 
     _parameter_constraints = {
         **FittedConditional._parameter_constraints,
+        **LENGTH_CONSTRAINTS,
+        # One number of the Sobol sequence tells the component of p(z|x).
+        "latent_dim": [Interval(Integral, 1, 21200, closed="both")],
+        "n_prior_components": [Interval(Integral, 1, None, closed="left")],
         "prior": [nn.Module, HasMethods("build"), None],
     }
-    _shaping = (*FittedConditional._shaping, "prior")
+    _shaping = (*FittedConditional._shaping, "n_prior_components", "prior")
     _data_name = "y"
     _bits_remedy = "binarise y"
 
@@ -129,25 +150,27 @@ class ConditionalVAE(FittedConditional):
         *,
         likelihood="gaussian",
         noise="optimal",
-        objective="kl",
+        min_noise=0.01,
+        objective="stl",
         n_draws=1,
         n_score_draws=16,
         beta=1.0,
         warmup=0.0,
         free_bits=0.0,
         posterior="diag",
+        n_prior_components=8,
         encoder=None,
         prior=None,
         decoder=None,
         hidden_layer_sizes=(200,),
         activation="relu",
-        max_epochs=100,
-        lr=1e-3,
+        max_epochs="auto",
+        lr=3e-3,
         batch_size=128,
         optimizer="adam",
         lr_schedule="cosine",
         max_grad_norm=None,
-        early_stopping=False,
+        early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=10,
         tol=1e-2,
@@ -162,6 +185,7 @@ class ConditionalVAE(FittedConditional):
         self.latent_dim = latent_dim
         self.likelihood = likelihood
         self.noise = noise
+        self.min_noise = min_noise
         self.objective = objective
         self.n_draws = n_draws
         self.n_score_draws = n_score_draws
@@ -169,6 +193,7 @@ class ConditionalVAE(FittedConditional):
         self.warmup = warmup
         self.free_bits = free_bits
         self.posterior = posterior
+        self.n_prior_components = n_prior_components
         self.encoder = encoder
         self.prior = prior
         self.decoder = decoder
@@ -219,14 +244,12 @@ class ConditionalVAE(FittedConditional):
             (likelihood.width(n_y), start_of(likelihood, y)),
             generator,
         )
-        prior = self._network("prior", n_x, 2 * L, generator)
-        if self.prior is None:
-            # p(z|x) = N(0, I), whatever x, until z means something.
-            nn.init.zeros_(prior[-1].weight)
+        prior = self._make_prior(n_x, generator)
         return ConditionalModel(
             encoder=encoder,
             decoder=decoder,
             prior_network=prior,
+            n_prior_components=self.n_prior_components,
             likelihood=likelihood,
             latent_dim=L,
             posterior=self.posterior,
@@ -235,12 +258,24 @@ class ConditionalVAE(FittedConditional):
             conditions=conditions,
         )
 
+    def _make_prior(self, n_x, generator):
+        """The network of p(z|x), which is the same for every x at the start."""
+        L, K = self.latent_dim, self.n_prior_components
+        width = 2 * L if K == 1 else MixturePrior.n_parameters(L, K)
+        prior = self._network("prior", n_x, width, generator)
+        if self.prior is None:
+            nn.init.zeros_(prior[-1].weight)
+            if K > 1:
+                with torch.no_grad():
+                    prior[-1].bias.copy_(MixturePrior.start(L, K))
+        return prior
+
     def _make_conditions(self, x):
         """What reads the columns of a table x; None for numbers as they are."""
         if not self._x_rows.is_table:
             warn_of_scale(x, "X")
             return None
-        conditions = self._x_rows.make_likelihood("optimal")
+        conditions = self._x_rows.make_likelihood("optimal", self.min_noise)
         conditions.start(x)
         return conditions
 

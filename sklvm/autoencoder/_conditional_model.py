@@ -2,7 +2,7 @@ r"""The model p(z|x) p(y|z,x) with its encoder q(z|y,x), as one torch module."""
 
 import torch
 
-from sklvm.autoencoder._distributions import GaussianPrior
+from sklvm.autoencoder._distributions import GaussianPrior, MixturePrior
 from sklvm.autoencoder._model import LatentVariableModel
 
 
@@ -14,7 +14,9 @@ class ConditionalModel(LatentVariableModel):
     Parameters
     ----------
     prior_network : torch.nn.Module
-        From x to the mean and the log standard deviation of p(z|x).
+        From x to the parameters of p(z|x), as its family reads them.
+    n_prior_components : int
+        Gaussians that p(z|x) is a mixture of.
     n_conditions : int
         Numbers that the networks read of x.
     conditions : Likelihood or None
@@ -23,9 +25,16 @@ class ConditionalModel(LatentVariableModel):
         `n_features` is that of y.
     """
 
-    def __init__(self, *, prior_network, n_conditions, conditions=None, **parts):
+    def __init__(
+        self, *, prior_network, n_prior_components, n_conditions, conditions=None,
+        **parts,
+    ):  # fmt: skip
         super().__init__(n_conditions=n_conditions, **parts)
         self.prior_network = prior_network
+        self.n_prior_components = n_prior_components
+        # Numbers of noise that a draw of z takes; the last one tells the component.
+        self.n_prior_noise = self.latent_dim + (n_prior_components > 1)
+        self.row_size = max(self.row_size, n_prior_components * self.latent_dim)
         self.conditions = conditions
 
     def observe(self, X):
@@ -44,8 +53,11 @@ class ConditionalModel(LatentVariableModel):
         return torch.cat([self.likelihood.features(y), x], -1)
 
     def conditional_prior(self, x):
-        """p(z|x), a Gaussian a row."""
-        return GaussianPrior.of(self.prior_network(x), self.latent_dim)
+        """p(z|x), a Gaussian or a mixture of them for each row."""
+        parameters, K = self.prior_network(x), self.n_prior_components
+        if K == 1:
+            return GaussianPrior.of(parameters, self.latent_dim)
+        return MixturePrior.of(parameters, self.latent_dim, K)
 
     def encode(self, batch):
         """q(z|y,x) and p(z|x)."""

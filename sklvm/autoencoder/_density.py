@@ -10,12 +10,24 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import DensityScoreMixin, check_count
+from sklvm._base import DensityScoreMixin, check_count, warn_user
+from sklvm.autoencoder._distributions import StandardNormal
+from sklvm.autoencoder._linear_start import (
+    LinearAndNetwork,
+    LinearStart,
+    has_linear_start,
+)
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import read_rows
 from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
+
+# A covariance of more rows is hardly another one.
+MAX_START_ROWS = 20_000
+# Nats that samples may have less than the training rows before it is told, of at least
+# and at most so many of them.
+STRANGE, LEAST_JUDGED, N_JUDGED = 1.0, 100, 1000
 
 
 class DensityAutoencoder(
@@ -45,7 +57,10 @@ class DensityAutoencoder(
         if not reset:
             self.net_.module.likelihood.check(X)
         # One pass without a mask, as most data are complete; sparse data always are.
-        if not issparse(X) and np.isnan(X.min()):
+        has_gaps = not issparse(X) and bool(np.isnan(X.min()))
+        if reset:
+            self._has_gaps = has_gaps
+        if has_gaps:
             self._check_missing(X, reset)
         return X, None
 
@@ -98,34 +113,25 @@ class DensityAutoencoder(
 
     # Fitting ----------------------------------------------------------------------
 
-    def fit(self, X, y=None):
-        """Maximise F by stochastic gradients.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            What is missing is left out: F is over the observed entries. Of a sparse
-            matrix only batches are made dense.
-        y : Ignored
-
-        Returns
-        -------
-        self : object
-        """
-        return self._fit(X, None)
-
     def _make_parts(self, X, generator):
         """What a `LatentVariableModel` of X consists of."""
         likelihood = self._make_likelihood(X, self._rows)
         n_features = X.shape[1]
-        has_missing = self.mask_rate > 0
-        has_missing = has_missing or (not issparse(X) and bool(np.isnan(X.min())))
+        has_missing = self.mask_rate > 0 or self._has_gaps
+        n_inputs = likelihood.n_inputs(n_features)
+        start = start_of(likelihood, X)
         encoder, decoder = self._make_networks(
-            likelihood.n_inputs(n_features) + has_missing * n_features,
+            n_inputs + has_missing * n_features,
             self.latent_dim,
-            (likelihood.width(n_features), start_of(likelihood, X)),
+            (likelihood.width(n_features), start),
             generator,
         )
+        if self._starts_linear(likelihood, X):
+            shared = isinstance(self.noise, str) and self.noise == "shared"
+            rows = X[self._start_rows(X.shape[0], generator)]
+            linear = LinearStart(likelihood, rows, start, self.latent_dim, shared)
+            encoder = linear.as_encoder(encoder, n_inputs, generator)
+            decoder = linear.as_decoder(decoder, generator)
         return {
             "encoder": encoder,
             "decoder": decoder,
@@ -137,6 +143,22 @@ class DensityAutoencoder(
             "dynamic": self.binarize == "dynamic",
             "mask_rate": self.mask_rate,
         }
+
+    def _starts_linear(self, likelihood, X):
+        """Whether the training starts at the maximum of the linear model."""
+        are_own = self.encoder is not None or self.decoder is not None
+        return not are_own and has_linear_start(likelihood, X)
+
+    def _starts_well(self, module):
+        return isinstance(module.decoder, LinearAndNetwork) and self.net_.step_ == 0
+
+    def _start_rows(self, n, generator):
+        """Rows that the linear start is fitted to: none that are held out."""
+        rows = np.arange(n)
+        # partial_fit may begin with too few rows for that, and holds none out.
+        if self._holds_out(n) and 0 < round(self.validation_fraction * n) < n:
+            rows = np.sort(self._split(n, generator.initial_seed())[0])
+        return rows[:: -(-len(rows) // MAX_START_ROWS)]
 
     # The latent -------------------------------------------------------------------
 
@@ -213,6 +235,10 @@ class DensityAutoencoder(
     def sample(self, n_samples=1):
         """Draw z from the prior, then x from p(x|z).
 
+        Warns where 100 samples or more have far less density than the training rows: a
+        table of clusters leaves holes in N(0, I), and the samples from there are like
+        no row.
+
         Parameters
         ----------
         n_samples : int, default=1
@@ -246,16 +272,34 @@ class DensityAutoencoder(
                 for z in Z.split(max(1, BLOCK_SIZE // module.row_size))
             ]
         labels = None if labels is None else labels.cpu().numpy()
-        X = self._rows.decode(self, torch.cat(X).numpy())
-        return X, Z.cpu().numpy(), labels
+        X = torch.cat(X).numpy()
+        self._warn_of_strange_samples(X)
+        return self._rows.decode(self, X), Z.cpu().numpy(), labels
+
+    def _warn_of_strange_samples(self, X):
+        """Say that the model itself finds its samples unlike the training rows."""
+        rows = X[:N_JUDGED]
+        is_simple = isinstance(self.net_.module.prior(), StandardNormal)
+        if not is_simple or len(rows) < LEAST_JUDGED or self._has_gaps:
+            return
+        F = self._lower_bounds_of_rows(rows, 1).astype(np.float64)
+        short = self.lower_bound_ - F.mean()
+        if short > STRANGE + 3 * F.std() / np.sqrt(len(F)):
+            warn_user(
+                f"The samples have {short:.3g} nats less than the training rows had on "
+                "average: p(z) is where no row is encoded, so that they lie between "
+                "what was seen; set prior='vamp', or take a GMVAE."
+            )
 
     # The density ------------------------------------------------------------------
 
     def score_samples(self, X):
-        """The evidence lower bound F of each row, with `n_score_draws` draws.
+        """The importance-weighted lower bound on log p(x) of each row.
 
-        Always the bound itself (beta = 1), whatever was trained, in its third form
-        E_q[log p(x, z) - log q(z|x)], which varies least near the exact posterior.
+        log 1/S sum_s p(x, z_s) / q(z_s|x) with S = `n_score_draws` draws of q(z|x),
+        whatever was trained. Its expectation lies between F, which it is for one draw,
+        and log p(x) (Burda et al., 2016, theorem 1): where the encoder misses rows that
+        it has not seen, F alone would say more of the encoder than of the model.
 
         Parameters
         ----------
@@ -263,7 +307,7 @@ class DensityAutoencoder(
 
         Returns
         -------
-        F : ndarray of shape (n_samples,), float32
+        log_density : ndarray of shape (n_samples,), float32
             In nats. The draws belong to the row: the same row has the same value.
         """
         return self._log_density(X).astype(np.float32)

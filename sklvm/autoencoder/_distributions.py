@@ -1,16 +1,20 @@
-r"""q(z|x) and p(z): Gaussian posteriors, the standard normal, Gaussian mixtures.
+r"""q(z|x), p(z) and p(z|x): Gaussians, the standard normal, Gaussian mixtures.
 
 Noise comes from outside, as `eps` of shape (..., latent_dim), so that every draw
-belongs to a generator or to a row. All densities are in nats.
+belongs to a generator or to a row; where p(z|x) is a mixture one number more tells the
+component. All densities are in nats.
 """
 
 import math
+from abc import ABCMeta, abstractmethod
 
 import torch
 
 LOG_2PI = math.log(2 * math.pi)
 # Scales outside exp(-15) and exp(15) overflow float32 when they are squared twice.
 MAX_LOG_SCALE = 15.0
+# How far from 0 the components of p(z|x) start, in their standard deviations.
+START_RADIUS = 2.0
 
 
 def bounded(log_scale):
@@ -18,7 +22,7 @@ def bounded(log_scale):
 
 
 class _Gaussians:
-    """Gaussians a row, made of the tensors `parts()`."""
+    """Gaussians a row, or mixtures of them, made of the tensors `parts()`."""
 
     def detach(self):
         return type(self)(*(part.detach() for part in self.parts()))
@@ -169,24 +173,17 @@ class GaussianPrior(DiagonalGaussian):
         cross_entropy = terms.sum(-1) + self.mean.shape[-1] / 2 * LOG_2PI
         return cross_entropy - q.entropy()
 
+    def aggregated(self):
+        """The mean of the rows' densities, 1/n sum_i p(z|x_i)."""
+        return GaussianMixture(self)
 
-class GaussianMixture:
-    """p(z) = sum_k pi_k N(z; mu_k, Sigma_k).
 
-    `components` are Gaussians; `log_weights` None is pi_k = 1/K. The components of the
-    VampPrior (Tomczak and Welling, 2018) are the posteriors of pseudo-inputs.
-    """
+class _Mixture(metaclass=ABCMeta):
+    """sum_k pi_k N(z; mu_k, Sigma_k), whose Gaussians are `components`."""
 
-    def __init__(self, components, log_weights=None):
-        self.components = components
-        self.log_weights = log_weights
-
+    @abstractmethod
     def log_pi(self):
-        """log pi, of shape (K,)."""
-        if self.log_weights is not None:
-            return self.log_weights
-        K = len(self.components.mean)
-        return self.components.mean.new_full((K,), -math.log(K))
+        """log pi, of shape (K,) or (n_rows, K)."""
 
     def log_joint(self, z):
         """log pi_k + log N(z; mu_k, Sigma_k), of shape (..., K)."""
@@ -200,6 +197,24 @@ class GaussianMixture:
         """KL(q || p): the entropy of q in closed form, E_q[log p(z)] from the z."""
         return -q.entropy() - self.log_prob(z)
 
+
+class GaussianMixture(_Mixture):
+    """p(z) = sum_k pi_k N(z; mu_k, Sigma_k).
+
+    `log_weights` None is pi_k = 1/K. The components of the VampPrior (Tomczak and
+    Welling, 2018) are the posteriors of pseudo-inputs.
+    """
+
+    def __init__(self, components, log_weights=None):
+        self.components = components
+        self.log_weights = log_weights
+
+    def log_pi(self):
+        if self.log_weights is not None:
+            return self.log_weights
+        K = len(self.components.mean)
+        return self.components.mean.new_full((K,), -math.log(K))
+
     def draw_labels(self, n, generator):
         """The component k of each of n draws, on the generator's device."""
         if self.log_weights is None:
@@ -211,3 +226,68 @@ class GaussianMixture:
     def draw(self, eps, generator):
         """One z for each row of `eps`."""
         return self.components[self.draw_labels(len(eps), generator)].rsample(eps)
+
+
+class MixturePrior(_Mixture, _Gaussians):
+    """p(z|x) = sum_k pi_k N(z; mu_k, diag(sigma_k^2)), a mixture for each row.
+
+    The Gaussians have parameters of shape (n_rows, K, latent_dim), log pi (n_rows, K).
+    """
+
+    def __init__(self, means, log_scales, log_weights):
+        self.components = DiagonalGaussian(means, log_scales)
+        self.log_weights = log_weights
+
+    @staticmethod
+    def n_parameters(latent_dim, n_components):
+        """Width of the prior network's output."""
+        return n_components * (2 * latent_dim + 1)
+
+    @classmethod
+    def of(cls, parameters, latent_dim, n_components):
+        """The mixtures of a network's outputs: all means, log scales, then logits."""
+        n_gaussian = 2 * n_components * latent_dim
+        gaussians, logits = parameters.split([n_gaussian, n_components], -1)
+        both = gaussians.unflatten(-1, (2, n_components, latent_dim))
+        components = DiagonalGaussian.of(both.transpose(-3, -2).flatten(-2), latent_dim)
+        return cls(*components.parts(), torch.log_softmax(logits, -1))
+
+    @staticmethod
+    def start(latent_dim, n_components):
+        """Parameters of unit Gaussians of equal weight that differ in their means.
+
+        The means are on a circle in the first two dimensions, or spread over a line.
+        """
+        means = torch.zeros(n_components, latent_dim)
+        if latent_dim == 1:
+            means[:, 0] = torch.linspace(-1, 1, n_components)
+        else:
+            angle = 2 * math.pi / n_components * torch.arange(n_components)
+            means[:, :2] = torch.stack([angle.cos(), angle.sin()], -1)
+        rest = torch.zeros(n_components * (latent_dim + 1))
+        return torch.cat([START_RADIUS * means.flatten(), rest])
+
+    def parts(self):
+        return *self.components.parts(), self.log_weights
+
+    def log_pi(self):
+        return self.log_weights
+
+    @property
+    def mean(self):
+        """E[z|x]."""
+        return (self.log_weights.exp().unsqueeze(-1) * self.components.mean).sum(-2)
+
+    def rsample(self, eps):
+        """One z for each row of `eps`, whose last number tells the component."""
+        u = torch.special.ndtr(eps[..., -1:])
+        ends = self.log_weights.exp().cumsum(-1)[..., :-1]
+        labels = (u >= ends).sum(-1)
+        rows = torch.arange(len(ends), device=ends.device)
+        return self.components[rows, labels].rsample(eps[..., :-1])
+
+    def aggregated(self):
+        """The mean of the rows' densities, 1/n sum_i p(z|x_i)."""
+        gaussians = (part.flatten(0, 1) for part in self.components.parts())
+        log_weights = self.log_weights.flatten() - math.log(len(self.log_weights))
+        return GaussianMixture(DiagonalGaussian(*gaussians), log_weights)

@@ -7,11 +7,12 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
-from sklvm._base import private_random_state, warn_user
+from sklvm._base import private_random_state
 from sklvm.autoencoder._distributions import POSTERIORS
 from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
 from sklvm.autoencoder.likelihoods import Likelihood
-from sklvm.autoencoder.likelihoods._make import COUNTS
+from sklvm.autoencoder.likelihoods._gaussian import NOISES, check_noise
+from sklvm.autoencoder.likelihoods._make import COUNTS, is_default
 from sklvm.columns import KINDS
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._networks import ConvEncoder
@@ -26,10 +27,12 @@ class BaseAutoencoder(BaseNeuralEstimator):
         "latent_dim": [Interval(Integral, 1, 21201, closed="both")],
         "likelihood": [StrOptions({"auto", *KINDS}), list, tuple, Likelihood, None],
         "noise": [
-            StrOptions({"optimal", "learned", "heteroscedastic"}),
+            StrOptions(set(NOISES)),
             # Its square is a float32.
             Interval(Real, 1e-15, 1e15, closed="both"),
+            "array-like",
         ],
+        "min_noise": [Interval(Real, 0.0, None, closed="left")],
         "objective": [StrOptions(set(OBJECTIVES))],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "n_score_draws": [Interval(Integral, 1, None, closed="left")],
@@ -41,7 +44,8 @@ class BaseAutoencoder(BaseNeuralEstimator):
     }
     _shaping = (
         *BaseNeuralEstimator._shaping,
-        *("latent_dim", "likelihood", "noise", "posterior", "encoder", "decoder"),
+        *("latent_dim", "likelihood", "noise", "min_noise", "posterior"),
+        *("encoder", "decoder"),
     )
 
     # What the likelihood is of, and the remedy where it has grey values for bits.
@@ -56,7 +60,8 @@ class BaseAutoencoder(BaseNeuralEstimator):
                 f"n_draws={self.n_draws} leaves objective={self.objective!r} nothing to"
                 " weigh; set n_draws to 2 or more."
             )
-        if self.noise != "optimal" and (
+        check_noise(self.noise)
+        if not is_default(self.noise) and (
             isinstance(self.likelihood, Likelihood)
             or self.likelihood in ("bernoulli", "categorical", *COUNTS)
         ):
@@ -72,19 +77,17 @@ class BaseAutoencoder(BaseNeuralEstimator):
     # Fitting ----------------------------------------------------------------------
 
     def _make_likelihood(self, X, rows):
-        """The likelihood of `rows`, which read X, with every check and warning."""
-        likelihood = rows.make_likelihood(self.noise)
+        """The likelihood of `rows`, which read X, with every check."""
+        likelihood = rows.make_likelihood(self.noise, self.min_noise)
         likelihood.data_name = self._data_name
         likelihood.bits_remedy = self._bits_remedy
         likelihood.check(X)
-        if self.objective == "iwae" and likelihood.n_errors(X.shape[1]):
-            warn_user(
-                "noise='optimal' weighs all draws alike, as F does and objective='iwae'"
-                " does not, so that the latent may stay unused; set noise='learned'."
-            )
-        if not self._draws_bits():
-            likelihood.warn(X)
         return likelihood
+
+    def _warn_of_data(self, X):
+        """Say where X is hardly what the likelihood is for."""
+        if not self._draws_bits():
+            self.net_.module.likelihood.warn(X)
 
     def _make_networks(self, n_encoder_inputs, n_decoder_inputs, outputs, generator):
         """Encoder and decoder, started at q of unit scale and at the data's mean.

@@ -15,20 +15,6 @@ from sklvm.autoencoder._monte_carlo import of_something
 class FittedComponents(MissingCells):
     """Methods of an estimator whose `net_.module` is a `MixtureModel`."""
 
-    def fit_predict(self, X, y=None):
-        """Fit, then the component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,), int64
-        """
-        return self.fit(X).predict(X)
-
     def predict_proba(self, X):
         """q(z|x) of each row, the mean of q(z|w,x) over draws of w.
 
@@ -62,19 +48,21 @@ class FittedComponents(MissingCells):
         log_resp = self.net_.module.log_responsibilities
 
         def mean_resp(batch, q, p, eps):
-            resp = [log_resp(p, w).exp().double() for w in self._draws(q, eps)]
-            resp = torch.cat(resp).mean(0)
+            resp = [log_resp(p, w).exp() for w in self._draws(q, eps)]
+            resp = torch.cat(resp).cpu().double().mean(0)
             observed = batch[1]
             if observed is None:
-                return resp.cpu()
+                return resp
             # Of a row with nothing observed it is p(z).
-            pi = self.net_.module.prior().log_pi().exp().to(resp.dtype)
-            return torch.where(observed.any(-1, keepdim=True), resp, pi).cpu()
+            pi = self.net_.module.prior().log_pi().exp().cpu().double()
+            return torch.where(observed.any(-1, keepdim=True).cpu(), resp, pi)
 
         return self._map_chunks(mean_resp, X, self.n_score_draws, as_bits=False)
 
     def elbo_terms(self, X):
-        """The bound in its three parts, which add up to `score_samples`.
+        """The bound F in its three parts, which add up to it.
+
+        `score_samples`, which weighs the same draws, is not below the sum.
 
         Parameters
         ----------
@@ -101,11 +89,11 @@ class FittedComponents(MissingCells):
                     module.log_conditional(batch, w),
                 ],
                 -1,
-            ).double()
+            )
 
         def mean_terms(batch, q, p, eps):
             terms = [terms_of(batch, q, p, w) for w in self._draws(q, eps)]
-            return of_something(batch, torch.cat(terms).mean(0).T.cpu()).T
+            return of_something(batch, torch.cat(terms).cpu().double().mean(0).T).T
 
         check_count("n_score_draws", self.n_score_draws)
         terms = self._map_chunks(mean_terms, X, self.n_score_draws)

@@ -14,8 +14,7 @@ from sklearn.utils.validation import (
 
 from sklvm._base import check_count, check_sample_weight, warn_user, weighted_mean
 from sklvm.autoencoder._monte_carlo import RowEstimates
-from sklvm.autoencoder._noise import row_normals
-from sklvm.autoencoder._rows import read_rows
+from sklvm.autoencoder._rows import few_rows, is_few_numbers, read_rows
 from sklvm.autoencoder._targets import is_table_kind, read_target
 from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
@@ -59,6 +58,8 @@ class FittedConditional(
         of_kinds = is_table_kind(self.likelihood) if reset else self._y_rows.is_table
         if self._x_rows.is_table or of_kinds:
             X, y = self._validate_x(X, reset), self._check_y(X, y, of_kinds)
+        elif not reset and (rows := self._few_pairs(X, y)) is not None:
+            X = rows
         else:
             X, y = validate_data(
                 self, X, y, dtype=np.float32, order="C", multi_output=True, reset=reset
@@ -71,8 +72,17 @@ class FittedConditional(
             self.net_.module.likelihood.check(Y)
         return np.concatenate([Y, X], axis=1), None
 
+    def _few_pairs(self, X, y):
+        """`few_rows` of X, if y is of the same kind and length."""
+        if not is_few_numbers(y) or y.ndim not in (1, 2):
+            return None
+        rows = few_rows(self, X)
+        return rows if rows is not None and len(rows) == len(y) else None
+
     def _validate_x(self, X, reset):
         if not self._x_rows.is_table:
+            if not reset and (rows := few_rows(self, X)) is not None:
+                return rows
             return validate_data(self, X, dtype=np.float32, order="C", reset=reset)
         rows = self._x_rows.encode(self, X, reset)
         missing = np.flatnonzero(np.isnan(rows).any(axis=0))
@@ -169,16 +179,15 @@ class FittedConditional(
         check_count("n_draws", n_draws)
         module, device = self._fitted_module()
 
-        def mean(keys, rows):
+        def mean(keys, rows, eps):
             x = module.read(as_tensor(rows, device))
-            eps = row_normals(keys, n_draws, module.latent_dim).to(device)
             means = [
-                function(module.decode(z, x)).double().sum(0)
+                function(module.decode(z, x)).cpu().double().sum(0)
                 for z in self._draws(module.conditional_prior(x), eps)
             ]
-            return (sum(means) / n_draws).float().cpu()
+            return (sum(means) / n_draws).float()
 
-        return self._map_keyed(mean, X, n_draws)
+        return self._map_keyed(mean, X, n_draws, module.n_prior_noise)
 
     def sample(self, X, n_samples=None):
         """Draw z from p(z|x), then y from p(y|z,x).
@@ -206,7 +215,7 @@ class FittedConditional(
             for x in as_tensor(X, device).split(max(1, BLOCK_SIZE // module.row_size)):
                 x = module.read(x)
                 p = module.conditional_prior(x)
-                eps = torch.empty((S, *p.mean.shape), device=device)
+                eps = torch.empty((S, len(x), module.n_prior_noise), device=device)
                 eps.normal_(generator=generator)
                 z = p.rsample(eps)
                 draws = [
@@ -253,11 +262,9 @@ class FittedConditional(
     # The density ------------------------------------------------------------------
 
     def score_samples(self, X, y=None):
-        """The conditional evidence lower bound F of each row.
+        """The importance-weighted lower bound on log p(y|x) of each row.
 
-        As in `VAE`, always with beta = 1 and in its third form. Where the encoder was
-        not trained by F itself, as with objective="iwae", q(z|y,x) may be far from the
-        posterior and F far below `log_likelihood`.
+        As in `VAE`, from `n_score_draws` draws of q(z|y,x).
 
         Parameters
         ----------
@@ -268,7 +275,7 @@ class FittedConditional(
 
         Returns
         -------
-        F : ndarray of shape (n_samples,), float32
+        log_density : ndarray of shape (n_samples,), float32
             In nats. The draws belong to the row (x, y).
         """
         if y is None:

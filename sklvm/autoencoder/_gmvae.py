@@ -69,7 +69,8 @@ class GMVAE(FittedComponents):
     n_init : int, default=1
         Number of whole trainings. With more than one, `validation_fraction` of the rows
         is held out, and the training with the highest F of these rows is kept.
-    likelihood, noise, binarize, mask_rate : default=None, "optimal", None, 0.0
+    likelihood, noise, min_noise, binarize, mask_rate : \
+            default=None, "optimal", 0.01, None, 0.0
         p(x|w), as in `VAE`.
     objective, n_draws, n_score_draws : default="kl", 1, 16
         How the bound is estimated, as in `VAE`. "kl" has the entropy of q(w|x) in
@@ -178,6 +179,7 @@ class GMVAE(FittedComponents):
         n_init=1,
         likelihood=None,
         noise="optimal",
+        min_noise=0.01,
         binarize=None,
         mask_rate=0.0,
         objective="kl",
@@ -219,6 +221,7 @@ class GMVAE(FittedComponents):
         self.n_init = n_init
         self.likelihood = likelihood
         self.noise = noise
+        self.min_noise = min_noise
         self.binarize = binarize
         self.mask_rate = mask_rate
         self.objective = objective
@@ -263,9 +266,39 @@ class GMVAE(FittedComponents):
 
     # Fitting ----------------------------------------------------------------------
 
+    def fit(self, X, y=None):
+        """Maximise F by stochastic gradients.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            What is missing is left out: F is over the observed entries. Of a sparse
+            matrix only batches are made dense.
+        y : Ignored
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, None)
+
+    def fit_predict(self, X, y=None):
+        """Fit, then the component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+        """
+        return self.fit(X).predict(X)
+
     def _make_module(self, X, y, generator):
         n = X.shape[0]
-        if self._holds_out():
+        if self._holds_out(n):
             n -= round(self.validation_fraction * n)
         if n < self.n_components:
             raise ValueError(
@@ -283,7 +316,11 @@ class GMVAE(FittedComponents):
             **parts,
         )
 
-    def _holds_out(self):
+    def _starts_linear(self, likelihood, X):
+        # The pretraining is without noise, and scales the latent as it likes.
+        return False
+
+    def _holds_out(self, n):
         return self.early_stopping or self.n_init > 1
 
     def _train_anew(self, X, y, device, one_pass):
@@ -312,6 +349,8 @@ class GMVAE(FittedComponents):
         self.net_.split_seed_ = split_seed
         module = self.net_.module
         self._configure(module)
+        if seed == split_seed:
+            self._warn_of_data(X)
         n_alone = min(round(self.pretraining * self.max_epochs), self.max_epochs - 1)
         if n_alone:
             module.pretraining = True
@@ -353,19 +392,22 @@ class GMVAE(FittedComponents):
         return resp
 
     def _training_rows(self, X):
-        return self._split(X.shape[0])[0] if self._holds_out() else slice(None)
+        n = X.shape[0]
+        if not self._holds_out(n):
+            return slice(None)
+        return self._split(n, self.net_.split_seed_)[0]
 
     def _held_out_bound(self, X):
         """F of the rows that choose among the restarts."""
         self._set_noise(X[self._training_rows(X)])
-        held_out = X[self._split(X.shape[0])[1]]
+        held_out = X[self._split(X.shape[0], self.net_.split_seed_)[1]]
         F = float(self._lower_bounds_of_rows(held_out, self.n_score_draws).mean())
         if not np.isfinite(F):
             raise DivergedError(self.n_iter_, -F)
         return F
 
-    def _make_callbacks(self, stops_early, max_epochs):
-        callbacks = super()._make_callbacks(stops_early, max_epochs)
+    def _make_callbacks(self, valid, n_rows, max_epochs):
+        callbacks = super()._make_callbacks(valid, n_rows, max_epochs)
         if not self.net_.module.pretraining:
             callbacks.append(TendComponents())
         return callbacks

@@ -167,10 +167,14 @@ class MixtureModel(LatentVariableModel):
             noise = -noise.exponential_(generator=generator).log()
         return batch, eps, noise, y
 
+    def held_out_loss(self, X, y, generator):
+        return self(*self.draw(X, y, generator), 1.0)[0]
+
     def forward(self, batch, eps, noise, resp, warmup):
-        """The loss of a batch, in nats a row."""
+        """The loss of a batch, its rate and its distortion, in nats a row."""
         if self.pretraining:
-            return -self.log_conditional(batch, self.posterior(batch).mean).mean()
+            loss = -self.log_conditional(batch, self.posterior(batch).mean).mean()
+            return loss, torch.zeros_like(loss), loss.detach()
         if self.is_held and self.training:
             q, p = self.posterior(batch), HeldBound(self.prior(), resp)
         else:
@@ -200,7 +204,7 @@ class MixtureModel(LatentVariableModel):
         """Start p(z) and p(w|z) at arrays, and q(z|w,x) at p(z|w)."""
         like = self.component_means
         weights, means, variances = (
-            torch.as_tensor(a, dtype=like.dtype, device=like.device)
+            torch.as_tensor(a, dtype=like.dtype).to(like.device)
             for a in (weights, means, variances)
         )
         self.least_variance.fill_(least_variance)

@@ -1,5 +1,7 @@
 r"""The model p(x, z) = p(z) p(x|z) with its encoder q(z|x), as one torch module."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -10,6 +12,9 @@ from sklvm.autoencoder._distributions import (
 )
 from sklvm.autoencoder._objectives import OBJECTIVES
 from sklvm.neural._networks import widest_layer
+
+# Draws of each held-out row by which early stopping decides.
+N_HELD_OUT_DRAWS = 8
 
 
 class LatentVariableModel(nn.Module):
@@ -67,6 +72,11 @@ class LatentVariableModel(nn.Module):
         self.n_draws = n_draws
         self.beta = beta
         self.free_bits = free_bits
+        for part in self.likelihood.modules():
+            part.draws_differ = objective == "iwae"
+
+    #: What `forward` returns besides the loss.
+    parts = ("rate", "distortion")
 
     # The distributions ------------------------------------------------------------
 
@@ -124,6 +134,13 @@ class LatentVariableModel(nn.Module):
         x, observed = self.target(batch)
         return self.likelihood.log_conditional(x, self.outputs(batch, z), observed)
 
+    @torch.no_grad()
+    def adapt_noise(self, batch, z, weights):
+        """Move noise in closed form to that of weighted draws; after log p(x|z)."""
+        if self.likelihood.n_errors(self.n_features):
+            x, observed = self.target(batch)
+            self.likelihood.adapt(x, self.outputs(batch, z), observed, weights)
+
     # Training ---------------------------------------------------------------------
 
     def draw(self, X, y, generator):
@@ -151,7 +168,19 @@ class LatentVariableModel(nn.Module):
         share = 2 * self.mask_rate * u[:, :1]
         return torch.where(u[:, 1:] < share, torch.nan, X)
 
+    def held_out_loss(self, X, y, generator):
+        """Minus what a score is; with another beta, or free bits, the objective."""
+        batch, eps = self.draw(X, y, generator)
+        if self.beta != 1 or self.free_bits:
+            return self(batch, eps, 1.0)[0]
+        eps = eps.new_empty(N_HELD_OUT_DRAWS, *eps.shape[-2:])
+        eps.normal_(generator=generator)
+        q, p = self.encode(batch)
+        z = q.rsample(eps)
+        log_weights = self.log_conditional(batch, z) + p.log_prob(z) - q.log_prob(z)
+        return math.log(len(z)) - torch.logsumexp(log_weights, 0).mean()
+
     def forward(self, batch, eps, warmup):
-        """The loss of a batch, in nats a row."""
+        """The loss of a batch, its rate and its distortion, in nats a row."""
         q, p = self.encode(batch)
         return self.objective(self, batch, q, p, q.rsample(eps), self.beta * warmup)

@@ -13,7 +13,12 @@ from sklvm.neural._training import DivergedError
 
 # A mean KL(q(z|x) || p(z)) below it, in nats, is a latent that is not used. So many
 # training rows show it.
-COLLAPSED_RATE, N_RATED = 0.01, 1000
+COLLAPSED_RATE, N_RATED = 0.1, 1000
+# Squared errors of rows, each at a draw of z, that the noise is taken from.
+N_ERRORS = 20_000
+# Numbers of a chunk of rows that are all computed however few rows there are: half a
+# block costs many rows about a tenth more time, and one row half as much.
+CHUNK_SIZE = BLOCK_SIZE // 2
 
 
 class RowEstimates(BaseAutoencoder):
@@ -47,7 +52,9 @@ class RowEstimates(BaseAutoencoder):
         rows = X[:: -(-X.shape[0] // N_RATED)]
 
         def rate_of(batch, q, p, eps):
-            return p.kl(q, q.rsample(eps[0])).double().cpu()
+            # Of little variance where the rate is small, with any prior.
+            z = q.rsample(eps[0])
+            return (q.log_prob(z) - p.log_prob(z)).cpu().double()
 
         rate = self._map_chunks(rate_of, rows, n_draws=1).mean()
         if rate < COLLAPSED_RATE:
@@ -61,11 +68,12 @@ class RowEstimates(BaseAutoencoder):
     # Estimates --------------------------------------------------------------------
 
     def _lower_bounds_of_rows(self, X, n_draws):
-        """F of each row: the mean of log p(x, z) - log q(z|x)."""
+        """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row; F for one draw."""
 
         def bound(batch, q, p, eps):
             log_weights = self._log_weights(batch, q, p, eps).cpu().double()
-            return of_something(batch, log_weights.mean(0))
+            log_mean = torch.logsumexp(log_weights, 0) - np.log(n_draws)
+            return of_something(batch, log_mean)
 
         return self._map_chunks(bound, X, n_draws)
 
@@ -98,33 +106,38 @@ class RowEstimates(BaseAutoencoder):
         """
         module, device = self._fitted_module()
 
-        def of_rows(keys, rows):
+        def of_rows(keys, rows, eps):
             if module.dynamic and as_bits:
                 rows = row_bits(keys, rows)
             batch = module.observe(as_tensor(rows, device))
-            eps = row_normals(keys, n_draws, module.latent_dim).to(device)
             return function(batch, *module.encode(batch), eps)
 
-        return self._map_keyed(of_rows, X, n_draws)
+        return self._map_keyed(of_rows, X, n_draws, module.latent_dim)
 
-    def _map_keyed(self, function, X, n_draws):
-        """`function(keys, rows)` of chunks of rows, as one array.
+    def _map_keyed(self, function, X, n_draws, n_noise):
+        """`function(keys, rows, eps)` of chunks of rows, as one array.
+
+        `eps` has `n_noise` numbers for each draw of a row.
 
         All chunks have the same size, the last one filled up: a matrix product rounds
         differently for another number of rows, and a row's value would depend on how
         many stand beside it.
         """
-        module, _ = self._fitted_module()
+        module, device = self._fitted_module()
         row_size = max(module.row_size * n_draws, module.encoder_row_size)
-        size = max(1, BLOCK_SIZE // row_size)
+        size = max(1, CHUNK_SIZE // row_size)
         # One tensor: small ones that stay between the large ones of the chunks would
         # keep the allocator from using freed memory again.
         results, n = None, X.shape[0]
         with inference():
             for start in range(0, n, size):
-                taken = np.arange(start, start + size).clip(max=n - 1)
-                rows = as_dense(X[taken])
-                values = function(row_keys(rows), rows)
+                rows = as_dense(X[start : start + size])
+                keys = row_keys(rows)
+                eps = row_normals(keys, n_draws, n_noise)
+                # A copy, too: the user's X stays as it is.
+                filled = np.arange(size).clip(max=len(rows) - 1)
+                eps = eps if len(rows) == size else eps[:, filled]
+                values = function(keys[filled], rows[filled], eps.to(device))
                 if results is None:
                     results = values.new_empty(n, *values.shape[1:])
                 results[start : start + size] = values[: n - start]
@@ -158,15 +171,26 @@ class RowEstimates(BaseAutoencoder):
         return torch.cat(blocks)
 
     def _sum_errors(self, X):
-        """Sums over the rows of what sets the optimal noise, one draw of q a row."""
+        """Sums over the rows of what sets the optimal noise, by draws of q.
+
+        By one draw of each of many rows; where the objective weighs draws, by draws
+        and weights as it had them.
+        """
         module = self.net_.module
+        weighs = self.objective == "iwae"
+        n_draws = max(1, min(16, N_ERRORS // X.shape[0]))
+        n_draws = module.n_draws if weighs else n_draws
 
         def errors(batch, q, p, eps):
             x, observed = module.target(batch)
-            outputs = module.outputs(batch, q.rsample(eps[0]))
-            return module.likelihood.errors(x, outputs, observed).cpu()
+            weights = eps.new_full(eps.shape[:2], 1 / n_draws)
+            if weighs:
+                weights = self._log_weights(batch, q, p, eps).softmax(0)
+            outputs = module.outputs(batch, q.rsample(eps))
+            terms = module.likelihood.errors(x, outputs, observed)
+            return torch.einsum("sn,snd->nd", weights, terms).cpu()
 
-        return self._map_chunks(errors, X, n_draws=1).sum(0, np.float64)
+        return self._map_chunks(errors, X, n_draws).sum(0, np.float64)
 
 
 def of_something(batch, log_density):

@@ -51,7 +51,8 @@ def _points(n_draws, n_dims):
 def row_normals(keys, n_draws, n_dims):
     """Standard normal noise of shape (n_draws, n_rows, n_dims), float32."""
     points = _points(n_draws, n_dims)[:, None, :]
-    u = (points + uniforms(keys, n_dims, stream=0)) % 1.0
+    u = points + uniforms(keys, n_dims, stream=0)
+    u -= u >= 1  # modulo 1, exactly
     # The same from all processors: computed on the CPU, in float64.
     u = torch.from_numpy(np.clip(u, 2.0**-53, 1 - 2.0**-53, out=u))
     return torch.special.ndtri(u).float()

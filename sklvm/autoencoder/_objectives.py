@@ -8,8 +8,9 @@ r"""The evidence lower bound and its kin, one function each.
 
 Every function takes the module, a batch, its posteriors q and prior p, draws z of q, of
 shape (n_rows, latent_dim) or (n_draws, n_rows, latent_dim), and the weight beta of the
-rate KL(q || p). It returns a loss: its value is minus the objective, a mean
-over the rows, and its gradient is what the optimiser follows.
+rate KL(q || p). It returns the loss, the rate and the distortion -E_q[log p(x|z)], all
+means over the rows: the value of the loss is minus the objective, and its gradient is
+what the optimiser follows; the other two are for the history.
 """
 
 import math
@@ -49,12 +50,16 @@ def iwae(module, batch, q, p, z, beta):
     The encoder's gradient is doubly reparameterised (Tucker et al. 2019): each draw
     counts by the square of its normalised weight, and the score term is gone.
     """
-    log_weights, weights = _importance_weights(module, batch, q.detach(), p, z, beta)
+    log_weights, weights, *parts = _importance_weights(
+        module, batch, q.detach(), p, z, beta
+    )
+    if module.training:
+        module.adapt_noise(batch, z.detach(), weights)
     if z.requires_grad:
         z.register_hook(lambda gradient: gradient * weights.unsqueeze(-1))
     loss = -(weights * log_weights).sum(0).mean()
     bound = torch.logsumexp(log_weights.detach(), 0).mean() - math.log(len(z))
-    return loss - (loss + bound).detach()
+    return loss - (loss + bound).detach(), *parts
 
 
 def forward_kl(module, batch, q, p, z, beta):
@@ -64,28 +69,34 @@ def forward_kl(module, batch, q, p, z, beta):
     (Bornschein and Bengio, 2015).
     """
     z = z.detach()
-    log_weights, weights = _importance_weights(module, batch, q.detach(), p, z, beta)
+    log_weights, weights, *parts = _importance_weights(
+        module, batch, q.detach(), p, z, beta
+    )
     bound = log_weights.mean()
     cross_entropy = -(weights * q.log_prob(z)).sum(0).mean()
-    return cross_entropy - cross_entropy.detach() - bound
+    return cross_entropy - cross_entropy.detach() - bound, *parts
 
 
 def _loss(module, batch, z, rate, beta):
     """Distortion plus beta times the rate, of which the free bits are the least."""
-    log_conditional = module.log_conditional(batch, z)
-    if not module.free_bits:
-        return -torch.sub(log_conditional, rate, alpha=beta).mean()
-    return beta * rate.mean().clamp(min=module.free_bits) - log_conditional.mean()
+    distortion = -module.log_conditional(batch, z).mean()
+    rate = rate.mean()
+    counted = rate.clamp(min=module.free_bits) if module.free_bits else rate
+    loss = torch.add(distortion, counted, alpha=beta)
+    return loss, rate.detach(), distortion.detach()
 
 
 def _importance_weights(module, batch, q, p, z, beta):
-    """log p(x|z) + beta (log p(z) - log q(z|x)), and the normalised weights."""
+    """log p(x|z) + beta (log p(z) - log q(z|x)), the normalised weights, and parts."""
     log_ratio = p.log_prob(z) - q.log_prob(z)
-    if module.free_bits and -log_ratio.detach().mean() < module.free_bits:
+    rate = -log_ratio.detach().mean()
+    if module.free_bits and rate < module.free_bits:
         # A rate below the free bits counts as them, and has no gradient.
         log_ratio = torch.full_like(log_ratio, -module.free_bits)
-    log_weights = module.log_conditional(batch, z) + beta * log_ratio
-    return log_weights, torch.softmax(log_weights.detach(), 0)
+    log_conditional = module.log_conditional(batch, z)
+    log_weights = log_conditional + beta * log_ratio
+    weights = torch.softmax(log_weights.detach(), 0)
+    return log_weights, weights, rate, -log_conditional.detach().mean()
 
 
 OBJECTIVES = {

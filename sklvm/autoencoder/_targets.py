@@ -91,8 +91,8 @@ class NumberTarget(_Target):
     def decode(self, estimator, Y):
         return self._shaped(Y)
 
-    def make_likelihood(self, noise):
-        return numeric_likelihood(self.likelihood, noise)
+    def make_likelihood(self, noise, min_noise):
+        return numeric_likelihood(self.likelihood, noise, min_noise)
 
 
 class LabelTarget(_Target):
@@ -113,7 +113,7 @@ class LabelTarget(_Target):
         labels = [labels[codes.astype(np.intp)] for codes, labels in columns]
         return self._shaped(np.stack(labels, axis=1))
 
-    def make_likelihood(self, noise):
+    def make_likelihood(self, noise, min_noise):
         return Categorical([len(labels) for labels in self.classes])
 
 
@@ -145,8 +145,8 @@ class TableTarget(_Target):
         Y = self.table.schema.decode(values)
         return Y if len(self.shape) else self._shaped(Y)
 
-    def make_likelihood(self, noise):
-        return self.table.make_likelihood(noise)
+    def make_likelihood(self, noise, min_noise):
+        return self.table.make_likelihood(noise, min_noise)
 
 
 def _about_y(error):

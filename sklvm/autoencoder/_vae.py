@@ -10,9 +10,10 @@ from sklvm.autoencoder._missing import MissingCells
 from sklvm.autoencoder._model import LatentVariableModel
 from sklvm.autoencoder.likelihoods import column_moments
 from sklvm.neural._device import as_dense
+from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 
 
-class VAE(MissingCells):
+class VAE(MissingCells, FindsLength):
     r"""Variational autoencoder.
 
     Maximises the evidence lower bound, the mean over the rows of
@@ -43,14 +44,21 @@ class VAE(MissingCells):
         `sklvm.autoencoder.Likelihood`. Where columns have kinds, the encoder reads
         standardised numbers, log(1 + x) of counts, logarithms of long tails and
         one-hot categories, so that there is nothing to scale.
-    noise : float or {"optimal", "learned", "heteroscedastic"}, default="optimal"
-        Standard deviation sigma of the Gaussian p(x|z), in units of X; of log x for
-        "lognormal". A number fixes it. "optimal" is sqrt(mean squared error), the
-        maximum of F in closed form: of each batch in training, of the whole training
-        set for `noise_`. "learned" makes it a parameter, which objective="iwae" needs.
-        "heteroscedastic" lets the decoder give a sigma(z) for each feature. Where
-        columns have kinds, and for "lognormal", each column has a sigma of its own.
-        What is not fixed is kept above 1e-3 of the data's deviation.
+    noise : {"optimal", "shared", "learned", "heteroscedastic"}, float or array-like \
+            of shape (n_features,), default="optimal"
+        Standard deviations sigma_d of the Gaussian p(x|z), in units of X; of log x for
+        "lognormal". "optimal" is sqrt(mean squared error) of each column, the maximum
+        of F in closed form: of each batch in training, of the whole training set for
+        `noise_`. "shared" is one such sigma for all columns (of a table whose columns
+        have kinds, in standard units). "learned" makes them parameters;
+        "heteroscedastic" lets the decoder give a sigma(z) for each column. Numbers fix
+        them, one for all or one a column.
+    min_noise : float, default=0.01
+        The least sigma, in standard deviations of the column, for noise that is not
+        fixed. Without it a network that fits some rows exactly has a bound without
+        limit, and held-out rows have next to none. Of a constant column it is sigma;
+        where values are rounded, as whole numbers are, sigma is not below the deviation
+        of rounding, step / sqrt(12), either.
     binarize : {"dynamic"} or None, default=None
         "dynamic" takes the values of X for probabilities and draws the bits that the
         Bernoulli likelihood needs, anew in each epoch. `score_samples` and
@@ -65,14 +73,16 @@ class VAE(MissingCells):
         How the bound is estimated. "kl" has the divergence in closed form (under
         `prior="vamp"` the entropy of q, with log p(z) at the draws); "entropy" has the
         entropy of q in closed form; "log_ratio" has both densities at the draws; "stl"
-        is "log_ratio" without the score term of the gradient. "iwae" is the
+        is "log_ratio" without the score term of the gradient, which has no noise where
+        q is the posterior. "iwae" is the
         importance-weighted bound, which is tighter, with doubly reparameterised
         gradients. With "forward_kl" the encoder follows KL(p(z|x) || q(z|x)) while the
         decoder follows the bound. The last two need `n_draws` of 2 or more.
     n_draws : int, default=1
         Draws of z for each row and step of the training.
     n_score_draws : int, default=16
-        Draws of z for each row in `score` and `score_samples`.
+        Draws of z for each row in `score` and `score_samples`: with more the bound
+        comes closer to log p(x).
     beta : float, default=1.0
         Weight of the KL divergence in training. Scores always have beta = 1.
     warmup : float, default=0.0
@@ -103,12 +113,16 @@ class VAE(MissingCells):
         2 * n_features: means, then log standard deviations. Where columns have kinds,
         encoder and decoder have the widths of `net_.module_.likelihood`.
     hidden_layer_sizes : array-like of int, default=(200,)
-        Widths of the hidden layers; () makes encoder and decoder linear.
+        Widths of the hidden layers; () makes encoder and decoder linear. Where encoder
+        and decoder are None and columns are Gaussian, a linear map stands beside each
+        network, and training starts at the maximum of the linear model: factor
+        analysis, or probabilistic PCA for noise="shared". There the bound is tight.
     activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
         Of the hidden layers.
-    max_epochs : int, default=100
-        Passes over the training rows.
-    lr : float, default=1e-3
+    max_epochs : int or "auto", default="auto"
+        Passes over the training rows; "auto" as many as make 5,000 steps, and at least
+        30.
+    lr : float, default=3e-3
         Learning rate.
     batch_size : int, default=128
         Most rows in a step; a pass is cut into batches of nearly equal size.
@@ -120,17 +134,23 @@ class VAE(MissingCells):
         leaves it alone, or to a skorch LRScheduler among the `callbacks`.
     max_grad_norm : float or None, default=None
         Gradients of a larger norm are shortened to it.
-    early_stopping : bool, default=False
-        Hold out `validation_fraction` of the rows; stop when their objective has not
-        improved by `tol` for `n_iter_no_change` epochs after the warm-up, and keep the
-        weights of the best epoch.
+    early_stopping : bool or "auto", default="auto"
+        True holds out `validation_fraction` of the rows, stops when their importance-
+        weighted bound (with another beta, or free bits, their objective) has not
+        improved by `tol` for `n_iter_no_change` epochs after the warm-up, and keeps the
+        weights of the best epoch, those of the start among them. "auto" does so with
+        1,000 rows or more, and waits for 500 steps; with fewer, five folds of the rows
+        are trained on first, and all rows then for as long as was best for what the
+        folds held out. A third as many epochs follow, in which the learning rate falls
+        to 0, where a "cosine" was broken off. Trainings of less than 200 steps are left
+        alone by "auto".
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
         Epochs over which improvement is judged.
     tol : float, default=1e-2
-        Improvement of the objective, in nats per sample, that counts as one; infinity
-        says that `max_epochs` is wanted as it is, without a warning.
+        Improvement, in nats per sample, that counts as one; infinity says that
+        `max_epochs` is wanted as it is, without a warning.
     warm_start : bool, default=False
         Go on from the present parameters in the next `fit`.
     callbacks : list of skorch callbacks or None, default=None
@@ -152,23 +172,31 @@ class VAE(MissingCells):
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net: `net_.history`, and `net_.module_` with `encoder`, `decoder`
+        The trained net: `net_.history`, with `train_loss`, `train_rate` and
+        `train_distortion` of each epoch, and `net_.module_` with `encoder`, `decoder`
         and `likelihood`. A copy or a pickle of it has no moments of the optimiser.
-    noise_ : float
-        sigma of p(x|z), for a Gaussian likelihood with one sigma for all columns. After
-        `partial_fit` optimal noise is that of the latest batches, a running mean.
+    noise_ : ndarray of shape (n_features,) or float
+        sigma of p(x|z), for a Gaussian likelihood of all columns whose noise does not
+        depend on z; one number for noise="shared" and a number. After `partial_fit`
+        optimal noise is that of the latest batches, a running mean.
     lower_bound_ : float
         F of the training rows at the returned parameters, beta = 1, one draw a row.
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective (with beta and free bits) of each epoch, a mean over its batches.
     n_iter_ : int
-        Epochs run, those of earlier fits included where they were continued.
+        Epochs run, those of earlier fits included where they were continued; 0 where
+        the linear start was the best.
     converged_ : bool
-        Whether early stopping ended the training, or the objective of the last
-        `n_iter_no_change` epochs was not above that of as many before by more than
-        `tol` and two standard errors.
+        Whether early stopping ended the training, or the objective had stopped to rise:
+        over `n_iter_no_change` epochs it was not above that of as many before by more
+        than `tol` and two standard errors. Under the schedule "cosine", at whose end
+        everything is flat, half-way through the training.
     best_epoch_ : int
-        With early stopping, the epoch whose weights were kept, counted from 1.
+        With early stopping, the epoch whose weights were kept, counted from 1; 0 is
+        the start.
+    held_out_bound_ : float
+        With early stopping, what the held-out rows had there, a mean over the folds
+        where there were folds; optimistic, as it was chosen by.
     columns_ : dict
         The kind of each column, by its name or position, where columns have kinds.
     categories_ : dict
@@ -196,7 +224,9 @@ class VAE(MissingCells):
     G. Tucker et al., "Doubly Reparameterized Gradient Estimators", ICLR 2019.
     O. Rybkin, K. Daniilidis and S. Levine, "Simple and Effective VAE Training with
     Calibrated Decoders", ICML 2021. J. Tomczak and M. Welling, "VAE with a VampPrior",
-    AISTATS 2018.
+    AISTATS 2018. M. Tipping and C. Bishop, "Probabilistic Principal Component
+    Analysis", 1999; D. Barber, "Bayesian Reasoning and Machine Learning", section 21.2
+    (factor analysis): the linear start.
 
     Examples
     --------
@@ -214,6 +244,7 @@ class VAE(MissingCells):
 
     _parameter_constraints = {
         **MissingCells._parameter_constraints,
+        **LENGTH_CONSTRAINTS,
         "prior": [StrOptions({"standard", "vamp"})],
         "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
     }
@@ -225,6 +256,7 @@ class VAE(MissingCells):
         *,
         likelihood=None,
         noise="optimal",
+        min_noise=0.01,
         binarize=None,
         mask_rate=0.0,
         objective="kl",
@@ -240,13 +272,13 @@ class VAE(MissingCells):
         decoder=None,
         hidden_layer_sizes=(200,),
         activation="relu",
-        max_epochs=100,
-        lr=1e-3,
+        max_epochs="auto",
+        lr=3e-3,
         batch_size=128,
         optimizer="adam",
         lr_schedule="cosine",
         max_grad_norm=None,
-        early_stopping=False,
+        early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=10,
         tol=1e-2,
@@ -261,6 +293,7 @@ class VAE(MissingCells):
         self.latent_dim = latent_dim
         self.likelihood = likelihood
         self.noise = noise
+        self.min_noise = min_noise
         self.binarize = binarize
         self.mask_rate = mask_rate
         self.objective = objective
@@ -293,6 +326,22 @@ class VAE(MissingCells):
         self.net_params = net_params
         self.random_state = random_state
         self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Maximise F by stochastic gradients.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            What is missing is left out: F is over the observed entries. Of a sparse
+            matrix only batches are made dense.
+        y : Ignored
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, None)
 
     def partial_fit(self, X, y=None):
         """One pass over a batch of rows, at the constant learning rate `lr`.

@@ -64,10 +64,10 @@ def _are_multiples(values, step):
 
 def rounding_step(values, shares):
     """Step to which distinct values are rounded, or most of them; 0 if they are not."""
-    return max(_lattice(values), _decimal_step(values, shares))
+    return max(lattice(values), _decimal_step(values, shares))
 
 
-def _lattice(values):
+def lattice(values):
     """Smallest gap between the values if all the others are multiples of it; else 0.
 
     Neither unit nor origin matter, so that a scaler may have gone before.

@@ -54,7 +54,8 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
         ``table["value"]["rate"]`` and so on; ``table["unit"]`` has the units. Values
         are means over the rows.
 
-        - "rate", "distortion": in nats; they add up to minus the score. For
+        - "rate", "distortion": in nats; they add up to -F, which is minus the score
+          except for autoencoders, whose score is a tighter bound. For
           `SparseSegmentationRDA` the distortion is lambda times the wrong pixels.
         - "mutual_information": in nats, between x and z under q; never above log n.
         - "aggregated_kl": KL(q(z) || p(z)) in nats. For `ConditionalVAE` p(z) is the
@@ -169,7 +170,7 @@ def _of_autoencoder(estimator, rows, n_draws):
     """The parts of F by draws of z, each under q(z|x), q(z) and p(z)."""
     import torch
 
-    from sklvm.autoencoder._distributions import GaussianMixture, GaussianPrior
+    from sklvm.autoencoder._distributions import GaussianMixture
 
     module, posteriors, priors, draws = estimator.net_.module, [], [], []
 
@@ -190,9 +191,9 @@ def _of_autoencoder(estimator, rows, n_draws):
         z = torch.cat(draws, dim=1)[:, : len(rows)]
         log_aggregated = _mean_log_prob(GaussianMixture(q), z)
         means = q.mean
-        if isinstance(priors[0], GaussianPrior):  # p(z|x), a row each
+        if is_conditional(estimator):  # p(z|x), a row each
             p = _rows_of(priors, len(rows))
-            log_p, means = _mean_log_prob(GaussianMixture(p), z), means - p.mean
+            log_p, means = _mean_log_prob(p.aggregated(), z), means - p.mean
     return {
         "rate": rate,
         "distortion": -log_x,

@@ -10,23 +10,67 @@ from tqdm import tqdm
 class StopAfterWarmup(EarlyStopping):
     """Early stopping that begins to watch when the warm-up is over.
 
-    The best weights are kept, however little better they are; `threshold` only decides
-    what is patience well spent.
+    The best weights are kept, however little better they are, those of the start
+    among them; `threshold` only decides what is patience well spent.
     """
+
+    def __init__(self, valid, **kwargs):
+        self.valid = valid
+        super().__init__(**kwargs)
 
     def on_train_begin(self, net, **kwargs):
         super().on_train_begin(net, **kwargs)
         self.best_loss_ = np.inf
+        if net.step_ >= net.warmup_[1]:
+            loss = net.held_out_loss(self.valid)
+            self._keep_if_best(net, loss, len(net.history))
+            # Or the first epoch would count as an improvement, and replace the start.
+            self.dynamic_threshold_ = self._calc_new_threshold(loss)
+        self.valid = None  # it holds the data
 
     def on_epoch_end(self, net, **kwargs):
         if net.step_ < net.warmup_[1]:
             return
-        loss = net.history[-1, self.monitor]
-        if loss < self.best_loss_:
-            self.best_loss_ = loss
-            self.best_epoch_ = net.history[-1, "epoch"]
-            self.best_model_weights_ = copy.deepcopy(net.module_.state_dict())
+        loss, epoch = net.history[-1, self.monitor], net.history[-1, "epoch"]
+        self._keep_if_best(net, loss, epoch)
         super().on_epoch_end(net, **kwargs)
+
+    def _keep_if_best(self, net, loss, epoch):
+        if loss < self.best_loss_:
+            self.best_loss_, self.best_epoch_ = loss, epoch
+            self.best_model_weights_ = copy.deepcopy(net.module_.state_dict())
+
+
+class HeldOutCurve(Callback):
+    """The loss of held-out rows every so many steps, from the start on.
+
+    The training ends when it has not fallen for `patience` steps.
+    """
+
+    def __init__(self, valid, every, patience):
+        self.valid = valid
+        self.every = every
+        self.patience = patience
+
+    def on_train_begin(self, net, **kwargs):
+        self.steps_, self.losses_ = [], []
+        self._look(net)
+
+    def on_epoch_end(self, net, **kwargs):
+        if net.step_ - self.steps_[-1] < self.every:
+            return
+        self._look(net)
+        best = self.steps_[int(np.argmin(self.losses_))]
+        if net.step_ - best >= self.patience:
+            raise KeyboardInterrupt  # how callbacks of skorch end a training
+
+    def on_train_end(self, net, **kwargs):
+        if self.steps_[-1] != net.step_:
+            self._look(net)
+
+    def _look(self, net):
+        self.steps_.append(net.step_)
+        self.losses_.append(net.held_out_loss(self.valid))
 
 
 class ProgressBar(Callback):

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, LRScheduler
 from skorch.dataset import Dataset
@@ -44,6 +43,8 @@ from sklvm.neural._values import frozen, unscaled
 
 # Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
 BLOCK_SIZE = 2**19
+# Steps over which the learning rate rises where the start is good.
+RAMP = 200
 # Devices whose optimisers can update all parameters in one call of a kernel.
 FUSED = {"cpu", "cuda"}
 
@@ -160,7 +161,15 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         """Build the net and train it; a subclass may have stages or restarts."""
         self.net_ = self._make_net(X, y, device, self._draw_seed())
         self._configure(self.net_.module)
+        self._warn_of_data(X)
         self._train(X, y, one_pass)
+
+    def _warn_of_data(self, X):
+        """Say where a training on X is possible and hardly what was meant."""
+
+    def _n_epochs(self, n_rows):
+        """Passes over the rows to train on."""
+        return self.max_epochs
 
     def _draw_seed(self):
         rng = private_random_state(self.random_state)
@@ -170,7 +179,6 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         generator = torch.Generator().manual_seed(seed)
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
         params = {
-            "max_epochs": self.max_epochs,
             "lr": self.lr,
             "batch_size": self.batch_size,
             "optimizer": optimizer,
@@ -196,20 +204,26 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         return net
 
     def _train(
-        self, X, y, one_pass=False, *, n_epochs=None, warms_up=True, may_stop=True
-    ):
-        """Train the net for `n_epochs`, None for `max_epochs`, or for one pass."""
+        self, X, y, one_pass=False, *, n_epochs=None, n_run=None, lr=None,
+        warms_up=True, may_stop=True,
+    ):  # fmt: skip
+        """Train the net for `n_epochs`, None for `max_epochs`, or for one pass.
+
+        `n_run` says that it ends after so many of them, None that it may go on.
+        """
         net = self.net_
         device = torch.device(net.device)
         train, valid = Dataset(place(X, device), place(y, device)), None
-        if self._holds_out() and not one_pass:
-            rows, valid_rows = self._split(len(train))
+        if not one_pass and self._holds_out(len(train)):
+            rows, valid_rows = self._split(len(train), net.split_seed_)
             if self.early_stopping:
                 valid = Subset(train, valid_rows)
             train = Subset(train, rows)
-        self._set_up(net, len(train), valid, one_pass, n_epochs, warms_up)
+        self._set_up(net, len(train), valid, one_pass, n_epochs, warms_up, lr)
+        if n_run is not None:
+            net.max_epochs = n_run
         net.callbacks = self._make_callbacks(
-            may_stop and valid is not None, net.max_epochs
+            valid if may_stop else None, len(train), net.max_epochs
         )
         net._initialize_callbacks()
         n_before = len(net.history_)
@@ -223,13 +237,21 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                     callback.close()
         self._publish_trace(n_before, one_pass)
 
-    def _holds_out(self):
-        """Whether `validation_fraction` of the rows is not trained on."""
+    def _holds_out(self, n):
+        """Whether `validation_fraction` of n rows is not trained on."""
         return self.early_stopping
 
-    def _set_up(self, net, n_rows, valid, one_pass, n_epochs, warms_up):
+    def _starts_well(self, module):
+        """Whether a module begins where whole steps would first do harm."""
+        return False
+
+    def _patience(self, n_rows):
+        """Epochs without improvement after which early stopping ends the training."""
+        return self.n_iter_no_change
+
+    def _set_up(self, net, n_rows, valid, one_pass, n_epochs, warms_up, lr=None):
         """Tell the net what this training is to be."""
-        n_epochs = n_epochs or self.max_epochs
+        n_epochs = n_epochs or self._n_epochs(n_rows)
         net.set_params(
             max_epochs=1 if one_pass else n_epochs,
             batch_size=self.batch_size,
@@ -241,9 +263,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         if warms_up:
             net.warmup_ = net.step_, net.step_ + round(self.warmup * n_steps)
         # How many calls of partial_fit will follow is not known: no schedule there.
-        net.begin(self.lr, None if one_pass else n_steps)
+        n_ramp = min(RAMP, n_steps // 10) if self._starts_well(net.module) else 0
+        net.begin(lr or self.lr, None if one_pass else n_steps, n_ramp)
 
-    def _split(self, n):
+    def _split(self, n, seed):
         """The n rows' numbers: those to train on, and those held out."""
         n_valid = round(self.validation_fraction * n)
         if not 0 < n_valid < n:
@@ -253,11 +276,12 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 f" set {self._hold_out_remedy}."
             )
         # The same rows again where a training goes on.
-        generator = torch.Generator().manual_seed(self.net_.split_seed_)
+        generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(n, generator=generator).numpy()
         return order[n_valid:], order[:n_valid]
 
-    def _make_callbacks(self, stops_early, max_epochs):
+    def _make_callbacks(self, valid, n_rows, max_epochs):
+        """The user's callbacks and ours; `valid` are rows that stop the training."""
         callbacks = [copied(callback) for callback in self.callbacks or []]
         kinds = [c if isinstance(c, type) else type(c) for c in map(unnamed, callbacks)]
         if not all(issubclass(kind, Callback) for kind in kinds):
@@ -272,11 +296,13 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                 f"lr_schedule={self.lr_schedule!r} and a callback both set the learning"
                 " rate; set lr_schedule='constant' or leave the LRScheduler out."
             )
-        if stops_early:
+        if valid is not None:
             callbacks.append(
                 StopAfterWarmup(
-                    patience=self.n_iter_no_change,
-                    threshold=self.tol,
+                    valid,
+                    patience=self._patience(n_rows),
+                    # Infinity is about warnings, not about what improves.
+                    threshold=self.tol if self.tol < np.inf else 0.0,
                     # The relative mode never stops where the loss is negative.
                     threshold_mode="abs",
                     load_best=True,
@@ -306,22 +332,42 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         history = self.net_.history_
         self.lower_bounds_ = -np.array([epoch["train_loss"] for epoch in history])
         self.n_iter_ = len(history)
-        stoppers = [c for c in self.net_.callbacks if isinstance(c, StopAfterWarmup)]
         self.__dict__.pop("best_epoch_", None)
-        if stoppers and hasattr(stoppers[0], "best_epoch_"):
-            self.best_epoch_ = stoppers[0].best_epoch_
+        stopper = self._stopper()
+        if stopper is not None:
+            self.best_epoch_ = stopper.best_epoch_
         stopped = self.n_iter_ - n_before < self.net_.max_epochs
+        self.converged_ = not one_pass and (stopped or not self._still_rises(n_before))
+
+    def _stopper(self):
+        """What has stopped the training early and kept the best weights, or None."""
+        for callback in self.net_.callbacks:
+            if isinstance(callback, StopAfterWarmup) and np.isfinite(
+                callback.best_loss_
+            ):
+                return callback
+        return None
+
+    def _still_rises(self, n_before):
+        """Whether the objective still rose while the learning rate had not fallen.
+
+        At the end of a schedule every trace is flat, so that there the middle of the
+        training is looked at.
+        """
         warmup = self.net_.warmup_[1] / max(self.net_.step_, 1) * self.n_iter_
         trace = self.lower_bounds_[max(n_before, math.ceil(warmup)) :]
-        self.converged_ = not one_pass and (
-            stopped or not still_rises(trace, self.n_iter_no_change, self.tol)
-        )
+        window = self.n_iter_no_change
+        if self.lr_schedule == "cosine":
+            window = max(window, len(trace) // 10)
+            trace = trace[: len(trace) // 2 + window]
+        return still_rises(trace, window, self.tol)
 
     def _warn_unless_converged(self):
         if not self.converged_:
             warn_user(
-                f"The lower bound still rose by more than tol={self.tol} over the last "
-                f"epochs of max_epochs={self.max_epochs}; increase max_epochs or tol.",
+                f"The lower bound still rose by more than tol={self.tol} when "
+                f"max_epochs={self.max_epochs} ended the training; increase max_epochs "
+                "or tol.",
                 ConvergenceWarning,
             )
 
@@ -387,10 +433,10 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         `row_size` is how many numbers a row takes where it takes most.
         """
         device = torch.device(self.net_.device)
-        parts = []
+        size, parts = max(1, BLOCK_SIZE // row_size), []
         with inference():
-            for rows in gen_batches(X.shape[0], max(1, BLOCK_SIZE // row_size)):
+            for start in range(0, X.shape[0], size):
                 # A copy: a module that works in place leaves the user's X alone.
-                part = np.array(as_dense(X[rows]))
+                part = np.array(as_dense(X[start : start + size]))
                 parts.append(function(as_tensor(part, device)).cpu())
         return torch.cat(parts).numpy()

@@ -106,10 +106,12 @@ def still_rises(trace, window, tol):
 class TrainingNet(NeuralNet):
     """Minimises the loss that a module computes of its own batches.
 
-    The module has two methods: ``draw(X, y, generator)`` gives the arguments of
+    The module has three methods: ``draw(X, y, generator)`` gives the arguments of
     ``forward``, all that is random among them; ``forward(*arguments, warmup)`` gives
-    the loss, a mean over the rows. `warmup` rises from 0 to 1 between the two steps of
-    the optimiser in `warmup_`. No method of this class draws from a global generator.
+    the loss, a mean over the rows, and after it what `parts` names, for the history;
+    ``held_out_loss(X, y, generator)`` is what early stopping looks at. `warmup` rises
+    from 0 to 1 between the two steps of the optimiser in `warmup_`. No method of this
+    class draws from a global generator.
 
     Parameters
     ----------
@@ -144,6 +146,7 @@ class TrainingNet(NeuralNet):
         self.step_ = 0
         self.warmup_ = 0, 0
         self.cosine_steps_ = None
+        self.best_losses_ = {}
         super().initialize()
         return self
 
@@ -236,7 +239,10 @@ class TrainingNet(NeuralNet):
             self.history.new_batch()  # skorch's Checkpoint looks for at least one
         # One tensor: small ones that stay between the large ones of the steps would
         # keep the allocator from using freed memory again.
-        losses = torch.zeros(len(iterator), dtype=torch.float32, device=iterator.device)
+        names = ["loss", *(self.module.parts if training else ())]
+        losses = torch.zeros(
+            len(iterator), len(names), dtype=torch.float32, device=iterator.device
+        )
         sizes = []
         for batch in iterator:
             if self.watched_:
@@ -245,11 +251,14 @@ class TrainingNet(NeuralNet):
             losses[len(sizes)] = loss
             sizes.append(len(batch[0]))
             if self.watched_:
-                self._tell_batch(batch, loss, prefix, training)
+                self._tell_batch(batch, loss[0], prefix, training)
         self.history.record(prefix + "_batch_count", len(sizes))
-        mean = np.average(losses.cpu().numpy(), weights=sizes)
+        mean, *parts = np.average(losses.cpu().numpy(), axis=0, weights=sizes)
+        for name, part in zip(names[1:], parts, strict=True):
+            self.history.record(f"{prefix}_{name}", float(part))
         name = prefix + "_loss"
-        best = min((epoch.get(name, np.inf) for epoch in self.history), default=np.inf)
+        best = self.best_losses_.get(name, np.inf)
+        self.best_losses_[name] = min(best, float(mean))
         self.history.record(name, float(mean))
         self.history.record(name + "_best", bool(mean < best))
         if not np.isfinite(mean):
@@ -280,7 +289,7 @@ class TrainingNet(NeuralNet):
         )
 
     def train_step(self, batch, generator):
-        """One step of the optimiser; the loss before it."""
+        """One step of the optimiser; the loss and its parts, as they were before it."""
         arguments = self.module.draw(*batch, generator)
         warmup = self.warmup_factor()
         self._set_lr()
@@ -289,23 +298,36 @@ class TrainingNet(NeuralNet):
             for group in self.optimizer_.param_groups:
                 for parameter in group["params"]:
                     parameter.grad = None
-            loss = self.module_(*arguments, warmup)
+            loss, *parts = self.module_(*arguments, warmup)
             loss.backward()
             self._grad_computed(batch)
+            told.append(torch.stack([loss.detach(), *parts]))
             return loss.detach()
 
+        told = []
         if self.needs_closure_:
-            loss = self.optimizer_.step(torch.enable_grad()(compute_gradient))
+            self.optimizer_.step(torch.enable_grad()(compute_gradient))
         else:
-            loss = compute_gradient()
+            compute_gradient()
             self.optimizer_.step()
         self.step_ += 1
-        return loss
+        return told[0]
 
     def validation_step(self, batch, generator):
         """The loss of a held-out batch, as after the warm-up."""
         with torch.no_grad():
-            return self.module_(*self.module.draw(*batch, generator), 1.0)
+            return self.module.held_out_loss(*batch, generator)[None]
+
+    def held_out_loss(self, dataset):
+        """The mean loss of held-out rows, with the same noise each time."""
+        iterator = self.get_iterator(dataset)
+        generator = self._seed(iterator, training=False)
+        self._set_training(False)
+        losses, sizes = [], []
+        for batch in iterator:
+            losses.append(self.validation_step(batch, generator).item())
+            sizes.append(len(batch[0]))
+        return float(np.average(losses, weights=sizes))
 
     def _grad_computed(self, batch):
         if self.max_grad_norm is not None:
@@ -322,13 +344,19 @@ class TrainingNet(NeuralNet):
         """The learning rate of this step, where a schedule changes it."""
         if self.cosine_steps_ is None:
             return
-        start, length = self.cosine_steps_
-        factor = (1 + math.cos(math.pi * (self.step_ - start) / length)) / 2
+        start, length, n_ramp = self.cosine_steps_
+        step = self.step_ - start
+        factor = (1 + math.cos(math.pi * step / length)) / 2
+        if step < n_ramp:
+            factor *= (step + 1) / n_ramp
         for group in self.optimizer_.param_groups:
             group["lr"] = group["initial_lr"] * factor
 
-    def begin(self, lr, n_steps):
-        """Set the learning rate, over the `n_steps` of a schedule where it has one."""
+    def begin(self, lr, n_steps, n_ramp=0):
+        """Set the learning rate, over the `n_steps` of a schedule where it has one.
+
+        In the first `n_ramp` of them it rises to what the schedule says.
+        """
         for group in self.optimizer_.param_groups:
             # Groups of parameters may have learning rates of their own.
             group.setdefault("lr_ratio", group["lr"] / self.lr)
@@ -340,7 +368,7 @@ class TrainingNet(NeuralNet):
         ).parameters.values()
         self.needs_closure_ = any(p.default is p.empty for p in parameters)
         has_schedule = self.lr_schedule == "cosine" and n_steps is not None
-        self.cosine_steps_ = (self.step_, n_steps) if has_schedule else None
+        self.cosine_steps_ = (self.step_, n_steps, n_ramp) if has_schedule else None
 
     # Pickling ---------------------------------------------------------------------
 

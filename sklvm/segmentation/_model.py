@@ -164,10 +164,16 @@ class SegmentationModel(nn.Module):
         planes = torch.where(mask, planes.roll(1, 0), planes)
         return planes.movedim(1, -1).flatten(1)
 
+    def held_out_loss(self, X, images, generator):
+        return self(*self.draw(X, images, generator), 1.0)[0]
+
     def forward(self, labels, images, drawn, warmup):
         if self.stage == "encoder":
-            return self._encoder_loss(labels, images, *drawn, warmup)
-        return self._decoder_loss(labels, images, *drawn)
+            return (self._encoder_loss(labels, images, *drawn, warmup),)
+        return (self._decoder_loss(labels, images, *drawn),)
+
+    #: What `forward` returns besides the loss.
+    parts = ()
 
     def _decoder_loss(self, labels, images, codes, rows, searched, mirrored, rng):
         """-ln p(y given x, sparse y) in nats a map, a mean over the batch."""

@@ -82,6 +82,7 @@ def frozen(X, encoder=None, decoder=None, *, y=None, estimator=VAE, **params):
         "optimizer": recorder(),
         "batch_size": len(X),
         "max_epochs": 1,
+        "early_stopping": False,
         "random_state": 0,
     } | params
     return quietly(estimator(**params).fit, *((X,) if y is None else (X, y)))

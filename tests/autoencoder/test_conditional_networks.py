@@ -20,6 +20,7 @@ from .models import quietly
 from .reference import latent_grid
 
 QUICK = {
+    "n_prior_components": 1,
     "hidden_layer_sizes": (16,),
     "max_epochs": 40,
     "lr": 0.01,
@@ -263,7 +264,8 @@ def test_two_branches_are_both_answered():
     X, y, _ = branches(1000, seed=0)
     held_out, answer, truth = branches(400, seed=1)
     params = {"hidden_layer_sizes": (32, 32), "max_epochs": 100, "batch_size": 50}
-    est = fitted(X, y, latent_dim=1, **params)
+    params["early_stopping"] = False
+    est = fitted(X, y, latent_dim=1, n_prior_components=4, **params)
     value = est.log_likelihood(held_out, answer, 2000).mean()
     regression = LinearRegression().fit(X, y)
     sd = (y - regression.predict(X)).std()

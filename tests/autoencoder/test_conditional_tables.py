@@ -29,6 +29,7 @@ KINDS = [
 ]
 PARAMS = {
     "latent_dim": 1,
+    "n_prior_components": 1,
     "likelihood": KINDS,
     "hidden_layer_sizes": (16,),
     "max_epochs": 40,

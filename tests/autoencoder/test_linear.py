@@ -34,12 +34,18 @@ X, HELD_OUT = rows(600), rows(400, seed=1)
 
 
 def trained(objective="kl", **params):
+    """A training that begins far away: networks of one's own have no linear start."""
+    encoder, decoder = random_linear(5)
     params = {
+        "encoder": encoder,
+        "decoder": decoder,
+        "noise": "shared",
         "hidden_layer_sizes": (),
         "objective": objective,
         "n_draws": 2,
         "max_epochs": 250,
         "lr": 0.03,
+        "early_stopping": False,
         "random_state": 0,
     } | params
     return quietly(VAE(2, **params).fit, X)
@@ -71,30 +77,32 @@ def test_training_reaches_the_score_of_scikit_learn():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", ["optimal", "fixed"])
+@pytest.mark.parametrize("noise", ["shared", "fixed"])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_everything_is_log_p_at_the_optimum(objective, noise):
     model = ppca(X, 2)
     noise = float(model[2]) if noise == "fixed" else noise
-    est = at_the_optimum(objective, noise=noise, max_epochs=50)
+    est = at_the_optimum(objective, noise=noise, max_epochs=100)
     exact = linear_evidence(X, *model)
     # noise_ is estimated from one draw a row: 600 * 5 squares.
-    rtol = 1e-5 if noise != "optimal" else 5 / np.sqrt(2 * 600 * 5)
+    rtol = 1e-5 if noise != "shared" else 5 / np.sqrt(2 * 600 * 5)
     assert est.noise_ == pytest.approx(model[2], rel=rtol)
     per_row = linear_evidence(X, *model[:2], est.noise_)
-    near = {"rtol": 1e-5, "atol": 1e-3 if noise != "optimal" else 0.05}
+    near = {"rtol": 1e-5, "atol": 1e-3 if noise != "shared" else 0.05}
     assert_allclose(est.score_samples(X), per_row, **near)
     assert_allclose(est.log_likelihood(X, 50), per_row, **near)
-    error = np.std(est.lower_bounds_) / np.sqrt(50)
+    # Weighted draws move a running sigma, by a tenth a step: from 3 to 1.01 in 50.
+    trace = est.lower_bounds_[50:]
+    error = np.std(trace) / np.sqrt(50)
     # The closed-form sigma of a batch is fitted to it: O(1 / rows) above.
-    slack = 1e-4 if noise != "optimal" else 5e-3
-    assert abs(np.mean(est.lower_bounds_) - exact.mean()) < 4.5 * error + slack
+    slack = 1e-4 if noise != "shared" else 5e-3
+    assert abs(np.mean(trace) - exact.mean()) < 4.5 * error + slack
     assert est.lower_bound_ == pytest.approx(exact.mean(), abs=0.2)
 
 
 def test_score_is_the_closed_form_away_from_the_optimum():
     encoder, decoder = random_linear(5)
-    est = frozen(X, encoder, decoder, noise=0.8, n_score_draws=256)
+    est = frozen(X, encoder, decoder, noise=0.8, n_score_draws=1)
     with torch.no_grad():
         F = linear_bound(torch.as_tensor(X), double(encoder), double(decoder), 0.8)
     error = est.score_samples(X) - F.numpy()
@@ -186,19 +194,24 @@ def test_training_a_full_posterior_reaches_the_evidence_of_any_decoder():
             return self.affine(z)
 
     exact = linear_evidence(HELD_OUT, W, B, SIGMA).mean()
+    # By one draw, as more would close most of the gap.
+    params = {"encoder": None, "decoder": Held(), "noise": SIGMA, "n_score_draws": 1}
     full, diag = (
-        trained(posterior=posterior, decoder=Held(), noise=SIGMA).score(HELD_OUT)
+        trained(posterior=posterior, **params).score(HELD_OUT)
         for posterior in ("full", "diag")
     )
-    assert full == pytest.approx(exact, abs=0.01)
+    # 0.01 for one draw a row, as much for what the training leaves.
+    assert full == pytest.approx(exact, abs=0.02)
     assert diag < full - 0.1
 
 
 def test_standard_normal_rows_need_no_latents():
     """Posterior collapse is right where the features are independent."""
     data = standard_normal(500, 3)
-    params = {"hidden_layer_sizes": (), "lr": 0.02, "max_epochs": 60}
-    est = quietly(VAE(1, random_state=0, **params).fit, data)
+    encoder, decoder = random_linear(3, latent_dim=1)
+    params = {"lr": 0.02, "max_epochs": 200, "noise": "shared", "early_stopping": False}
+    est = VAE(1, encoder=encoder, decoder=decoder, random_state=0, **params)
+    quietly(est.fit, data)
     W, b, sigma = ppca(data, 1)
     assert est.score(data) == pytest.approx(
         linear_evidence(data, W, b, sigma).mean(), abs=0.02

@@ -1,5 +1,7 @@
 """Missing cells of a table of six kinds, against an integral over z on a grid."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,8 +19,13 @@ N_ROWS = 40
 
 @pytest.fixture(scope="module")
 def vae():
-    """Fitted to complete rows."""
-    return quietly(VAE(mask_rate=0.25, **PARAMS).fit, mixed_table(500))
+    """Fitted to complete rows.
+
+    By the importance-weighted bound, which leaves q(z|x) as wide as the posterior of a
+    row that misses much, so that estimates by its draws come close to the integrals.
+    """
+    params = PARAMS | {"objective": "iwae", "n_draws": 8}
+    return quietly(VAE(mask_rate=0.25, **params).fit, mixed_table(500))
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +71,15 @@ def test_the_integral_is_not_that_of_independent_columns(integral, complete):
 @pytest.mark.parametrize("name", ["complete", "gaps"])
 def test_the_score_is_a_lower_bound(vae, integral, name, request):
     X = request.getfixturevalue(name)
-    many = vae.__class__(**vae.get_params()).set_params(n_score_draws=4096)
-    many.__dict__.update({k: v for k, v in vars(vae).items() if k.endswith("_")})
-    many._rows = vae._rows
-    bound, evidence = many.score_samples(X), integral.log_evidence(X)
-    # 4096 draws of log weights whose sd is about that of log p(x|z): a nat or two.
-    assert (bound < evidence + 0.05).all()
-    assert bound.mean() < evidence.mean()
-    assert bound.mean() > evidence.mean() - 1.5
+    evidence = integral.log_evidence(X)
+    errors = []
+    for n_score_draws in (1, 16, 4096):
+        est = copy.copy(vae).set_params(n_score_draws=n_score_draws)
+        errors.append(est.score_samples(X) - evidence)
+    assert errors[0].mean() < errors[1].mean() < 0
+    assert errors[1].mean() > -0.5
+    # So many draws are nearly all of log p(x).
+    assert abs(errors[2].mean()) < 0.01
 
 
 def test_a_column_alone_is_scored_in_its_own_unit(vae, integral, complete):
@@ -93,7 +101,7 @@ def test_a_mixture_of_components_is_integrated_too(complete, gaps):
     for X, tolerance in ((complete, 0.01), (gaps, 0.2)):
         actual = est.log_likelihood(X, 20000)
         assert_allclose(actual, integral.log_evidence(X), atol=tolerance)
-    terms = est.elbo_terms(gaps)
+    terms = est.set_params(n_score_draws=1).elbo_terms(gaps)
     assert_allclose(sum(terms.values()), est.score_samples(gaps), rtol=1e-4)
 
 

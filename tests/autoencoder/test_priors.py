@@ -89,6 +89,7 @@ def test_three_forms_agree_under_a_vamp_prior():
             "vamp",
             objective=objective,
             max_epochs=100,
+            early_stopping=False,
             lr=1e-30,
             optimizer="sgd",
             lr_schedule="constant",

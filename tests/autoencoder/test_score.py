@@ -3,11 +3,13 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklvm import VAE
+from sklvm.autoencoder._noise import row_keys, row_normals
 
 from .models import (
     bits,
@@ -24,6 +26,9 @@ from .reference import (
     grid_evidence,
     latent_grid,
     linear_bound,
+    linear_evidence,
+    plain_iwae,
+    ppca_networks,
 )
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 30, "lr": 0.01, "random_state": 0}
@@ -76,20 +81,49 @@ def test_score_is_below_log_likelihood(params):
     assert gap.mean() > -4 * gap.std() / np.sqrt(len(X))
 
 
-def test_score_is_the_mean_of_the_bound_for_any_number_of_draws():
-    encoder, decoder = random_linear()
-    X = standard_normal(800)
+def beside_the_posterior(width):
+    """A linear model, and an encoder 0.3 beside its posterior and wider than it."""
+    W = np.array([[1.2, 0.5], [-0.8, 0.75], [0.5, 0.0], [0.0, 0.9]])
+    W[:, 1] -= W[:, 0] * (W[:, 0] @ W[:, 1]) / (W[:, 0] @ W[:, 0])
+    encoder, decoder = ppca_networks(W, np.array([0.5, -0.5, 1.0, 0.0]), 0.8)
     with torch.no_grad():
-        F = linear_bound(torch.as_tensor(X), double(encoder), double(decoder), 0.8)
-    spread = []
-    for n_score_draws in (1, 4, 64):
+        encoder.bias[:2] += 0.3
+        encoder.bias[2:] += np.log(width)
+    return encoder, decoder
+
+
+@pytest.mark.parametrize("width", [0.7, 1.3])
+def test_score_is_the_importance_weighted_bound(width):
+    """F for one draw; with more between F and log p(x), at least as independent ones.
+
+    The draws of a row are a low-discrepancy set, whose mean weight varies less.
+    """
+    encoder, decoder = beside_the_posterior(width)
+    X = standard_normal(2000)
+    rows, nets = torch.as_tensor(X), (double(encoder), double(decoder))
+    with torch.no_grad():
+        F = linear_bound(rows, *nets, 0.8).numpy()
+        W, b = (p.numpy() for p in nets[1].parameters())
+    evidence = linear_evidence(X, W, b, 0.8)
+    generator, last = torch.Generator().manual_seed(0), -np.inf
+    for n_score_draws in (1, 4, 16):
         params = {"noise": 0.8, "n_score_draws": n_score_draws}
-        error = frozen(X, encoder, decoder, **params).score_samples(X) - F.numpy()
-        assert abs(error.mean()) < 5 * error.std() / np.sqrt(len(X)) + 1e-5
-        spread.append(error.std())
-    # At least as good as independent draws; a low-discrepancy set is far better.
-    assert spread[1] < 0.6 * spread[0]
-    assert spread[2] < 0.3 * spread[1]
+        score = frozen(X, encoder, decoder, **params).score_samples(X)
+        noise = torch.randn(
+            20, len(X), n_score_draws, 2, generator=generator, dtype=torch.float64
+        )
+        with torch.no_grad():
+            plain = plain_iwae(rows, *nets, 0.8, noise).mean(0).numpy()
+        # Row by row against the same quantities, so that their errors are small.
+        above = score - plain
+        error = above.std() / np.sqrt(len(X))
+        assert above.mean() > -4 * error
+        assert (score - evidence).mean() < 4 * error
+        assert (score - evidence).mean() > last
+        last = (score - evidence).mean()
+        if n_score_draws == 1:
+            assert abs((score - F).mean()) < 5 * (score - F).std() / np.sqrt(len(X))
+    assert last > (F - evidence).mean() / 2
 
 
 def half_ones(n_samples, n_features=12):
@@ -115,6 +149,54 @@ def test_noise_of_one_row_says_nothing_about_that_of_another(rows):
 
 
 @pytest.mark.slow
+def test_noise_does_not_depend_on_how_many_rows_there_are():
+    keys = row_keys(standard_normal(300, 4))
+    noise = row_normals(keys, 16, 3)
+    for n in (1, 2, 7, 100):
+        assert_array_equal(row_normals(keys[:n], 16, 3), noise[:, :n])
+
+
+def test_a_few_rows_are_read_as_many():
+    X = standard_normal(40, 4).astype(np.float32)
+    est = quietly(VAE(2, **(QUICK | {"max_epochs": 3})).fit, X)
+    for method in (est.score_samples, est.transform):
+        # A list goes all the way through scikit-learn's checks.
+        expected = method(X[:3].tolist())
+        fortran, wide = np.asfortranarray(X[:3]), X[:3].astype(np.float64)
+        for rows in (X[:3], fortran, wide, X[4::-1][2:][::-1], X[:3].tolist()):
+            assert_array_equal(method(rows), expected)
+        integers = np.arange(8).reshape(2, 4)
+        assert_array_equal(method(integers), method(integers.astype(float)))
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.parametrize(
+    "rows, match",
+    [
+        (np.full((1, 4), np.nan), "NaN"),
+        (np.full((1, 4), np.inf), "infinity"),
+        (np.full((1, 4), 1e300), "infinity"),
+        (np.zeros((1, 5)), "5 features"),
+        (np.zeros((0, 4)), "0 sample"),
+        (np.zeros(4), "1D array"),
+        (np.zeros((1, 4), dtype=complex), "Complex"),
+        (np.full((1, 4), "a"), "string"),
+    ],
+)
+def test_a_few_rows_are_checked_as_many(rows, match):
+    X = standard_normal(40, 4)
+    est = quietly(VAE(2, **(QUICK | {"max_epochs": 3})).fit, X)
+    with pytest.raises(ValueError, match=match):
+        est.score_samples(rows)
+
+
+def test_a_few_rows_without_names_are_noticed():
+    frame = pd.DataFrame(standard_normal(40, 4), columns=list("abcd"))
+    est = quietly(VAE(2, **(QUICK | {"max_epochs": 3})).fit, frame)
+    with pytest.warns(UserWarning, match="feature names"):
+        est.transform(frame.to_numpy()[:1])
+
+
 @pytest.mark.parametrize(
     "params",
     [

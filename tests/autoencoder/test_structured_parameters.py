@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from sklearn.model_selection import ParameterGrid
 from torch import nn
 
@@ -22,7 +23,12 @@ MIXTURE = Subject(
 Y = X[:, :2] * [0.5, 1] + np.random.default_rng(1).normal(size=(90, 2))
 # y has two columns, x four: [y, x] and [z, x] are six wide.
 CONDITIONAL = Subject(
-    ConditionalVAE, (X, Y), encoder_inputs=6, decoder_inputs=6, outputs=2
+    ConditionalVAE,
+    (X, Y),
+    params={"n_prior_components": 1},
+    encoder_inputs=6,
+    decoder_inputs=6,
+    outputs=2,
 )
 
 
@@ -120,6 +126,13 @@ class ConditionalChecks:
         # One output for each class of each column.
         last = list(categorical.net_.module_.decoder.parameters())[-1]
         assert len(last) == 4
+
+    @staticmethod
+    def n_prior_components():
+        for n in (2, 5):
+            est = CONDITIONAL.fit(n_prior_components=n)
+            p = est.net_.module_.conditional_prior(torch.zeros(1, 4))
+            assert p.log_pi().shape == (1, n)
 
     @staticmethod
     def prior():

@@ -136,6 +136,7 @@ def conditional(of_y, of_x, prior_slope):
         y=y,
         estimator=ConditionalVAE,
         prior=linear([[prior_slope], [0]], [0.0, np.log(0.7)]),
+        n_prior_components=1,
         latent_dim=1,
         noise=0.8,
         warmup=0.0,
@@ -154,7 +155,8 @@ def test_conditional_vae_by_integrals():
     # No identity here: p(z|x) knows x, its mean over the rows does not.
     assert abs(parts[0] - parts[1] - parts[2]) > 0.1
     assert_parts(table, parts)
-    F = est.set_params(n_score_draws=1024).score(X, y)
+    table = values(est, X, y, n_draws=1)
+    F = est.set_params(n_score_draws=1).score(X, y)
     assert -(table["rate"] + table["distortion"]) == pytest.approx(F, rel=1e-5)
 
 
@@ -212,8 +214,11 @@ def test_the_identities(est, X):
         total = table["mutual_information"] + table["aggregated_kl"]
         assert total == pytest.approx(table["rate"], rel=1e-5, abs=1e-5)
         est.set_params(n_score_draws=n_draws)
-        bound = -(table["rate"] + table["distortion"])
-        assert bound == pytest.approx(est.score(X), rel=1e-5, abs=1e-5)
+        F = -(table["rate"] + table["distortion"])
+        # The same draws: the logarithm of their mean weight is at least the mean.
+        if n_draws == 1:
+            assert est.score(X) == pytest.approx(F, rel=1e-5, abs=1e-5)
+        assert est.score(X) > F - 1e-4
         assert table["mutual_information"] <= np.log(60) + 1e-5
     if isinstance(est, GMVAE):
         usage = [table[f"usage_{k}"] for k in range(2)]

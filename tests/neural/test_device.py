@@ -11,10 +11,13 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from skorch.callbacks import Callback
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from sklvm import VAE
 from sklvm.neural._device import inference
 from tests.autoencoder.models import quietly
+from tests.registry import REGISTRY
 
 from .helpers import QUICK, X, assert_same_fit, fit, weights
 
@@ -122,6 +125,50 @@ def test_the_setting_is_put_back_by_the_last_of_two_threads():
     left.set()
     thread.join()
     assert takes_tf32()
+
+
+# MPS has no float64: what a network has computed is brought to the CPU first.
+
+
+class WithoutFloat64(TorchDispatchMode):
+    """As if float32 tensors were on MPS until their method `cpu` is called."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        results = operation(*args, **(kwargs or {}))
+        if any(map(is_on_device, tree_leaves((args, kwargs)))):
+            made = [getattr(leaf, "dtype", None) for leaf in tree_leaves(results)]
+            assert torch.float64 not in made, f"{operation} on the device"
+        return results
+
+
+def is_on_device(value):
+    is_single = isinstance(value, torch.Tensor) and value.dtype == torch.float32
+    return is_single and not getattr(value, "is_on_cpu", False)
+
+
+def brought_to_the_cpu(tensor):
+    tensor = tensor.clone()
+    tensor.is_on_cpu = True
+    return tensor
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in REGISTRY if "device" in entry.make().get_params()],
+    ids=lambda entry: entry.estimator.__name__,
+)
+def test_nothing_is_in_float64_on_a_device(entry, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "cpu", brought_to_the_cpu)
+    data = entry.make_data(0, 60)
+    with WithoutFloat64():
+        est = quietly(entry.make(max_epochs=2).fit, *data)
+        for method in ("score_samples", "transform", "log_likelihood", "elbo_terms"):
+            if hasattr(est, method):
+                getattr(est, method)(*data)
+        for method in ("predict", "predict_proba", "reconstruct", "impute"):
+            if hasattr(est, method):
+                getattr(est, method)(data[0])
+        est.sample(data[0] if entry.samples_given_rows else 3)
 
 
 # Saving.

@@ -61,7 +61,7 @@ def test_a_failing_continuation_puts_everything_back():
     assert_same_fit(est, other)
 
 
-@pytest.mark.parametrize("lr", [1e-4, 0.5])
+@pytest.mark.parametrize("lr", [1e-4, 0.1])
 def test_a_failing_continuation_of_a_copy_keeps_the_learning_rate(lr):
     """A copy has an optimiser without the ratios of its learning rates."""
     est = pickle.loads(pickle.dumps(fit(warm_start=True, lr_schedule="constant")))

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 
-from tests.autoencoder.models import frozen, standard_normal
+from tests.autoencoder.models import bits, frozen, standard_normal
 
 from .helpers import X, assert_same_fit, fit, weights
 
@@ -17,12 +18,17 @@ def weight_shapes(network):
 def test_the_decoder_mirrors_the_encoder(sizes):
     est = fit(hidden_layer_sizes=sizes, latent_dim=2)
     module = est.net_.module_
+    encoder, decoder = module.encoder, module.decoder
+    if sizes:  # with a linear map beside each, where the training starts
+        assert weight_shapes(encoder.linear) == [(4, 4)]
+        assert weight_shapes(decoder.linear) == [(4, 2)]
+        encoder, decoder = encoder.network, decoder.network
     widths = [4, *sizes]
     down = [(b, a) for a, b in zip(widths, [*sizes, 4], strict=True)]
-    assert weight_shapes(module.encoder) == down
+    assert weight_shapes(encoder) == down
     widths = [2, *reversed(sizes)]
     up = [(b, a) for a, b in zip(widths, [*reversed(sizes), 4], strict=True)]
-    assert weight_shapes(module.decoder) == up
+    assert weight_shapes(decoder) == up
 
 
 @pytest.mark.parametrize(
@@ -58,9 +64,11 @@ def test_activations_differ():
 
 def test_activations_are_what_they_are_called():
     """tanh is bounded, so a far row's latent does not run away; relu's does."""
-    far = 1e6 * np.ones((1, 4))
-    bounded = np.abs(fit(activation="tanh").transform(far)).max()
-    unbounded = np.abs(fit(activation="relu").transform(far)).max()
+    far = 1e6 * torch.ones(1, 4)
+    bounded, unbounded = (
+        fit(activation=name).net_.module_.encoder.network(far).abs().max()
+        for name in ("tanh", "relu")
+    )
     assert bounded < 100 < unbounded
 
 
@@ -75,8 +83,10 @@ def test_the_start_is_sensible():
 
 
 def test_the_start_depends_on_the_seed_alone():
-    one, two = (frozen(standard_normal(n), hidden_layer_sizes=(8,)) for n in (30, 60))
-    Z = standard_normal(10)
+    """Where there is no linear model to start at."""
+    params = {"hidden_layer_sizes": (8,), "likelihood": "bernoulli"}
+    one, two = (frozen(bits(n), **params) for n in (30, 60))
+    Z = bits(10, seed=1)
     assert_allclose(one.transform(Z), two.transform(Z), rtol=1e-6)
 
 

@@ -127,10 +127,29 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
         """log p(x|z), summed over the observed features; `observed` None means all."""
         return sum_observed(self.log_prob(x, outputs), observed)
 
+    # The linear start -------------------------------------------------------------
+
+    # Whether all features have a linear part.
+    is_real = False
+
+    def linear_part(self, X):
+        """The features that are Gaussian around outputs, a `LinearPart` or None."""
+        return None
+
+    def start_noise(self, variance, outputs):
+        """Start the noise of the linear part at `variance`; what it then is.
+
+        `outputs` are those that `start` has given; noise among them is set in place.
+        """
+        return variance
+
     # Noise, and where it is in closed form ----------------------------------------
 
+    # Whether the draws of a row count by weights that are known after log p(x|z).
+    draws_differ = False
+
     def noise_level(self):
-        """sigma, where there is one for all features; else None."""
+        """sigma, one for all features or one a feature, where z has no say in it."""
         return None
 
     def n_errors(self, n_features):
@@ -139,10 +158,39 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
 
     def errors(self, x, outputs, observed):
         """Numbers of each row whose sums over all rows `set_noise` takes."""
-        return x.new_zeros(len(x), 0)
+        return outputs.new_zeros(*outputs.shape[:-1], 0)
 
     def set_noise(self, sums):
         """Set the noise that is in closed form to its optimum for all rows."""
+
+    def adapt(self, x, outputs, observed, weights):
+        """Move noise in closed form to that of draws with `weights`, (n_draws, n_rows).
+
+        Training does so where `draws_differ`; else `log_conditional` does.
+        """
+
+
+class LinearPart:
+    """Features that a linear model can explain, and where they are.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_samples, d)
+        As the encoder reads them and the outputs are the means of.
+    inputs, outputs : ndarray of shape (d,)
+        Their positions in what the encoder reads and among the decoder's outputs.
+    features : ndarray of shape (d,)
+        Their positions among the features, for what is observed of a row.
+    """
+
+    def __init__(self, values, inputs, outputs, features):
+        self.values = values
+        self.inputs, self.outputs, self.features = inputs, outputs, features
+
+    @classmethod
+    def of_all(cls, X):
+        at = np.arange(X.shape[1])
+        return cls(X, at, at, at)
 
 
 def sum_observed(terms, observed):
@@ -196,6 +244,8 @@ def extremes(X):
 def column_moments(X):
     """Means and variances of the columns, over what is observed."""
     n_observed = _column_sums(X, np.isfinite)
+    # Of what a part of the rows has not observed, 0.
+    n_observed = np.maximum(n_observed, 1)
     mean = _column_sums(X, np.asarray) / n_observed
     return mean, _column_sums(X, lambda part: (part - mean) ** 2) / n_observed
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
+from scipy.sparse import hstack, issparse
 from torch import nn
 
-from sklvm.autoencoder.likelihoods._base import Likelihood
+from sklvm.autoencoder.likelihoods._base import Likelihood, LinearPart
 from sklvm.autoencoder.likelihoods._own import start_of
 
 
@@ -162,6 +163,43 @@ class Blocks(Likelihood):
         for part, own in zip(self.parts, np.split(sums, ends[:-1]), strict=True):
             if len(own):
                 part.set_noise(own)
+
+    def adapt(self, x, outputs, observed, weights):
+        for part, own, out, shown in self._each(x, outputs, observed):
+            part.adapt(own, out, shown, weights)
+
+    def linear_part(self, X):
+        found, first_input, first_output = [], 0, 0
+        triples = zip(self._of_data(X), self.columns, self._sizes(), strict=True)
+        for (part, own), at, (_, n) in triples:
+            linear = part.linear_part(own)
+            if linear is not None:
+                linear.inputs = linear.inputs + first_input
+                linear.outputs = linear.outputs + first_output
+                linear.features = at[linear.features]
+                found.append(linear)
+            first_input += part.n_inputs(n)
+            first_output += part.width(n)
+        if not found:
+            return None
+        values = [linear.values for linear in found]
+        is_sparse = any(map(issparse, values))
+        values = hstack(values, "csr") if is_sparse else np.hstack(values)
+        places = [
+            np.concatenate([getattr(linear, name) for linear in found])
+            for name in ("inputs", "outputs", "features")
+        ]
+        return LinearPart(values, *places)
+
+    def start_noise(self, variance, outputs):
+        actual, first = [], 0
+        widths = [part.width(n) for part, n in self._sizes()]
+        pieces = zip(self.parts, self._sizes(), outputs.split(widths), strict=True)
+        for part, (_, n), own in pieces:
+            if part.is_real:
+                actual.append(part.start_noise(variance[first : first + n], own))
+                first += n
+        return np.concatenate(actual)
 
 
 def _positions(columns):

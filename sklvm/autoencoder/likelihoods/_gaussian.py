@@ -5,26 +5,29 @@ from numbers import Real
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from sklvm._base import largest_magnitude, warn_user
 from sklvm.autoencoder._distributions import LOG_2PI, bounded
 from sklvm.autoencoder.likelihoods._base import (
     Likelihood,
+    LinearPart,
     check_squares,
     column_moments,
     normal_like,
     scalar,
-    sum_observed,
     vector,
 )
+from sklvm.columns._rounding import lattice
+from sklvm.neural._device import as_dense
 from sklvm.neural._values import LARGE_VALUE, unscaled
 
-CLOSED = ("optimal", "learned")
-# Smallest noise, as a share of the standard deviation of the training data: without a
-# floor a decoder that fits some rows exactly has a bound without limit.
-NOISE_FLOOR = 1e-3
+NOISES = ("optimal", "shared", "learned", "heteroscedastic")
+# Whose sigma^2 is a mean squared error, the maximum of F in closed form.
+CLOSED = ("optimal", "shared")
+MIN_NOISE = 0.01
+# Rows that show whether the values of a column are rounded.
+N_ROUNDED = 1000
 # The held-out rows of early stopping are scored with a running sigma, as in BatchNorm.
 MOMENTUM = 0.1
 
@@ -42,22 +45,58 @@ def warn_of_scale(X, name):
         )
 
 
-def check_noise(noise, names):
-    """Raise if `noise` is neither a positive number nor one of the names."""
+def check_noise(noise, names=NOISES):
+    """Raise if `noise` is neither one of the names nor positive numbers."""
     if isinstance(noise, str):
         is_right = noise in names
     else:
-        is_number = isinstance(noise, Real) and not isinstance(noise, bool)
-        is_right = is_number and 1e-15 <= noise <= 1e15
+        numbers = np.asarray(noise)
+        is_right = numbers.dtype.kind in "iuf" and numbers.ndim <= 1
+        is_right = is_right and bool(((numbers >= 1e-15) & (numbers <= 1e15)).all())
     if not is_right:
         raise ValueError(
-            f"noise={noise!r} must be a number from 1e-15 to 1e15, or one of "
-            f"{', '.join(map(repr, names))}."
+            f"noise={noise!r} must be one of {', '.join(map(repr, names))}, or a number"
+            " from 1e-15 to 1e15, or one such number for each column."
         )
+
+
+def check_min_noise(min_noise):
+    is_number = isinstance(min_noise, Real) and not isinstance(min_noise, bool)
+    if not is_number or not 0 <= min_noise < np.inf:
+        raise ValueError(
+            f"min_noise={min_noise!r} must be a number of 0 or more: the least sigma, "
+            "in standard deviations of the column."
+        )
+
+
+def _floor(X, scale, min_noise):
+    """The least sigma^2 of each column.
+
+    `min_noise` deviations, and where values are rounded the deviation of rounding.
+    """
+    # Never 0: where all rows are fitted exactly the bound has no limit.
+    least = max(min_noise, 1e-6)
+    floor = np.where(scale > 0, least * scale, least)
+    return np.maximum(floor, _steps(X) / math.sqrt(12)) ** 2
+
+
+def _steps(X):
+    """The steps that values of each column, or of all, are multiples of; else 0."""
+    some = as_dense(X[:: -(-X.shape[0] // N_ROUNDED)]).astype(np.float64)
+    # The levels of a column tell less than those of an image.
+    common = _step(some)
+    return np.array([_step(column) or common for column in some.T])
+
+
+def _step(values):
+    levels = np.unique(values)
+    return lattice(levels[np.isfinite(levels)])
 
 
 class _Real(Likelihood):
     """What the Gaussians share; a subclass has `moments(outputs)`."""
+
+    is_real = True
 
     def check(self, X):
         check_squares(X, self.data_name)
@@ -67,6 +106,9 @@ class _Real(Likelihood):
 
     def why_diverged(self, X):
         return unscaled(X, self.data_name)
+
+    def linear_part(self, X):
+        return LinearPart.of_all(X)
 
     def log_prob(self, x, outputs):
         return _log_normal(x, *self.moments(outputs))
@@ -80,46 +122,72 @@ class _Real(Likelihood):
 
 
 class Gaussian(_Real):
-    """x_d ~ N(mu_d, sigma^2) with one sigma; the outputs are the means.
+    """x_d ~ N(mu_d, sigma_d^2), the same sigma_d for all rows; the outputs are the mu.
 
     Parameters
     ----------
-    noise : float, "optimal" or "learned", default="optimal"
-        A number is sigma itself. "optimal" sets sigma^2 to the mean squared error in
+    noise : {"optimal", "shared", "learned"}, float or array-like of shape \
+            (n_features,), default="optimal"
+        "optimal" sets each sigma_d^2 to the mean squared error of its feature, in
         closed form: of the batch in training, of all training rows afterwards
-        (`set_noise`). "learned" makes log sigma a parameter.
-    by_column : bool, default=False
-        Whether each feature has a sigma of its own.
+        (`set_noise`). "shared" is one sigma for all features, by the mean over them.
+        "learned" makes log sigma_d parameters. Numbers are the sigmas themselves.
+    min_noise : float, default=0.01
+        Least sigma_d that is found, in standard deviations of the feature. Of features
+        whose values are rounded it is not below the deviation of rounding, either.
     """
 
-    def __init__(self, noise="optimal", by_column=False):
+    def __init__(self, noise="optimal", min_noise=MIN_NOISE):
         super().__init__()
-        check_noise(noise, CLOSED)
-        self.noise = noise
-        self.by_column = by_column
-        fixed = 1.0 if isinstance(noise, str) else float(noise) ** 2
-        self.register_buffer("_variance", scalar(fixed))
+        check_noise(noise, NOISES[:-1])
+        check_min_noise(min_noise)
+        self.noise = noise if isinstance(noise, str) else "fixed"
+        self.min_noise = min_noise
+        fixed = 1.0 if isinstance(noise, str) else np.asarray(noise, np.float64) ** 2
+        self.register_buffer("_variance", vector(fixed))
         self.register_buffer("_floor", scalar(0.0))
-        if noise == "learned":
+        if self.noise == "learned":
             self.log_noise = nn.Parameter(scalar(0.0))
+
+    def check(self, X):
+        super().check(X)
+        n = self._variance.numel()
+        if self.noise == "fixed" and n not in (1, X.shape[1]):
+            raise ValueError(
+                f"noise has {n} numbers and {self.data_name} has {X.shape[1]} columns; "
+                "give one number, or one for each column."
+            )
 
     def start(self, X):
         mean, variance = column_moments(X)
-        if isinstance(self.noise, str):
-            scale = np.sqrt(variance if self.by_column else variance.mean())
-            floor = np.where(scale > 0, NOISE_FLOOR * scale, NOISE_FLOOR) ** 2
+        if self.noise != "fixed":
+            scale = np.sqrt(variance.mean() if self.noise == "shared" else variance)
+            floor = _floor(X, np.sqrt(variance), self.min_noise)
+            floor = floor.mean() if self.noise == "shared" else floor
             self._floor = vector(floor)
-            self._variance = vector(np.maximum(scale**2, floor))
-        if self.noise == "learned":
-            self.log_noise = nn.Parameter(self._variance.log() / 2)
+            self._set(vector(np.maximum(scale**2, floor)))
         return torch.from_numpy(mean)
+
+    def start_noise(self, variance, outputs):
+        if self.noise != "fixed":
+            noise = variance.mean() if self.noise == "shared" else variance
+            self._set(torch.maximum(vector(noise), self._floor))
+        now = self.variance().detach().numpy().astype(np.float64)
+        return np.broadcast_to(now, len(variance))
+
+    def _set(self, variance):
+        self._variance = variance
+        if self.noise == "learned":
+            # Of what is at the floor sigma can still grow.
+            above = torch.maximum(variance - self._floor, self._floor / 100)
+            self.log_noise = nn.Parameter(above.log() / 2)
 
     def set_variance(self, variance):
         """Fix sigma^2 at a number, or at one a feature."""
         self._variance = vector(variance)
 
     def variance(self):
-        """sigma^2, as it is known now; one a feature where they are by column."""
+        """sigma^2, as it is known now: one a feature, or one for all."""
         if self.noise == "learned":
             return self._floor + (2 * self.log_noise).exp()
         return self._variance
@@ -129,95 +197,125 @@ class Gaussian(_Real):
         return outputs, self.variance()
 
     def noise_level(self):
-        return None if self.by_column else float(self.variance().detach().sqrt())
+        sigma = self.variance().detach().sqrt().cpu().numpy()
+        return sigma.copy() if sigma.ndim else float(sigma)
 
     def n_errors(self, n_features):
-        if self.noise != "optimal":
+        if self.noise not in CLOSED:
             return 0
-        return 2 * (n_features if self.by_column else 1)
+        return 2 if self.noise == "shared" else 2 * n_features
 
     def errors(self, x, outputs, observed):
-        """Squared errors, and the number of entries; by column for each of them."""
-        if self.noise != "optimal":
+        """Squared errors, and the number of entries; of each feature or of all."""
+        if self.noise not in CLOSED:
             return super().errors(x, outputs, observed)
-        observed = torch.ones_like(x) if observed is None else observed.to(x.dtype)
-        squares = (x - outputs).square() * observed
-        if self.by_column:
-            return torch.cat([squares, observed], -1)
-        return torch.stack([squares.sum(-1), observed.sum(-1)], -1)
+        squares = (x - outputs).square()
+        observed = torch.ones_like(squares) if observed is None else observed
+        observed = observed.expand_as(squares).to(x.dtype)
+        squares = squares * observed
+        if self.noise == "shared":
+            return torch.stack([squares.sum(-1), observed.sum(-1)], -1)
+        return torch.cat([squares, observed], -1)
 
     def set_noise(self, sums):
         squares, n_observed = np.split(np.asarray(sums), 2)
-        variance = vector(squares / n_observed.clip(1)).to(self._variance.device)
-        variance = torch.maximum(variance.view(self._variance.shape), self._floor)
-        self._variance.copy_(variance)
+        # Of a feature that no row shows the noise stays.
+        shown = torch.from_numpy(n_observed > 0).to(self._variance.device)
+        variance = vector(squares / np.where(n_observed > 0, n_observed, 1))
+        variance = torch.maximum(variance.to(self._variance.device), self._floor)
+        shape = self._variance.shape
+        self._variance.copy_(
+            torch.where(shown.view(shape), variance.view(shape), self._variance)
+        )
+
+    def adapt(self, x, outputs, observed, weights):
+        """Move the running sigma^2 to that of a batch whose draws have weights."""
+        if self.noise in CLOSED:
+            errors = self.errors(x, outputs, observed) * weights.unsqueeze(-1)
+            squares, n_observed = errors.flatten(0, -2).sum(0).chunk(2)
+            shape = self._variance.shape
+            self._move(squares.view(shape), n_observed.view(shape))
 
     def log_conditional(self, x, outputs, observed=None):
-        if self.by_column:
-            return self._log_conditional_by_column(x, outputs, observed)
-        if x.dim() < outputs.dim():
-            x = x.expand_as(outputs)
-        squares = F.mse_loss(outputs, x, reduction="none")
-        if observed is None:
-            n_observed = n_mean = x.shape[-1]
-        else:
-            squares = squares * observed
-            n_observed = observed.sum(-1)
-            n_mean = n_observed.float().mean().clamp(min=1)
-        squares = squares.sum(-1)
-        if not isinstance(self.noise, str):
-            # Numbers cost the step of a small network 3 per cent less than tensors.
-            constant = n_observed * (math.log(self.noise) + LOG_2PI / 2)
-            return squares * (-0.5 / self.noise**2) - constant
-        variance = self.variance()
-        if self.training and self.noise == "optimal":
-            variance = self._update_variance(squares.detach().mean() / n_mean)
-        constant = (variance * (2 * math.pi)).log() * (n_observed / -2)
-        return torch.addcmul(constant, squares, 1 / variance, value=-0.5)
-
-    def _log_conditional_by_column(self, x, outputs, observed):
-        if self.training and self.noise == "optimal":
-            self._update_variance(self._batch_error(x, outputs.detach(), observed))
-        return sum_observed(self.log_prob(x, outputs), observed)
-
-    def _batch_error(self, x, outputs, observed):
-        """Mean squared error of each feature; what it was where none is observed."""
         squares = (x - outputs).square()
-        if observed is None:
-            return squares.flatten(0, -2).mean(0)
-        shown = observed.expand_as(squares).flatten(0, -2)
-        total = (squares.flatten(0, -2) * shown).sum(0)
-        n = shown.sum(0)
-        return torch.where(n > 0, total / n.clamp(min=1), self._variance)
+        if observed is not None:
+            squares = squares * observed
+        variance = self.variance()
+        if self.noise in CLOSED and self.training and not self.draws_differ:
+            variance = self._batch_variance(squares.detach(), observed)
+        log_scale = (variance.log() + LOG_2PI) / -2
+        if variance.dim():
+            # Products of a matrix and a vector: no other table as large as x.
+            distances = squares @ (-0.5 / variance)
+            if observed is None:
+                return distances + log_scale.sum()
+            return distances + observed.to(squares.dtype) @ log_scale
+        n_observed = x.shape[-1] if observed is None else observed.sum(-1)
+        return squares.sum(-1) * (-0.5 / variance) + log_scale * n_observed
 
-    def _update_variance(self, mean_squared_error):
-        """sigma*^2 of a batch.
+    def _batch_variance(self, squares, observed):
+        """sigma*^2 of a batch, whose squares are 0 where nothing is observed.
 
         The error comes detached: at sigma* the bound is stationary in sigma, so that
         the gradient through sigma* is zero.
         """
-        variance = torch.maximum(mean_squared_error, self._floor)
+        squares = squares.flatten(0, -2)
+        if observed is None:
+            squares = squares.mean(0)
+            if self.noise == "shared":
+                squares = squares.mean()
+            return self._move(squares, None)
+        # Each row is there once a draw.
+        n_observed = observed.sum(0) * (len(squares) / len(observed))
+        squares = squares.sum(0)
+        if self.noise == "shared":
+            squares, n_observed = squares.sum(), n_observed.sum()
+        return self._move(squares, n_observed)
+
+    def _move(self, squares, n_observed):
+        """sigma*^2 of a batch, to which the running sigma^2 takes a step."""
+        if n_observed is not None:
+            mean = squares / n_observed.clamp(min=1e-30)
+            squares = torch.where(n_observed > 0, mean, self._variance)
+        variance = torch.maximum(squares, self._floor)
         self._variance.lerp_(variance, MOMENTUM)
         return variance
 
 
 class HeteroscedasticGaussian(_Real):
-    """x_d ~ N(mu_d, sigma_d^2), both given by the decoder: means, then log sigma."""
+    """x_d ~ N(mu_d, sigma_d^2), both given by the decoder: means, then log sigma.
+
+    sigma_d^2 is exp(2 log sigma) and the floor together.
+
+    Parameters
+    ----------
+    min_noise : float, default=0.01
+        Least sigma_d, in standard deviations of the feature.
+    """
 
     n_outputs = 2
 
-    def __init__(self):
+    def __init__(self, min_noise=MIN_NOISE):
         super().__init__()
+        check_min_noise(min_noise)
+        self.min_noise = min_noise
         self.register_buffer("_floor", scalar(0.0))
 
     def start(self, X):
         mean, variance = column_moments(X)
-        scale = math.sqrt(variance.mean()) or 1.0
-        self._floor.fill_((NOISE_FLOOR * scale) ** 2)
+        scale = np.sqrt(variance)
+        self._floor = vector(_floor(X, scale, self.min_noise))
         # One scale for all: of a nearly constant feature the mean has to be found
         # before a small sigma can be afforded.
-        log_noise = np.full(len(mean), math.log(scale))
+        log_noise = np.full(len(mean), math.log(math.sqrt(variance.mean()) or 1.0))
         return torch.from_numpy(np.concatenate([mean, log_noise]))
+
+    def start_noise(self, variance, outputs):
+        floor = self._floor.numpy().astype(np.float64)
+        # What is at the floor can still grow.
+        above = np.maximum(variance - floor, floor / 100)
+        outputs[len(variance) :] = torch.from_numpy(np.log(above) / 2)
+        return floor + above
 
     def moments(self, outputs):
         """Mean and variance of each x_d."""
@@ -225,8 +323,8 @@ class HeteroscedasticGaussian(_Real):
         return mean, self._floor + (2 * bounded(log_noise)).exp()
 
 
-def make_gaussian(noise):
-    """The Gaussian, one sigma for all features, that the parameter `noise` names."""
-    if noise == "heteroscedastic":
-        return HeteroscedasticGaussian()
-    return Gaussian(noise)
+def make_gaussian(noise, min_noise):
+    """The Gaussian that the parameter `noise` names."""
+    if isinstance(noise, str) and noise == "heteroscedastic":
+        return HeteroscedasticGaussian(min_noise)
+    return Gaussian(noise, min_noise)

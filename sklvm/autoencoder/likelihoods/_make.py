@@ -2,6 +2,8 @@
 
 import copy
 
+import numpy as np
+
 from sklvm.autoencoder.likelihoods._base import Likelihood
 from sklvm.autoencoder.likelihoods._blocks import Blocks
 from sklvm.autoencoder.likelihoods._counts import NegativeBinomial, Poisson
@@ -10,37 +12,40 @@ from sklvm.autoencoder.likelihoods._gaussian import check_noise, make_gaussian
 from sklvm.autoencoder.likelihoods._standardised import LogNormal, Standardised
 from sklvm.columns._column import REAL
 
-NOISES = ("optimal", "learned", "heteroscedastic")
 COUNTS = {"poisson": Poisson, "negative_binomial": NegativeBinomial}
 #: The kinds that numbers have, whatever is known of the columns.
 NUMERIC = ("gaussian", "lognormal", "bernoulli", *COUNTS)
 
 
-def numeric_likelihood(likelihood, noise):
+def numeric_likelihood(likelihood, noise, min_noise):
     """The family of all columns of an array, by its name or as an instance."""
     if isinstance(likelihood, Likelihood):
         return copy.deepcopy(likelihood)
     if likelihood == "gaussian":
-        return make_gaussian(noise)
+        return make_gaussian(noise, min_noise)
     if likelihood == "lognormal":
-        return LogNormal(noise)
+        return LogNormal(noise, min_noise)
     return Bernoulli() if likelihood == "bernoulli" else COUNTS[likelihood]()
 
 
-def table_likelihood(schema, noise, center, scale):
+def table_likelihood(schema, noise, min_noise, center, scale):
     """The families of a table's columns, as its schema has them.
 
-    `center` and `scale` are those of the real columns, or of their logarithms.
+    `center` and `scale` are those of the real columns, or of their logarithms. Of
+    noise with one number a column, those of the real ones count.
     """
     options = {j: block.options for block in schema.blocks for j in block.columns}
     _check_options(schema, options)
+    by_column = _noise_by_column(noise, len(schema.columns))
     groups = {}
     for j, column in enumerate(schema.columns):
-        own = options[j].get("noise", noise) if column.kind in REAL else None
+        own = None
+        if column.kind in REAL:
+            own = options[j].get("noise", by_column[j])
         # Those with as many categories are computed at once.
         n = len(column.categories) if column.kind == "categorical" else None
         groups.setdefault((column.kind, own, n), []).append(j)
-    if noise != "optimal" and not any(kind in REAL for kind, *_ in groups):
+    if not is_default(noise) and not any(kind in REAL for kind, *_ in groups):
         raise ValueError(
             f"noise={noise!r} has no effect, as no column is gaussian or lognormal; "
             "leave noise out."
@@ -50,11 +55,28 @@ def table_likelihood(schema, noise, center, scale):
         if kind == "categorical":
             family = Categorical([n] * len(at))
         elif kind in REAL:
-            family = Standardised(own, center[at], scale[at], kind == "lognormal")
+            family = Standardised(
+                own, min_noise, center[at], scale[at], kind == "lognormal"
+            )
         else:
-            family = numeric_likelihood(kind, own)
+            family = numeric_likelihood(kind, own, min_noise)
         blocks.append((family, at))
     return Blocks(blocks)
+
+
+def is_default(noise):
+    return isinstance(noise, str) and noise == "optimal"
+
+
+def _noise_by_column(noise, n_columns):
+    if np.ndim(noise) == 0:
+        return [noise] * n_columns
+    if len(noise) != n_columns:
+        raise ValueError(
+            f"noise has {len(noise)} numbers and X has {n_columns} columns; give one "
+            "number, or one for each column."
+        )
+    return np.asarray(noise).tolist()
 
 
 def _check_options(schema, options):
@@ -67,4 +89,4 @@ def _check_options(schema, options):
                     f"likelihood has the option {name!r} for the kind {column.kind!r}; "
                     "only gaussian and lognormal columns have one, 'noise'."
                 )
-            check_noise(given[name], NOISES)
+            check_noise(given[name])

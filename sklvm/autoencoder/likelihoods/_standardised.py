@@ -11,10 +11,8 @@ from sklvm.autoencoder.likelihoods._base import (
     vector,
 )
 from sklvm.autoencoder.likelihoods._gaussian import (
-    CLOSED,
-    Gaussian,
-    HeteroscedasticGaussian,
-    check_noise,
+    MIN_NOISE,
+    make_gaussian,
 )
 
 # exp(80) is near the end of float32.
@@ -36,23 +34,23 @@ class Standardised(Likelihood):
 
     Parameters
     ----------
-    noise : float, "optimal", "learned" or "heteroscedastic"
-        sigma_d, one a column; a number is in the unit of t.
+    noise : {"optimal", "shared", "learned", "heteroscedastic"}, float or array-like
+        sigma_d; numbers are in the units of t, "shared" is one in standard units.
+    min_noise : float
+        Least sigma_d, in standard units.
     center, scale : array-like of shape (n_features,)
         m and s.
     is_log : bool
         Whether t is a logarithm.
     """
 
-    def __init__(self, noise, center=0.0, scale=1.0, is_log=False):
+    is_real = True
+
+    def __init__(self, noise, min_noise, center=0.0, scale=1.0, is_log=False):
         super().__init__()
-        check_noise(noise, (*CLOSED, "heteroscedastic"))
         self.noise = noise
         self.is_log = is_log
-        if noise == "heteroscedastic":
-            self.inner = HeteroscedasticGaussian()
-        else:
-            self.inner = Gaussian(noise, by_column=True)
+        self.inner = make_gaussian(noise, min_noise)
         self.register_buffer("_center", vector(center))
         self.register_buffer("_scale", vector(scale))
         # Of units so small or large that they are no numbers in float32.
@@ -60,6 +58,10 @@ class Standardised(Likelihood):
 
     def width(self, n_features):
         return self.inner.width(n_features)
+
+    def check(self, X):
+        self.inner.data_name = self.data_name
+        self.inner.check(X)
 
     def why_diverged(self, X):
         return None
@@ -71,9 +73,15 @@ class Standardised(Likelihood):
     def start(self, X):
         outputs = self.inner.start(X)
         if not isinstance(self.noise, str):
-            noise = float(self.noise) / np.exp(self._log_scale.double().numpy())
+            noise = np.asarray(self.noise) / np.exp(self._log_scale.double().numpy())
             self.inner.set_variance(noise**2)
         return outputs
+
+    def linear_part(self, X):
+        return self.inner.linear_part(X)
+
+    def start_noise(self, variance, outputs):
+        return self.inner.start_noise(variance, outputs)
 
     def features(self, x, observed=None):
         v = self._standard(x)
@@ -116,6 +124,9 @@ class Standardised(Likelihood):
     def set_noise(self, sums):
         self.inner.set_noise(sums)
 
+    def adapt(self, x, outputs, observed, weights):
+        self.inner.adapt(self._standard(x), outputs, observed, weights)
+
 
 class LogNormal(Standardised):
     r"""Positive features with a long tail: :math:`\log x_d` is Gaussian.
@@ -126,14 +137,19 @@ class LogNormal(Standardised):
 
     Parameters
     ----------
-    noise : float, "optimal", "learned" or "heteroscedastic", default="optimal"
-        Standard deviation of log x_d, one a feature.
+    noise : {"optimal", "shared", "learned", "heteroscedastic"}, float or array-like \
+            of shape (n_features,), default="optimal"
+        Standard deviation of log x_d, as in `Gaussian`; "shared" is one for the
+        standardised logarithms.
+    min_noise : float, default=0.01
+        Least standard deviation of log x_d, in those of the data.
     """
 
-    def __init__(self, noise="optimal"):
-        super().__init__(noise, is_log=True)
+    def __init__(self, noise="optimal", min_noise=MIN_NOISE):
+        super().__init__(noise, min_noise, is_log=True)
 
     def check(self, X):
+        super().check(X)
         least, most = extremes(X)
         if least <= 0 or most == np.inf:
             wrong = least if least <= 0 else most
@@ -142,6 +158,11 @@ class LogNormal(Standardised):
                 f"{self.data_name} has {wrong:g}; choose likelihood='gaussian', or "
                 "another unit."
             )
+
+    def linear_part(self, X):
+        logs = np.log(np.asarray(X, dtype=np.float64))
+        center, scale = self._center.numpy(), self._scale.numpy()
+        return super().linear_part((logs - center) / scale)
 
     def start(self, X):
         logs = np.log(np.asarray(X, dtype=np.float64))

@@ -1,0 +1,213 @@
+r"""The linear special case of an autoencoder, at whose maximum its training starts.
+
+With a linear decoder the model is factor analysis,
+
+.. math::
+
+    z \sim N(0, I), \quad x|z \sim N(W z + m, \Psi),
+
+or probabilistic PCA for :math:`\Psi = \sigma^2 I`. With z turned so that
+:math:`W^T \Psi^{-1} W` is diagonal, the posterior is Gaussian with a diagonal
+covariance and a mean that is linear in x, so the bound is tight at the start.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.decomposition import FactorAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from sklvm.autoencoder.likelihoods._base import column_moments, dense_chunks
+from sklvm.mixture import GaussianMixtureEM
+
+# A covariance of more columns would take longer than the training.
+MAX_COLUMNS = 2000
+# Rows with gaps that its maximum is sought from, and columns up to which it is.
+N_ROWS, MAX_GAPPED_COLUMNS = 5000, 200
+# Deviations of its input over which the first layer's thresholds lie.
+SPREAD = 2.0
+# Nats a row that factor analysis has to gain by an iteration.
+TOL = 1e-4
+
+
+class LinearAndNetwork(nn.Module):
+    """A linear map and a network of the same input, added up."""
+
+    def __init__(self, linear, network):
+        super().__init__()
+        self.linear = linear
+        self.network = network
+
+    def forward(self, x):
+        return self.linear(x) + self.network(x)
+
+
+class LinearStart:
+    """The maximum of the linear model of those features that are Gaussian.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Its noise is set to that of the linear model.
+    X : array-like of shape (n_samples, n_features)
+    outputs : tensor of shape (width,)
+        Those that explain X without z; noise that is among them is set in place.
+    latent_dim : int
+    is_shared : bool
+        Whether there is one sigma for all features.
+    """
+
+    def __init__(self, likelihood, X, outputs, latent_dim, is_shared):
+        part = likelihood.linear_part(X)
+        self.part, self.latent_dim, self.outputs = part, latent_dim, outputs
+        self.mean, scale, S = _moments(part.values)
+        self.scale = scale
+        if is_shared:
+            psi = _shared_noise(S * np.outer(scale, scale), latent_dim)
+        else:
+            psi = _noise_by_column(S, latent_dim) * scale**2
+        psi = likelihood.start_noise(psi, outputs)
+        # The best W for this noise, in closed form.
+        root = np.sqrt(psi) / scale
+        values, vectors = np.linalg.eigh(S / np.outer(root, root))
+        first = slice(None, -min(latent_dim, len(psi)) - 1, -1)
+        self.d = np.maximum(values[first], 1.0)
+        turned = vectors[:, first] * np.sqrt(self.d - 1)
+        self.W = np.sqrt(psi)[:, None] * turned
+        self.E = (turned / np.sqrt(psi)[:, None] / self.d).T
+
+    def as_decoder(self, network, generator):
+        """The mean W z + m with the other outputs constant, and a network beside it."""
+        k = self.W.shape[1]
+        spread(network[0], generator)
+        linear, decoder = _beside(network)
+        with torch.no_grad():
+            linear.weight[self.part.outputs, :k] = _single(self.W)
+            linear.bias.copy_(_single(self.outputs.numpy()))
+            # The mean that the encoder takes off, which gaps make another one.
+            linear.bias[self.part.outputs] = _single(self.mean)
+        return decoder
+
+    def as_encoder(self, network, n_inputs, generator):
+        """Mean and log scale of the posterior, and a network beside them.
+
+        Behind the `n_inputs` that it reads of x come those that tell what is observed;
+        what is not, the linear part reads as the mean.
+        """
+        E, m = _single(self.E), _single(self.mean)
+        k, L = len(E), self.latent_dim
+        width = network[0].in_features
+        center, scale = np.zeros(width), np.ones(width)
+        center[self.part.inputs], scale[self.part.inputs] = self.mean, self.scale
+        spread(network[0], generator, center, scale)
+        linear, encoder = _beside(network)
+        with torch.no_grad():
+            linear.weight[:k, self.part.inputs] = E
+            if linear.in_features > n_inputs:
+                linear.weight[:k, n_inputs + self.part.features] = -E * m
+            else:
+                linear.bias[:k] = -E @ m
+            linear.bias[L : L + k] = _single(-np.log(self.d) / 2)
+        return encoder
+
+
+def spread(layer, generator, center=None, scale=1.0):
+    """Let the units of a first layer bend all over inputs of this centre and scale.
+
+    Unit directions, and thresholds between -2 and 2 standard deviations. Where all
+    thresholds are 0, as usual, a network bends at the mean of the data alone, and
+    does not find its way out of a linear model with a curve for its truth.
+    """
+    with torch.no_grad():
+        layer.weight.normal_(generator=generator)
+        layer.weight /= layer.weight.norm(dim=1, keepdim=True)
+        layer.bias.uniform_(-SPREAD, SPREAD, generator=generator)
+        layer.weight /= torch.as_tensor(scale, dtype=torch.float32)
+        if center is not None:
+            layer.bias -= layer.weight @ torch.as_tensor(center, dtype=torch.float32)
+
+
+def _beside(network):
+    """A linear layer of zeros, and it together with the network, whose last is 0."""
+    head = network[-1]
+    with torch.no_grad():
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+    if len(network) == 1:
+        return head, network
+    linear = nn.utils.skip_init(
+        nn.Linear, network[0].in_features, head.out_features, dtype=torch.float32
+    )
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear, LinearAndNetwork(linear, network)
+
+
+def _single(array):
+    """A float32 tensor; devices may have no float64."""
+    return torch.from_numpy(array.astype(np.float32))
+
+
+def has_linear_start(likelihood, X):
+    """Whether some features are Gaussian, and a covariance of them can be had."""
+    return X.shape[1] <= MAX_COLUMNS and any(
+        getattr(part, "is_real", False) for part in likelihood.modules()
+    )
+
+
+def _moments(values):
+    """Means, deviations and correlations of the columns."""
+    mean, variance = column_moments(values)
+    scale = np.sqrt(np.where(variance > 0, variance, 1.0))
+    n, d = values.shape
+    if not any(np.isnan(part).any() for part in dense_chunks(values)):
+        products = np.zeros((d, d))
+        for part in dense_chunks(values):
+            part = (part - mean) / scale
+            products += part.T @ part
+        return mean, scale, products / n
+    some = np.asarray(values[:: -(-n // N_ROWS)], dtype=np.float64)
+    some = (some - mean) / scale
+    some = some[~np.isnan(some).all(axis=1)]
+    if d <= MAX_GAPPED_COLUMNS and not np.isnan(some).all(axis=0).any():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one = GaussianMixtureEM(1, max_iter=100).fit(some)
+        return mean + scale * one.means_[0], scale, one.covariances_[0]
+    some = np.nan_to_num(some)
+    return mean, scale, some.T @ some / len(some)
+
+
+def _noise_by_column(S, latent_dim):
+    """Psi of the factor analysis that fits the correlations S best."""
+    varies = np.diag(S) > 0
+    if not varies.all():
+        psi = np.zeros(len(S))
+        if varies.any():
+            psi[varies] = _noise_by_column(S[np.ix_(varies, varies)], latent_dim)
+        return psi
+    d = len(S)
+    values, vectors = np.linalg.eigh(S)
+    # Rows whose mean is 0 and whose covariance is S.
+    rows = np.sqrt(d * values.clip(0))[:, None] * vectors.T
+    analysis = FactorAnalysis(
+        # With as many factors as columns scikit-learn's bound is wrong, and it stops
+        # where fewer are better; one less explains everything, too.
+        min(latent_dim, max(d - 1, 1)),
+        # Of many columns a start that is nearly there is enough.
+        max_iter=1000 if d <= 100 else 100,
+        tol=TOL * 2 * d,
+        svd_method="lapack" if d <= 100 else "randomized",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        analysis.fit(np.concatenate([rows, -rows]))
+    return analysis.noise_variance_
+
+
+def _shared_noise(C, latent_dim):
+    """sigma^2 of probabilistic PCA, a vector: the mean of what is left of C."""
+    left = np.linalg.eigvalsh(C)[: max(len(C) - latent_dim, 0)].clip(0)
+    return np.full(len(C), left.mean() if len(left) else 0.0)

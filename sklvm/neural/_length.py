@@ -1,0 +1,169 @@
+"""How long to train: by held-out rows, or by folds where the rows are few."""
+
+import math
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.dataset import Dataset
+
+from sklvm._base import warn_user
+from sklvm.neural._callbacks import HeldOutCurve
+from sklvm.neural._device import place
+from sklvm.neural._estimator import BaseNeuralEstimator
+from sklvm.neural._training import DivergedError
+
+# max_epochs="auto": steps of the optimiser, and passes where the rows are many.
+N_STEPS, N_EPOCHS = 5000, 30
+# Fewer rows are too few to hold some out: every row is, in one of the folds.
+N_ROWS, N_FOLDS = 1000, 5
+# Shorter trainings have no time to learn the rows by heart.
+LEAST_STEPS = 200
+# Steps between two looks at a fold's held-out rows, and steps without improvement
+# after which a training ends.
+EVERY, PATIENCE = 20, 500
+# Epochs that follow on those that were best, as a share of them, with a learning rate
+# that falls to 0; where less than so much of a schedule was done.
+COOLING, MOST_DONE = 0.3, 0.9
+# Nats that held-out rows may be below the training rows before it is told: so many, and
+# so many a column.
+GAP, GAP_BY_COLUMN = 5.0, 0.05
+
+LENGTH_CONSTRAINTS = {
+    "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "early_stopping": ["boolean", StrOptions({"auto"})],
+}
+
+
+class FindsLength(BaseNeuralEstimator):
+    """Estimator that finds by itself how long to train.
+
+    Of many rows it holds some out, and keeps the best weights. Of few it trains on
+    folds first, and then on all rows for as many steps as were best for the folds'
+    held-out rows on average; the learning rate falls as it did there.
+    """
+
+    def _steps_per_epoch(self, n_rows):
+        return math.ceil(n_rows / self.batch_size)
+
+    def _n_epochs(self, n_rows):
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        return max(math.ceil(N_STEPS / self._steps_per_epoch(n_rows)), N_EPOCHS)
+
+    def _may_overfit(self, n_rows):
+        n_steps = self._n_epochs(n_rows) * self._steps_per_epoch(n_rows)
+        return self.early_stopping == "auto" and n_steps >= LEAST_STEPS
+
+    def _holds_out(self, n):
+        if self.early_stopping == "auto":
+            return n >= N_ROWS and self._may_overfit(n)
+        return self.early_stopping
+
+    def _patience(self, n_rows):
+        if self.early_stopping != "auto":
+            return self.n_iter_no_change
+        n_epochs = math.ceil(PATIENCE / self._steps_per_epoch(n_rows))
+        return max(self.n_iter_no_change, n_epochs)
+
+    def _train_anew(self, X, y, device, one_pass):
+        n, seed = X.shape[0], self._draw_seed()
+        self.__dict__.pop("held_out_bound_", None)
+        n_run = has_peaked = None
+        if not one_pass and 1 < n < N_ROWS and self._may_overfit(n):
+            n_run, has_peaked = self._best_length_in_folds(X, device, seed)
+        self.net_ = self._make_net(X, y, device, seed)
+        self._configure(self.net_.module)
+        self._warn_of_data(X)
+        self._train(X, y, one_pass, n_run=n_run)
+        if n_run is not None:
+            self.best_epoch_ = n_run
+            self.converged_ = has_peaked
+        if self.early_stopping == "auto" and hasattr(self, "held_out_bound_"):
+            self._cool_down(X, y)
+
+    def _cool_down(self, X, y):
+        """Go on from the best weights, while the learning rate falls to 0.
+
+        Early stopping breaks a schedule off where steps are large, and a training that
+        ends in small ones is better. Held-out rows decide whether it is.
+        """
+        n, best, converged = X.shape[0], self.best_epoch_, self.converged_
+        done = best / self._n_epochs(n)
+        if self.lr_schedule != "cosine" or not 0 < done < MOST_DONE:
+            return
+        n_before = len(self.net_.history_)
+        lr = self.lr * (1 + math.cos(math.pi * done)) / 2
+        n_epochs = math.ceil(COOLING * best)
+        self._train(X, y, n_epochs=n_epochs, lr=lr, warms_up=False)
+        if getattr(self, "best_epoch_", n_before) == n_before:
+            self.best_epoch_ = best
+        self.converged_ = converged
+
+    def _best_length_in_folds(self, X, device, seed):
+        """Epochs over all rows that were best for the rows held out of the folds.
+
+        And whether more would not have been better still.
+        """
+        n = X.shape[0]
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(n, generator=generator).numpy()
+        folds = np.array_split(order, min(N_FOLDS, n))
+        curves = []
+        for fold in folds:
+            rows = np.setdiff1d(order, fold)
+            curves.append(self._held_out_curve(X[rows], X[fold], device, seed))
+        steps = np.unique(np.concatenate([steps for steps, _ in curves]))
+        # A training that has ended stays where it was.
+        losses = [np.interp(steps, *curve) for curve in curves]
+        mean = np.average(losses, axis=0, weights=[len(fold) for fold in folds])
+        best = int(np.argmin(mean))
+        gains = np.array([loss[0] - loss[best] for loss in losses])
+        if gains.mean() < gains.std(ddof=1) / math.sqrt(len(gains)):
+            best = 0  # what few rows say against the start may be chance
+        self.held_out_bound_ = -float(mean[best])
+        n_steps = self._n_epochs(n) * self._steps_per_epoch(n)
+        # A schedule makes every curve flat at its end.
+        end = n_steps // 2 if self.lr_schedule == "cosine" else n_steps
+        late = np.interp([0.8 * end, end], steps, mean)
+        has_peaked = steps[-1] < n_steps or bool(late[0] - late[1] <= self.tol)
+        return round(steps[best] / self._steps_per_epoch(n)), has_peaked
+
+    def _held_out_curve(self, X, held_out, device, seed):
+        """(steps, losses) of the rows held out of a training on X."""
+        net = self.net_ = self._make_net(X, None, device, seed)
+        self._configure(net.module)
+        n = X.shape[0]
+        n_steps = self._n_epochs(n) * self._steps_per_epoch(n)
+        n_epochs = math.ceil(n_steps / self._steps_per_epoch(n))
+        self._set_up(net, n, None, False, n_epochs, warms_up=True)
+        curve = HeldOutCurve(Dataset(place(held_out, device)), EVERY, PATIENCE)
+        net.callbacks = [("held_out", curve)]
+        net._initialize_callbacks()
+        try:
+            net.partial_fit(Dataset(place(X, device)))
+        except DivergedError:
+            curve.steps_.append(net.step_)
+            curve.losses_.append(max(curve.losses_))
+        return curve.steps_, curve.losses_
+
+    def _publish_trace(self, n_before, one_pass):
+        super()._publish_trace(n_before, one_pass)
+        stopper = self._stopper()
+        if stopper is not None:
+            self.held_out_bound_ = -float(stopper.best_loss_)
+
+    def _warn_unless_converged(self):
+        super()._warn_unless_converged()
+        gap = self.lower_bound_ - getattr(self, "held_out_bound_", np.inf)
+        if gap > GAP + GAP_BY_COLUMN * self.n_features_in_:
+            warn_user(
+                f"Held-out rows have {gap:.3g} nats less than the training rows "
+                f"({self.held_out_bound_:.4g} and {self.lower_bound_:.4g}), so the "
+                "model is far too sure of rows that it has not seen; decrease "
+                "latent_dim or hidden_layer_sizes, increase min_noise, or give more "
+                "rows.",
+                ConvergenceWarning,
+            )
