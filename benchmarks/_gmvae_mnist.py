@@ -46,6 +46,7 @@ SETTINGS = {
     "max_epochs": 80,
     "pretraining": 0.25,
     "warmup": 0.25,
+    "early_stopping": False,
 }
 # Three times as long, with pretraining and warm-up of as many epochs as before.
 LONG = {**SETTINGS, "max_epochs": 240, "pretraining": 20 / 240, "warmup": 15 / 220}

@@ -29,7 +29,12 @@ def scores(estimator, X, y=None):
 def search(n_jobs, arguments):
     """Seconds of one search, and the threads that its fits saw."""
     X = load_digits().data
-    model = VAE(max_epochs=arguments.epochs, tol=float("inf"), random_state=0)
+    model = VAE(
+        max_epochs=arguments.epochs,
+        early_stopping=False,
+        tol=float("inf"),
+        random_state=0,
+    )
     grid = GridSearchCV(
         make_pipeline(MinMaxScaler(), model),
         {"vae__latent_dim": arguments.latent_dims},

@@ -33,6 +33,7 @@ DYNAMIC = {
     "lr": 4e-3,
     "lr_schedule": "cosine",
     "max_epochs": 200,
+    "early_stopping": False,
 }
 FIXED = {**DYNAMIC, "latent_dim": 40, "binarize": None, "hidden_layer_sizes": (400,)}
 SETTINGS = {

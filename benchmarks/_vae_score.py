@@ -27,7 +27,8 @@ AIM = 0.05
 def tasks(arguments):
     """(name, VAE, training rows, held-out rows) of a grey and of a binary model."""
     digits = load_digits().data.astype(np.float32) / 16
-    model = VAE(10, random_state=0, max_epochs=arguments.epochs)
+    length = {"max_epochs": arguments.epochs, "early_stopping": False}
+    model = VAE(10, random_state=0, **length)
     yield "digits, gaussian", model, digits[N_ROWS:], digits[:N_ROWS]
 
     train, test = (x.astype(np.float32) / 255 for x in grey_mnist(arguments.data))
@@ -38,7 +39,7 @@ def tasks(arguments):
         binarize="dynamic",
         hidden_layer_sizes=(200, 200),
         random_state=0,
-        max_epochs=arguments.epochs,
+        **length,
     )
     train = train[: arguments.train_rows]
     yield "MNIST, bernoulli", model, train, bits[:N_ROWS].astype(np.float32)

@@ -17,6 +17,7 @@ from _vae_peers import (
     LEARNING_RATE,
     EpochSeconds,
     Task,
+    networks,
     train_by_hand,
     train_by_pythae,
     train_by_skorch,
@@ -43,12 +44,16 @@ def train_ours(task, n_epochs, **params):
     """Seconds of each epoch of our VAE."""
     seconds = []
     noise = {} if task.likelihood == "bernoulli" else {"noise": 1.0}
+    # The same networks: those of its own have a linear map beside them.
+    encoder, decoder = networks(task)
     model = VAE(
         task.latent_dim,
         likelihood=task.likelihood,
         **noise,
-        hidden_layer_sizes=task.hidden_layer_sizes,
-        activation="relu",
+        encoder=encoder,
+        decoder=decoder,
+        objective="kl",
+        early_stopping=False,
         optimizer="adam",
         lr=LEARNING_RATE,
         lr_schedule="constant",

@@ -4,12 +4,14 @@ python benchmarks/vae.py speed
 python benchmarks/vae.py quality --data FOLDER --setting dynamic --minutes 15
 python benchmarks/vae.py score --data FOLDER
 python benchmarks/vae.py grid
+python benchmarks/vae.py tables --seeds 0 1 2
 """
 
 import _vae_grid
 import _vae_quality
 import _vae_score
 import _vae_speed
+import _vae_tables
 from _commands import main
 
 BENCHMARKS = {
@@ -17,6 +19,7 @@ BENCHMARKS = {
     "quality": _vae_quality,
     "score": _vae_score,
     "grid": _vae_grid,
+    "tables": _vae_tables,
 }
 
 
