@@ -12,7 +12,7 @@ which nothing sensible is drawn. `latent_diagnostics` tells both in numbers, and
 # From holes to collapse
 # ----------------------
 # beta weighs the rate. Below one, the codes of the rows are sharp and fill the prior
-# badly: the aggregated KL is large. At a large beta the code is not worth its price:
+# badly: the aggregated KL is larger. At a large beta the code is not worth its price:
 # rate and mutual information go to 0, no unit is active, and `fit` warns of it.
 import warnings
 
@@ -29,7 +29,14 @@ X, y = digits.data / 16, digits.target
 
 models = {}
 for beta in (0.02, 1.0, 100.0):
-    model = VAE(beta=beta, noise=0.2, max_epochs=60, tol=float("inf"), random_state=0)
+    model = VAE(
+        beta=beta,
+        noise=0.2,
+        max_epochs=60,
+        early_stopping=False,
+        tol=float("inf"),
+        random_state=0,
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         models[f"beta = {beta:g}"] = model.fit(X)
@@ -40,9 +47,9 @@ table = {name: latent_diagnostics(m, X)["value"] for name, m in models.items()}
 print(pd.DataFrame(table).round(2))
 
 # %%
-# Codes of the rows in colours, draws of the prior in grey: with a small beta many rows
-# lie where the prior does not look, and gaps open between the classes; with a large one
-# all rows are alike.
+# Codes of the rows in colours, draws of the prior in grey: with a small beta some rows
+# lie where the prior does not look, and the others do not fill it evenly; at beta = 1
+# the classes together are nearly the prior; with a large one all rows are alike.
 fig, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     LatentSpaceDisplay.from_estimator(model, X, y, ax=ax)
@@ -50,9 +57,8 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
 plt.show()
 
 # %%
-# What z from the prior decode to, without the noise: with a small beta only the classes
-# in the middle, and blends from the gaps; digits of all classes; the mean of all of
-# them.
+# What z from the prior decode to, without the noise: digits, and blends of two of them
+# from between the classes; at the largest beta always the mean of all.
 fig, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     _, Z = model.sample(25)

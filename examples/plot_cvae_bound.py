@@ -71,8 +71,9 @@ def held_out_loss(model):
 
 
 # %%
-# The same model twice, with and without the prior term. The fit goes on by
-# ``warm_start``, a few epochs at a time, and the held-out rows are scored in between.
+# The same model twice, each with one Gaussian as p(z|x), with and without the prior
+# term. The fit goes on by ``warm_start``, a few epochs at a time, and the held-out rows
+# are scored in between.
 N_STEPS, N_EPOCHS = 20, 5
 
 
@@ -80,6 +81,7 @@ def follow(beta):
     """The model, its training loss an epoch, and the held-out -ln p(y|x) at steps."""
     model = ConditionalVAE(
         latent_dim=1,
+        n_prior_components=1,
         beta=beta,
         noise="learned",
         hidden_layer_sizes=(64, 64),

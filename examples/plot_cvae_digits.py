@@ -32,15 +32,10 @@ x_train, y_train = np.split(train, 2, axis=1)
 x_test, y_test = np.split(test, 2, axis=1)
 
 # %%
-# One model of the whole answer.
-model = ConditionalVAE(
-    latent_dim=8,
-    likelihood="bernoulli",
-    max_epochs=100,
-    lr=2e-3,
-    tol=np.inf,
-    random_state=0,
-).fit(x_train, y_train)
+# One model of the whole answer. A tenth of the training rows is held out to find the
+# length of the training.
+model = ConditionalVAE(latent_dim=8, likelihood="bernoulli", random_state=0)
+model.fit(x_train, y_train)
 
 
 # %%

@@ -44,7 +44,7 @@ NETWORK = {"n_components": 10, "max_epochs": 200, "lr": 3e-3, "tol": np.inf}
 MODELS = {
     "GMVAE, binary": GMVAE(latent_dim=8, likelihood="bernoulli", **NETWORK),
     "BernoulliMixtureEM, binary": BernoulliMixtureEM(theta_prior=(1.5, 1.5), **EM),
-    "GMVAE, grey": GMVAE(latent_dim=12, **NETWORK),
+    "GMVAE, grey": GMVAE(latent_dim=12, noise="shared", **NETWORK),
     "GMVAE noise(w), grey": GMVAE(latent_dim=12, noise="heteroscedastic", **NETWORK),
     "GaussianMixtureEM, grey": GaussianMixtureEM(reg_covar=1 / (12 * 16**2), **EM),
     "k-means, grey": KMeans(n_clusters=10, n_init=10),

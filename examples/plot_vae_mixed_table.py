@@ -49,6 +49,7 @@ vae = VAE(
     hidden_layer_sizes=(100,),
     lr=1e-2,
     max_epochs=60,
+    early_stopping=False,
     tol=np.inf,
     random_state=0,
 ).fit(train)
