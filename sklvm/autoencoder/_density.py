@@ -150,7 +150,7 @@ class DensityAutoencoder(
         return not are_own and has_linear_start(likelihood, X)
 
     def _starts_well(self, module):
-        return isinstance(module.decoder, LinearAndNetwork) and self.net_.step_ == 0
+        return isinstance(module.decoder, LinearAndNetwork)
 
     def _start_rows(self, n, generator):
         """Rows that the linear start is fitted to: none that are held out."""

@@ -69,24 +69,20 @@ class RowEstimates(BaseAutoencoder):
 
     def _lower_bounds_of_rows(self, X, n_draws):
         """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row; F for one draw."""
-
-        def bound(batch, q, p, eps):
-            log_weights = self._log_weights(batch, q, p, eps).cpu().double()
-            log_mean = torch.logsumexp(log_weights, 0) - np.log(n_draws)
-            return of_something(batch, log_mean)
-
-        return self._map_chunks(bound, X, n_draws)
+        return self._log_mean_weights(X, n_draws, lambda p: p)
 
     def _log_likelihoods_of_rows(self, X, n_draws):
-        """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row, in float32."""
+        """The same with p(z) itself where training has a bound on it, in float32."""
+        marginal = self.net_.module.marginal
+        return self._log_mean_weights(X, n_draws, marginal).astype(np.float32)
 
+    def _log_mean_weights(self, X, n_draws, prior):
         def log_mean_weight(batch, q, p, eps):
-            p = self.net_.module.marginal(p)
-            log_weights = self._log_weights(batch, q, p, eps).cpu().double()
+            log_weights = self._log_weights(batch, q, prior(p), eps).cpu().double()
             log_mean = torch.logsumexp(log_weights, 0) - np.log(n_draws)
             return of_something(batch, log_mean)
 
-        return self._map_chunks(log_mean_weight, X, n_draws).astype(np.float32)
+        return self._map_chunks(log_mean_weight, X, n_draws)
 
     def _log_mean_and_error(self, batch, q, p, eps):
         """log 1/S sum_s w_s of each row, and the variance of its estimate."""

@@ -242,7 +242,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         return self.early_stopping
 
     def _starts_well(self, module):
-        """Whether a module begins where whole steps would first do harm."""
+        """Whether a module starts at a model that is good already."""
         return False
 
     def _patience(self, n_rows):
@@ -263,7 +263,8 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
         if warms_up:
             net.warmup_ = net.step_, net.step_ + round(self.warmup * n_steps)
         # How many calls of partial_fit will follow is not known: no schedule there.
-        n_ramp = min(RAMP, n_steps // 10) if self._starts_well(net.module) else 0
+        starts_well = net.step_ == 0 and self._starts_well(net.module)
+        n_ramp = min(RAMP, n_steps // 10) if starts_well else 0
         net.begin(lr or self.lr, None if one_pass else n_steps, n_ramp)
 
     def _split(self, n, seed):
@@ -342,9 +343,8 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
     def _stopper(self):
         """What has stopped the training early and kept the best weights, or None."""
         for callback in self.net_.callbacks:
-            if isinstance(callback, StopAfterWarmup) and np.isfinite(
-                callback.best_loss_
-            ):
+            is_stopper = isinstance(callback, StopAfterWarmup)
+            if is_stopper and callback.best_loss_ < np.inf:
                 return callback
         return None
 

@@ -70,17 +70,14 @@ class FindsLength(BaseNeuralEstimator):
 
     def _train_anew(self, X, y, device, one_pass):
         n, seed = X.shape[0], self._draw_seed()
-        self.__dict__.pop("held_out_bound_", None)
-        n_run = has_peaked = None
+        found = {}
         if not one_pass and 1 < n < N_ROWS and self._may_overfit(n):
-            n_run, has_peaked = self._best_length_in_folds(X, device, seed)
+            found = self._best_length_in_folds(X, device, seed)
         self.net_ = self._make_net(X, y, device, seed)
         self._configure(self.net_.module)
         self._warn_of_data(X)
-        self._train(X, y, one_pass, n_run=n_run)
-        if n_run is not None:
-            self.best_epoch_ = n_run
-            self.converged_ = has_peaked
+        self._train(X, y, one_pass, n_run=found.get("best_epoch_"))
+        self.__dict__.update(found)
         if self.early_stopping == "auto" and hasattr(self, "held_out_bound_"):
             self._cool_down(X, y)
 
@@ -88,24 +85,31 @@ class FindsLength(BaseNeuralEstimator):
         """Go on from the best weights, while the learning rate falls to 0.
 
         Early stopping breaks a schedule off where steps are large, and a training that
-        ends in small ones is better. Held-out rows decide whether it is.
+        ends in small ones is better. Where rows are held out, they decide whether it
+        is.
         """
-        n, best, converged = X.shape[0], self.best_epoch_, self.converged_
-        done = best / self._n_epochs(n)
-        if self.lr_schedule != "cosine" or not 0 < done < MOST_DONE:
+        n_before, stopper = len(self.net_.history_), self._stopper()
+        done = self.best_epoch_ / self._n_epochs(X.shape[0])
+        by_user = self.net_.was_stopped_ and (
+            stopper is None or stopper.misses_ < stopper.patience
+        )
+        if self.lr_schedule != "cosine" or by_user or not 0 < done < MOST_DONE:
             return
-        n_before = len(self.net_.history_)
+        before = {
+            name: getattr(self, name)
+            for name in ("best_epoch_", "held_out_bound_", "converged_")
+        }
         lr = self.lr * (1 + math.cos(math.pi * done)) / 2
-        n_epochs = math.ceil(COOLING * best)
+        n_epochs = math.ceil(COOLING * self.best_epoch_)
         self._train(X, y, n_epochs=n_epochs, lr=lr, warms_up=False)
+        self.converged_ = before["converged_"]
         if getattr(self, "best_epoch_", n_before) == n_before:
-            self.best_epoch_ = best
-        self.converged_ = converged
+            self.__dict__.update(before)
 
     def _best_length_in_folds(self, X, device, seed):
-        """Epochs over all rows that were best for the rows held out of the folds.
+        """The epochs over all rows that were best for the rows held out of the folds.
 
-        And whether more would not have been better still.
+        As the fitted attributes that say so.
         """
         n = X.shape[0]
         generator = torch.Generator().manual_seed(seed)
@@ -121,15 +125,18 @@ class FindsLength(BaseNeuralEstimator):
         mean = np.average(losses, axis=0, weights=[len(fold) for fold in folds])
         best = int(np.argmin(mean))
         gains = np.array([loss[0] - loss[best] for loss in losses])
-        if gains.mean() < gains.std(ddof=1) / math.sqrt(len(gains)):
-            best = 0  # what few rows say against the start may be chance
-        self.held_out_bound_ = -float(mean[best])
+        error = gains.std(ddof=1) / math.sqrt(len(gains))
+        if gains.mean() < error and self._starts_well(self.net_.module):
+            best = 0  # what few rows say against a good start may be chance
         n_steps = self._n_epochs(n) * self._steps_per_epoch(n)
         # A schedule makes every curve flat at its end.
         end = n_steps // 2 if self.lr_schedule == "cosine" else n_steps
         late = np.interp([0.8 * end, end], steps, mean)
-        has_peaked = steps[-1] < n_steps or bool(late[0] - late[1] <= self.tol)
-        return round(steps[best] / self._steps_per_epoch(n)), has_peaked
+        return {
+            "best_epoch_": math.ceil(steps[best] / self._steps_per_epoch(n)),
+            "held_out_bound_": -float(mean[best]),
+            "converged_": bool(steps[-1] < n_steps or late[0] - late[1] <= self.tol),
+        }
 
     def _held_out_curve(self, X, held_out, device, seed):
         """(steps, losses) of the rows held out of a training on X."""
@@ -151,6 +158,7 @@ class FindsLength(BaseNeuralEstimator):
 
     def _publish_trace(self, n_before, one_pass):
         super()._publish_trace(n_before, one_pass)
+        self.__dict__.pop("held_out_bound_", None)
         stopper = self._stopper()
         if stopper is not None:
             self.held_out_bound_ = -float(stopper.best_loss_)

@@ -227,3 +227,17 @@ def test_epochs_are_seen_as_they_end():
         curve(1100), max_epochs=25, callbacks=[AfterEpoch(lambda *_: seen.append(1))]
     )
     assert len(seen) == est.n_iter_
+
+
+@pytest.mark.parametrize("n_rows", [60, 1200])
+def test_a_callback_that_stops_the_training_stops_all_of_it(n_rows):
+    """No epochs with a falling learning rate follow."""
+
+    class StopLater(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    params = {"max_epochs": 400, "callbacks": [StopLater()]}
+    est = quietly(VAE(**(FEW | params)).fit, curve(n_rows))
+    assert est.n_iter_ <= 3
