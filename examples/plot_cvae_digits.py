@@ -34,8 +34,9 @@ x_test, y_test = np.split(test, 2, axis=1)
 # %%
 # One model of the whole answer. A tenth of the training rows is held out to find the
 # length of the training.
-model = ConditionalVAE(latent_dim=8, likelihood="bernoulli", random_state=0)
-model.fit(x_train, y_train)
+model = ConditionalVAE(latent_dim=8, likelihood="bernoulli", random_state=0).fit(
+    x_train, y_train
+)
 
 
 # %%
