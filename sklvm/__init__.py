@@ -10,6 +10,7 @@ from sklvm.mixture import (
     PoissonMixtureEM,
     elbo,
 )
+from sklvm.state import load, save
 from sklvm.wrappers import (
     DensityOutlierDetector,
     JointDensityClassifier,
@@ -35,6 +36,8 @@ __all__ = [
     "SparseSegmentationRDA",
     "__version__",
     "elbo",
+    "load",
+    "save",
     "score_in_units",
     "select_n_components",
 ]

@@ -14,17 +14,22 @@ follows is its gradient.
 import torch
 from torch.nn.functional import one_hot
 
+from sklvm.state._classes import stateful
 
+
+@stateful
 def exact(log_joint, log_q=None, noise=None, temperature=None):
     """The bound's maximum over q, which is at q_k = p(z = k | w): log p(w)."""
     return torch.logsumexp(log_joint, -1)
 
 
+@stateful
 def network(log_joint, log_q, noise=None, temperature=None):
     """The sum itself, over all k."""
     return (log_q.exp() * (log_joint - log_q)).sum(-1)
 
 
+@stateful
 def gumbel(log_joint, log_q, noise, temperature):
     """z relaxed to a point of the simplex (Jang et al., 2017; Maddison et al., 2017).
 
@@ -35,6 +40,7 @@ def gumbel(log_joint, log_q, noise, temperature):
     return (z * (log_joint - log_q)).sum(-1).mean(0)
 
 
+@stateful
 def reinforce(log_joint, log_q, noise, temperature=None):
     """z drawn; the score function with a leave-one-out baseline (Kool et al., 2019).
 

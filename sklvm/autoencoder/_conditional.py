@@ -14,8 +14,10 @@ from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
 from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.neural._values import unscaled
+from sklvm.state._classes import stateful
 
 
+@stateful
 class ConditionalVAE(FittedConditional, FindsLength):
     r"""Conditional variational autoencoder: a density of y given x.
 

@@ -4,8 +4,10 @@ import torch
 
 from sklvm.autoencoder._distributions import GaussianPrior, MixturePrior
 from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.state._classes import stateful
 
 
+@stateful
 class ConditionalModel(LatentVariableModel):
     """A `LatentVariableModel` of y whose networks all see x.
 

@@ -10,6 +10,8 @@ from abc import ABCMeta, abstractmethod
 
 import torch
 
+from sklvm.state._classes import stateful
+
 LOG_2PI = math.log(2 * math.pi)
 # Scales outside exp(-15) and exp(15) overflow float32 when they are squared twice.
 MAX_LOG_SCALE = 15.0
@@ -37,6 +39,7 @@ class _Gaussians:
         return cls(*(torch.cat(part) for part in parts))
 
 
+@stateful
 class DiagonalGaussian(_Gaussians):
     """N(mean, diag(exp(2 log_scale))), one Gaussian a row."""
 
@@ -86,6 +89,7 @@ class DiagonalGaussian(_Gaussians):
         return (terms.sum(-1) - self.mean.shape[-1]) / 2
 
 
+@stateful
 class FullGaussian(_Gaussians):
     """N(mean, L L'), one Gaussian a row; L has the diagonal exp(log_diagonal)."""
 

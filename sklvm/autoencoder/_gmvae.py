@@ -18,8 +18,10 @@ from sklvm.autoencoder._fitted_components import FittedComponents
 from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
 from sklvm.autoencoder._objectives import NEED_DRAWS
 from sklvm.neural._training import DivergedError
+from sklvm.state._classes import stateful
 
 
+@stateful
 class GMVAE(FittedComponents):
     r"""Gaussian mixture variational autoencoder: clusters in a latent space.
 

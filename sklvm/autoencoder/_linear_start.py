@@ -21,6 +21,7 @@ from torch import nn
 
 from sklvm.autoencoder.likelihoods._base import column_moments, dense_chunks
 from sklvm.mixture import GaussianMixtureEM
+from sklvm.state._classes import stateful
 
 # A covariance of more columns would take longer than the training.
 MAX_COLUMNS = 2000
@@ -32,6 +33,7 @@ SPREAD = 2.0
 TOL = 1e-4
 
 
+@stateful
 class LinearAndNetwork(nn.Module):
     """A linear map and a network of the same input, added up."""
 

@@ -9,6 +9,7 @@ from torch import nn
 from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS, TEMPERATURES, network
 from sklvm.autoencoder._distributions import DiagonalGaussian, GaussianMixture
 from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.state._classes import stateful
 
 # Codes that vary less are next to constant: weights that made more of them would be
 # beyond what Adam's steps can handle.
@@ -66,6 +67,7 @@ class HeldBound(_Bound):
         return network(self.mixture.log_joint(w), self.log_q)
 
 
+@stateful
 class MixtureModel(LatentVariableModel):
     """A `LatentVariableModel` whose latent w has a mixture of Gaussians for prior.
 

@@ -12,11 +12,13 @@ from sklvm.autoencoder._distributions import (
 )
 from sklvm.autoencoder._objectives import OBJECTIVES
 from sklvm.neural._networks import widest_layer
+from sklvm.state._classes import stateful
 
 # Draws of each held-out row by which early stopping decides.
 N_HELD_OUT_DRAWS = 8
 
 
+@stateful
 class LatentVariableModel(nn.Module):
     """Decoder, encoder and prior, and the loss of a batch.
 

@@ -17,23 +17,29 @@ import math
 
 import torch
 
+from sklvm.state._classes import stateful
 
+
+@stateful
 def kl(module, batch, q, p, z, beta):
     """First form: the KL divergence in closed form, where the prior has one."""
     return _loss(module, batch, z, p.kl(q, z), beta)
 
 
+@stateful
 def entropy(module, batch, q, p, z, beta):
     """Second form: H(q) in closed form, log p(z) at the draws."""
     return _loss(module, batch, z, -p.log_prob(z) - q.entropy(), beta)
 
 
+@stateful
 def log_ratio(module, batch, q, p, z, beta):
     """Third form: both densities of z at the draws."""
     rate = q.log_prob(z) - p.log_prob(z)
     return _loss(module, batch, z, rate, beta)
 
 
+@stateful
 def stl(module, batch, q, p, z, beta):
     """Third form without the score term ("sticking the landing", Roeder et al. 2017).
 
@@ -44,6 +50,7 @@ def stl(module, batch, q, p, z, beta):
     return _loss(module, batch, z, rate, beta)
 
 
+@stateful
 def iwae(module, batch, q, p, z, beta):
     """The importance-weighted bound of Burda et al. (2016), tighter with more draws.
 
@@ -62,6 +69,7 @@ def iwae(module, batch, q, p, z, beta):
     return loss - (loss + bound).detach(), *parts
 
 
+@stateful
 def forward_kl(module, batch, q, p, z, beta):
     """The encoder follows KL(p(z|x) || q(z|x)), the decoder the bound (wake phases).
 

@@ -21,6 +21,7 @@ from sklvm.columns import Schema
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._column import REAL
 from sklvm.columns._tables import holds_words
+from sklvm.state._classes import stateful
 
 # Most numbers of an X that is looked at before scikit-learn's checks.
 FEW = 10_000
@@ -62,6 +63,7 @@ def few_rows(estimator, X):
     return rows if np.isfinite(rows).all() else None
 
 
+@stateful
 class Numbers:
     """Arrays of numbers, all of one family."""
 
@@ -101,6 +103,7 @@ class Numbers:
         return find_columns(names, columns, f"{who} names")
 
 
+@stateful
 class Table:
     """Tables whose columns have kinds, by the `Schema` of the first one.
 

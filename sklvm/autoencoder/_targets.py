@@ -12,6 +12,7 @@ from sklearn.utils._missing import is_scalar_nan
 from sklvm.autoencoder._rows import Table
 from sklvm.autoencoder.likelihoods import Categorical
 from sklvm.autoencoder.likelihoods._make import numeric_likelihood
+from sklvm.state._classes import stateful
 
 
 def is_table_kind(likelihood):
@@ -65,6 +66,7 @@ def _refuse_missing(y):
         )
 
 
+@stateful
 class NumberTarget(_Target):
     """Columns of numbers, all of one family."""
 
@@ -95,6 +97,7 @@ class NumberTarget(_Target):
         return numeric_likelihood(self.likelihood, noise, min_noise)
 
 
+@stateful
 class LabelTarget(_Target):
     """Columns of labels."""
 
@@ -117,6 +120,7 @@ class LabelTarget(_Target):
         return Categorical([len(labels) for labels in self.classes])
 
 
+@stateful
 class TableTarget(_Target):
     """A table whose columns have kinds."""
 

@@ -11,8 +11,10 @@ from sklvm.autoencoder._model import LatentVariableModel
 from sklvm.autoencoder.likelihoods import column_moments
 from sklvm.neural._device import as_dense
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
+from sklvm.state._classes import stateful
 
 
+@stateful
 class VAE(MissingCells, FindsLength):
     r"""Variational autoencoder.
 

@@ -13,8 +13,10 @@ from sklvm.columns._checks import (
     refuse,
     unreadable,
 )
+from sklvm.columns._dtypes import dtype_from_plain, dtype_to_plain
 from sklvm.columns._rounding import grid_step, to_grid
 from sklvm.columns._text import summarise
+from sklvm.state._classes import stateful
 
 #: The kinds of columns. The density of a row is with respect to counting measure for
 #: the discrete kinds, and to length in the column's own unit for the real ones.
@@ -36,6 +38,7 @@ UNKNOWN_REMEDIES = {
 }
 
 
+@stateful
 @dataclass(frozen=True, eq=False)
 class Column:
     """One column of a table as a model sees it.
@@ -101,6 +104,12 @@ class Column:
         step = 0.0 if labels is not None or kind in REAL else 1.0
         column = cls(name, kind, categories, None, step, kind)
         return replace(column, dtype=column.value_dtype)
+
+    def _get_state(self, resumable):
+        return self.__dict__ | {"dtype": dtype_to_plain(self.dtype)}
+
+    def _set_state(self, state):
+        self.__dict__.update(state | {"dtype": dtype_from_plain(state["dtype"])})
 
     @property
     def is_whole(self):
@@ -205,6 +214,7 @@ def _step(kind, cells, weight):
     return grid_step(cells.values[observed], n_rows)
 
 
+@stateful
 @dataclass(frozen=True, eq=False)
 class Block:
     """Columns of one kind that are modelled together.

@@ -19,8 +19,10 @@ from sklvm.columns._checks import (
 from sklvm.columns._column import Block, Column
 from sklvm.columns._tables import ArrayTable, read_table
 from sklvm.columns._text import as_table
+from sklvm.state._classes import stateful
 
 
+@stateful
 @dataclass(frozen=True, eq=False)
 class Schema:
     """What the columns of a table are, and how to write its cells as numbers.

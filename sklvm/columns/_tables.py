@@ -19,6 +19,7 @@ from sklvm.columns._cells import (
     category_cells,
     object_cells,
 )
+from sklvm.state._classes import stateful
 
 OBJECT = np.dtype(object)
 
@@ -77,6 +78,7 @@ def unused_name(names):
     return next(name for name in candidates if name not in names)
 
 
+@stateful
 class ArrayTable:
     """A two-dimensional array, or what scikit-learn makes one of."""
 
@@ -128,6 +130,7 @@ class ArrayTable:
         return out.astype(dtype) if fits else out
 
 
+@stateful
 class PandasTable:
     """A pandas DataFrame with dtypes of NumPy, pandas or Arrow."""
 
@@ -206,6 +209,7 @@ class PandasTable:
         return dtype
 
 
+@stateful
 class PolarsTable:
     """A polars DataFrame."""
 

@@ -25,8 +25,10 @@ from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.bernoulli import BernoulliComponents
+from sklvm.state._classes import stateful
 
 
+@stateful
 class BernoulliMixtureEM(BaseMixtureEM):
     r"""Mixture of products of Bernoulli distributions, fitted by EM.
 

@@ -17,10 +17,12 @@ from sklvm.mixture._checks import (
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.categorical import CategoricalComponents
+from sklvm.state._classes import stateful
 
 MOST_CATEGORIES = 4096
 
 
+@stateful
 class CategoricalMixtureEM(BaseMixtureEM):
     r"""Mixture of products of categorical distributions, fitted by EM.
 

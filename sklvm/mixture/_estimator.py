@@ -29,9 +29,10 @@ from sklvm.mixture._rows import (
     single_threaded_blas,
 )
 from sklvm.mixture._starts import Starts
+from sklvm.state._estimators import FittedStateMixin
 
 
-class BaseMixtureEM(Questions, DensityMixin, BaseEstimator):
+class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
     """Finite mixture fitted by EM. A subclass supplies the components."""
 
     _parameter_constraints = {
@@ -307,7 +308,7 @@ class BaseMixtureEM(Questions, DensityMixin, BaseEstimator):
             self.n_iter_, self.lower_bounds_ = 0, np.empty(0)
         point = e_and_m_pass(mixture, params, rows)
         bound, statistics, following = point.bound, point.statistics, point.following
-        if hasattr(self, "_statistics"):  # not after parameters set by hand
+        if self._earlier_statistics():
             step = (self.n_iter_ + 2) ** -self.learning_decay
             statistics = mixture.stepwise(self._statistics, statistics, step)
             following = mixture.m_step(statistics, params)
@@ -322,6 +323,25 @@ class BaseMixtureEM(Questions, DensityMixin, BaseEstimator):
         self.lower_bounds_ = np.append(self.lower_bounds_, bound)
         self.converged_ = False
         self._warn_reseeded(collapsed.sum())
+
+    _pickles_resumable = True  # the statistics of a mixture are small
+
+    def _earlier_statistics(self):
+        """Whether there are any; not after parameters set by hand."""
+        kept = getattr(self, "_statistics", True)
+        if kept is None:
+            warn_user(
+                "partial_fit forgets all earlier batches, as this estimator was saved "
+                "without their statistics; use sklvm.save(resumable=True) for models "
+                "that are to go on."
+            )
+        return hasattr(self, "_statistics") and kept is not None
+
+    def _get_state(self, resumable):
+        state = super()._get_state(resumable)
+        if not resumable and "_statistics" in state:
+            state["_statistics"] = None
+        return state
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit, then the most probable component of each row.

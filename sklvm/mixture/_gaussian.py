@@ -16,8 +16,10 @@ from sklvm.mixture._gaussian_warnings import few_values, ridge_dominates, sits_o
 from sklvm.mixture._starts import ranges
 from sklvm.mixture.families.covariance import SHAPES
 from sklvm.mixture.families.gaussian import GaussianComponents
+from sklvm.state._classes import stateful
 
 
+@stateful
 class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
     r"""Mixture of Gaussian distributions, fitted by EM.
 

@@ -26,8 +26,10 @@ from sklvm.mixture._summary import ComponentSummaryMixin
 from sklvm.mixture._symbols import blocks_in_groups
 from sklvm.mixture._table_answers import TableAnswers
 from sklvm.mixture.families.product import ProductComponents
+from sklvm.state._classes import stateful
 
 
+@stateful
 class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
     r"""Mixture for tables of mixed columns, fitted by EM.
 

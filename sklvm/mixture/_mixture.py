@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklvm.mixture._components import Components, normalise
+from sklvm.state._classes import stateful
 
 EMPTY = 10 * np.finfo(np.float64).eps
 
@@ -15,6 +16,7 @@ class MixtureParams(NamedTuple):
     components: tuple
 
 
+@stateful
 class MixtureStatistics(NamedTuple):
     counts: np.ndarray  # (K,) sum of r_k
     components: tuple

@@ -17,8 +17,10 @@ from sklvm.mixture._checks import (
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture.families.poisson import PoissonComponents
+from sklvm.state._classes import stateful
 
 
+@stateful
 class PoissonMixtureEM(BaseMixtureEM):
     r"""Mixture of products of Poisson distributions, for counts, fitted by EM.
 

@@ -40,6 +40,7 @@ from sklvm.neural._training import (
     still_rises,
 )
 from sklvm.neural._values import frozen, unscaled
+from sklvm.state._estimators import FittedStateMixin
 
 # Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
 BLOCK_SIZE = 2**19
@@ -49,7 +50,7 @@ RAMP = 200
 FUSED = {"cpu", "cuda"}
 
 
-class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
+class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
     """Estimator whose parameters are trained by stochastic gradients through skorch.
 
     A subclass has the parameters below in its own `__init__`, with `random_state`, and
@@ -128,6 +129,7 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
             if goes_on:
                 self._check_continues()
                 self.net_.move(device)
+                self._warn_unless_exact()
             else:
                 self._shape = {n: frozen(getattr(self, n)) for n in self._shaping}
             with (
@@ -156,6 +158,16 @@ class BaseNeuralEstimator(BaseEstimator, metaclass=ABCMeta):
                     f"from was built with; set {name} back, or fit with "
                     "warm_start=False."
                 )
+
+    def _warn_unless_exact(self):
+        """Say where the training goes on otherwise than it would have in memory."""
+        if not self.net_.has_moments_:
+            warn_user(
+                f"The training of this {type(self).__name__} goes on without the "
+                "moments that its optimiser had gathered, which pickle and "
+                "sklvm.save(resumable=False) leave out; save it with "
+                "sklvm.save(resumable=True) to go on exactly."
+            )
 
     def _train_anew(self, X, y, device, one_pass):
         """Build the net and train it; a subclass may have stages or restarts."""

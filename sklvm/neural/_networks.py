@@ -12,6 +12,8 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from sklvm.state._classes import stateful
+
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
@@ -118,6 +120,7 @@ class _ConvBody(BaseEstimator):
         return sizes
 
 
+@stateful
 class ConvEncoder(_ConvBody):
     """Convolutional encoder of images, for `encoder=`.
 
@@ -164,6 +167,7 @@ class ConvEncoder(_ConvBody):
         return nn.Sequential(*layers, nn.Flatten(-3), head)
 
 
+@stateful
 class ConvDecoder(_ConvBody):
     """Convolutional decoder of images, for `decoder=`; `ConvEncoder` run backwards.
 

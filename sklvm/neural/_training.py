@@ -9,25 +9,36 @@ asks for batches.
 import copy
 import inspect
 import math
-import warnings
 from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
-from skorch.history import History
 from torch import nn
 from torch.utils.data import Subset
 
+from sklvm._base import warn_user
+from sklvm.neural import _state  # noqa: F401 (it says how tensors are written)
 from sklvm.neural._device import as_dense, as_tensor, resolve_device
 from sklvm.neural._interrupt import was_ctrl_c
+from sklvm.state._classes import stateful
+from sklvm.state._pack import pack, unpack
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+# What a net is built with again, and what it then has to be given back.
+PARAMETERS = (
+    *("lr", "batch_size", "max_epochs", "optimizer", "lr_schedule", "max_grad_norm"),
+    *("device", "compile", "verbose"),
+)
+TRAINED = (
+    *("step_", "warmup_", "cosine_steps_", "best_losses_", "history_", "generator_"),
+    *("split_seed_", "was_stopped_"),
+)
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -103,6 +114,7 @@ def still_rises(trace, window, tol):
     return last.mean() - before.mean() > max(tol, 2 * standard_error)
 
 
+@stateful
 class TrainingNet(NeuralNet):
     """Minimises the loss that a module computes of its own batches.
 
@@ -147,6 +159,7 @@ class TrainingNet(NeuralNet):
         self.warmup_ = 0, 0
         self.cosine_steps_ = None
         self.best_losses_ = {}
+        self.has_moments_ = True
         super().initialize()
         return self
 
@@ -174,7 +187,8 @@ class TrainingNet(NeuralNet):
         optimizer = copy.deepcopy(self.optimizer_.state_dict())
         n_epochs = len(self.history_)
         random = self.generator_.get_state()
-        lr, steps = self.lr, (self.step_, self.warmup_, self.cosine_steps_)
+        lr, has_moments = self.lr, self.has_moments_
+        steps = self.step_, self.warmup_, self.cosine_steps_
         try:
             yield
         except BaseException:
@@ -182,7 +196,7 @@ class TrainingNet(NeuralNet):
             self.optimizer_.load_state_dict(optimizer)
             del self.history_[n_epochs:]
             self.generator_.set_state(random)
-            self.lr = lr
+            self.lr, self.has_moments_ = lr, has_moments
             self.step_, self.warmup_, self.cosine_steps_ = steps
             raise
 
@@ -210,6 +224,7 @@ class TrainingNet(NeuralNet):
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""
         self.was_stopped_ = True
+        self.has_moments_ = True
         with suppress(_StopRequest):
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y)
@@ -370,31 +385,41 @@ class TrainingNet(NeuralNet):
         has_schedule = self.lr_schedule == "cosine" and n_steps is not None
         self.cosine_steps_ = (self.step_, n_steps, n_ramp) if has_schedule else None
 
-    # Pickling ---------------------------------------------------------------------
+    # State ------------------------------------------------------------------------
 
-    def __getstate__(self):
-        """What prediction needs, on the CPU: no optimiser, no batches, one module."""
-        state = self.__dict__.copy()
-        del state["module"], state["optimizer_"]
-        # A learning-rate scheduler holds the optimiser; all are made anew in a fit.
-        state["callbacks"], state["callbacks_"] = None, []
-        state["module_"] = copy.deepcopy(self.module).cpu()
-        state["history_"] = History({**epoch, "batches": []} for epoch in self.history_)
-        return state
+    def _get_state(self, resumable):
+        """What the net is rebuilt from: no batches, no data, one module."""
+        params = {
+            name: value
+            for name, value in vars(self).items()
+            if name in PARAMETERS or name.startswith(("optimizer__", "compile__"))
+        }
+        state = {name: getattr(self, name) for name in TRAINED if hasattr(self, name)}
+        if resumable and self.has_moments_:
+            state["moments"] = self.optimizer_.state_dict()
+        return {"params": params, "module": self.module, **state}
 
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-        self.module = self.module_
+    def _set_state(self, state):
+        state = dict(state)
+        self.__init__(state.pop("module"), **state.pop("params"))
+        moments = state.pop("moments", None)
         try:
             device = resolve_device(self.device)
         except ValueError:
-            warnings.warn(
+            warn_user(
                 f"The estimator was fitted on device={self.device!r}, which is not "
-                "available here; it now computes on the CPU.",
-                stacklevel=2,
+                "available here; it now computes on the CPU."
             )
             device = torch.device("cpu")
         self.device = str(device)
-        self.module_.to(device)
-        # Without the moments that it had gathered: they are two thirds of a pickle.
-        self._initialize_optimizer()
+        self.initialize()
+        self.__dict__.update({name: state[name] for name in TRAINED if name in state})
+        self.has_moments_ = moments is not None
+        if moments is not None:
+            self.optimizer_.load_state_dict(moments)
+
+    def __getstate__(self):
+        return pack(self._get_state(resumable=False))
+
+    def __setstate__(self, state):
+        self._set_state(unpack(state))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklvm.state._classes import stateful
+
 # Frequencies of a context have this sum, or hardly more.
 TOTAL = 1 << 24
 # Observations that the shorter context counts for in the longer one.
@@ -18,6 +20,7 @@ def cumulative(frequencies):
     return [0, *np.cumsum(frequencies).tolist()]
 
 
+@stateful
 class ContextTable:
     """p(symbol | context) of the longest context that has been seen.
 

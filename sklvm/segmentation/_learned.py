@@ -18,6 +18,7 @@ from sklvm.segmentation._contexts import (
     integer_frequencies,
 )
 from sklvm.segmentation._rate import RateModel
+from sklvm.state._classes import stateful
 
 # Between the seeds of a lattice; those that a map is too small for are left out.
 STEPS = 16, 12, 10, 8, 6, 5, 4, 3, 2
@@ -39,6 +40,7 @@ def as_bit_frequencies(h):
     return np.clip(np.rint(h * BIT_TOTAL), 1, BIT_TOTAL - 1).astype(np.int64)
 
 
+@stateful
 class Layout:
     """A component's geometry: its lattice, and what surrounds the pixels beside it."""
 
@@ -80,6 +82,7 @@ class Layout:
         return [part.ravel() for part in parts]
 
 
+@stateful
 class Nowhere:
     """The geometry of a component without a lattice: regions of the map."""
 
@@ -95,6 +98,7 @@ class Nowhere:
         return [grid] * 4
 
 
+@stateful
 class LearnedRate(RateModel):
     """Lattices and loose seeds, with frequencies of positions and classes."""
 

@@ -14,6 +14,7 @@ from sklvm.segmentation._networks import (
     seed_planes,
 )
 from sklvm.segmentation._rehearsal import WEIGHT_RANGE, random_code
+from sklvm.state._classes import stateful
 
 # Seeds that the untrained encoder expects in a map.
 FIRST_GUESS = 8.0
@@ -23,6 +24,7 @@ VARIATION = 0.15
 MOST_PATCHES, PATCH_SIDES = 3, (0.2, 0.7)
 
 
+@stateful
 class SegmentationModel(nn.Module):
     """y given (x, sparse y), and the probabilities of seeds given (x, y).
 

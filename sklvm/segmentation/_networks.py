@@ -9,11 +9,13 @@ from torch import nn
 from torch.nn import functional
 
 from sklvm.neural._networks import ACTIVATIONS, initialised
+from sklvm.state._classes import stateful
 
 # Pixels over which the distance plane falls by a factor of e.
 REACH = 8.0
 
 
+@stateful
 class _Block(nn.Module):
     """Two 3 x 3 convolutions beside the identity."""
 
@@ -31,6 +33,7 @@ class _Block(nn.Module):
         return self.activation(maps + self.body(maps))
 
 
+@stateful
 class LabelUNet(nn.Module):
     """Maps (n, n_in, H, W) to maps (n, n_out, H, W), each pixel from the whole map.
 

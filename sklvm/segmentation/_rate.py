@@ -18,6 +18,7 @@ from scipy.special import gammaln
 
 from sklvm.segmentation._codec import CodeError, Sampler
 from sklvm.segmentation._contexts import cumulative, integer_frequencies
+from sklvm.state._classes import stateful
 
 
 class RateModel(ABC):
@@ -56,6 +57,7 @@ class RateModel(ABC):
         """
 
 
+@stateful
 class ListRate(RateModel):
     """Each entry, a pair (i, c) or the end, is one of P k + 1 equal symbols."""
 
@@ -102,6 +104,7 @@ def sizes_alike(n_pixels):
     return np.floor(3 * np.log2(np.arange(n_pixels + 1) + 1)).astype(int)
 
 
+@stateful
 class SubsetRate(RateModel):
     """A number of seeds, a set of as many positions, and their classes."""
 

@@ -19,8 +19,10 @@ from sklvm.segmentation._checks import (
 from sklvm.segmentation._fitted import FittedSegmentations
 from sklvm.segmentation._gradients import GRADIENTS
 from sklvm.segmentation._training import TrainedInParts
+from sklvm.state._classes import stateful
 
 
+@stateful
 class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInParts):
     r"""Rate-distortion autoencoder of segmentations.
 

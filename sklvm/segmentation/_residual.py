@@ -3,8 +3,10 @@
 import numpy as np
 
 from sklvm.segmentation._contexts import ContextTable
+from sklvm.state._classes import stateful
 
 
+@stateful
 class ResidualModel:
     """p(class of a pixel | decoded map there, true classes above and to the left)."""
 

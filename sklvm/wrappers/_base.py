@@ -9,9 +9,10 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from sklvm.columns._cells import is_missing
 from sklvm.inspection._kinds import is_density, is_mixture
 from sklvm.mixture import GaussianMixtureEM
+from sklvm.state._estimators import FittedStateMixin
 
 
-class DensityWrapper(BaseEstimator):
+class DensityWrapper(FittedStateMixin, BaseEstimator):
     """Base of estimators with the parameter `estimator`, None for one Gaussian."""
 
     def _estimator(self):

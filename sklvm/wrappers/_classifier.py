@@ -15,13 +15,16 @@ from sklvm._base import unchanged_on_error
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._tables import read_table
 from sklvm.inspection._kinds import is_density
+from sklvm.state._classes import stateful
+from sklvm.state._estimators import FittedStateMixin
 from sklvm.wrappers._labels import read_labels
 
 # The parameters by which estimators say what their columns are.
 KINDS_OF_COLUMNS = ("components", "likelihood")
 
 
-class JointDensityClassifier(ClassifierMixin, BaseEstimator):
+@stateful
+class JointDensityClassifier(ClassifierMixin, FittedStateMixin, BaseEstimator):
     r"""Classifier by a joint density of features and label, some labels unknown.
 
     The label y becomes one more column of the table X, categorical and missing where

@@ -5,9 +5,11 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 
 from sklvm._base import unchanged_on_error
+from sklvm.state._classes import stateful
 from sklvm.wrappers._base import DensityWrapper
 
 
+@stateful
 class ModelImputer(OneToOneFeatureMixin, TransformerMixin, DensityWrapper):
     r"""Fill missing values by a model of the rows.
 

@@ -7,6 +7,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklvm._base import unchanged_on_error
+from sklvm.state._classes import stateful
 from sklvm.wrappers._base import DensityWrapper, observed_by
 from sklvm.wrappers._patterns import PatternTails
 
@@ -14,6 +15,7 @@ from sklvm.wrappers._patterns import PatternTails
 AUTO_SHARE = 0.05
 
 
+@stateful
 class DensityOutlierDetector(OutlierMixin, DensityWrapper):
     r"""Outliers by the tail probability of a row's density under a model.
 

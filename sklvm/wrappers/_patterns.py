@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklvm.state._classes import stateful
 from sklvm.wrappers._tails import TailProbability
 
 # Draws for each pattern that is common, and for each of all others.
@@ -12,6 +13,7 @@ MAX_COMMON = 100
 BLOCK = 2**16
 
 
+@stateful
 class PatternTails:
     """log P(p(X_obs) <= p(x_obs)) for rows X of the fitted density `estimator`.
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklvm.state._classes import stateful
+
 # Share of the draws that lie in the extrapolated tail.
 TAIL = 0.05
 # Energies of equal rows differ by rounding only; float32 models round most.
@@ -10,6 +12,7 @@ TIE = 1e-6
 IMPOSSIBLE = 1e300
 
 
+@stateful
 class TailProbability:
     r"""log P(E >= e) for the energy E = -log p(x) of a random row.
 

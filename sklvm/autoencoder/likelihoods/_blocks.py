@@ -7,8 +7,10 @@ from torch import nn
 
 from sklvm.autoencoder.likelihoods._base import Likelihood, LinearPart
 from sklvm.autoencoder.likelihoods._own import start_of
+from sklvm.state._classes import stateful
 
 
+@stateful
 class Blocks(Likelihood):
     r"""Features of several kinds: :math:`\log p(x|z) = \sum_b \log p_b(x_b|z)`.
 

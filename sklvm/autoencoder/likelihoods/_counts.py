@@ -30,6 +30,7 @@ from sklvm.autoencoder.likelihoods._base import (
     stored_values,
     vector,
 )
+from sklvm.state._classes import stateful
 
 #: Larger counts have gaps in float32 of more than 32.
 MAX_COUNT = 1e9
@@ -163,6 +164,7 @@ def _log_nb(x, rate, r):
     return errors + ((r / (n * x)).log() - LOG_2PI) / 2 - deviance
 
 
+@stateful
 class Poisson(_Counts):
     """x_d ~ Poisson(lambda_d), counts; the outputs are the logarithms of lambda.
 
@@ -178,6 +180,7 @@ class Poisson(_Counts):
         return torch.poisson(self.mean(outputs), generator=generator)
 
 
+@stateful
 class NegativeBinomial(_Counts):
     r"""x_d ~ NB(lambda_d, r_d), counts that vary more than Poisson's.
 

@@ -14,11 +14,13 @@ from sklvm.autoencoder.likelihoods._base import (
     stored_values,
     sum_observed,
 )
+from sklvm.state._classes import stateful
 
 # How far outside [0, 1] a value may be that was scaled into it.
 ROUNDING = 1e-6
 
 
+@stateful
 class Bernoulli(Likelihood):
     """x_d ~ Bernoulli(theta_d); the outputs are the logits of theta.
 
@@ -85,6 +87,7 @@ class Bernoulli(Likelihood):
         return torch.bernoulli(outputs.sigmoid(), generator=generator)
 
 
+@stateful
 class Categorical(Likelihood):
     """Features that are codes 0, 1, ... of categories.
 

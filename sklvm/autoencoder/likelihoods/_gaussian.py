@@ -21,6 +21,7 @@ from sklvm.autoencoder.likelihoods._base import (
 from sklvm.columns._rounding import lattice
 from sklvm.neural._device import as_dense
 from sklvm.neural._values import LARGE_VALUE, unscaled
+from sklvm.state._classes import stateful
 
 NOISES = ("optimal", "shared", "learned", "heteroscedastic")
 # Whose sigma^2 is a mean squared error, the maximum of F in closed form.
@@ -121,6 +122,7 @@ class _Real(Likelihood):
         return mean + variance.sqrt() * normal_like(mean, generator)
 
 
+@stateful
 class Gaussian(_Real):
     """x_d ~ N(mu_d, sigma_d^2), the same sigma_d for all rows; the outputs are the mu.
 
@@ -282,6 +284,7 @@ class Gaussian(_Real):
         return variance
 
 
+@stateful
 class HeteroscedasticGaussian(_Real):
     """x_d ~ N(mu_d, sigma_d^2), both given by the decoder: means, then log sigma.
 

@@ -14,11 +14,13 @@ from sklvm.autoencoder.likelihoods._gaussian import (
     MIN_NOISE,
     make_gaussian,
 )
+from sklvm.state._classes import stateful
 
 # exp(80) is near the end of float32.
 MAX_LOG = 80.0
 
 
+@stateful
 class Standardised(Likelihood):
     r"""Real columns in standard units, whose density is in the units of the table.
 
@@ -128,6 +130,7 @@ class Standardised(Likelihood):
         self.inner.adapt(self._standard(x), outputs, observed, weights)
 
 
+@stateful
 class LogNormal(Standardised):
     r"""Positive features with a long tail: :math:`\log x_d` is Gaussian.
 

@@ -1,0 +1,72 @@
+"""Dtypes of pandas and polars as text and lists, for fitted state.
+
+What cannot be told so comes back as it is, and pickle has to see to it.
+"""
+
+import numpy as np
+
+
+def dtype_to_plain(dtype):
+    """A list that begins with the library, of pandas or polars; others as they are."""
+    library = type(dtype).__module__.partition(".")[0]
+    if isinstance(dtype, type):  # polars has classes that stand for their instances
+        library = dtype.__module__.partition(".")[0]
+    plain = {"pandas": _pandas_to, "polars": _polars_to}.get(library)
+    return dtype if plain is None else plain(dtype)
+
+
+def dtype_from_plain(plain):
+    """The way back."""
+    if not isinstance(plain, list):
+        return plain
+    library, *arguments = plain
+    return {"pandas": _pandas_from, "polars": _polars_from}[library](*arguments)
+
+
+def _pandas_to(dtype):
+    import pandas as pd
+
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.categories is not None:
+        values, inner = dtype.categories.to_numpy(), dtype.categories.dtype
+        return ["pandas", "category", values, dtype_to_plain(inner), dtype.ordered]
+    if isinstance(dtype, pd.StringDtype):
+        return ["pandas", "string", dtype.storage, dtype.na_value is pd.NA]
+    try:
+        is_told = pd.api.types.pandas_dtype(str(dtype)) == dtype
+    except TypeError:
+        is_told = False
+    return ["pandas", "named", str(dtype)] if is_told else dtype
+
+
+def _pandas_from(sort, *arguments):
+    import pandas as pd
+
+    if sort == "category":
+        values, inner, ordered = arguments
+        categories = pd.Index(values, dtype=dtype_from_plain(inner))
+        return pd.CategoricalDtype(categories, ordered)
+    if sort == "string":
+        storage, is_nullable = arguments
+        return pd.StringDtype(storage, na_value=pd.NA if is_nullable else np.nan)
+    (text,) = arguments
+    if not isinstance(text, str):
+        raise ValueError("a dtype that is no text")
+    return pd.api.types.pandas_dtype(text)
+
+
+def _polars_to(dtype):
+    import polars as pl
+
+    if isinstance(dtype, pl.Enum):
+        return ["polars", "Enum", dtype.categories.to_list()]
+    name = str(dtype)
+    return ["polars", name] if getattr(pl, name, None) == dtype else dtype
+
+
+def _polars_from(name, *arguments):
+    import polars as pl
+
+    dtype = getattr(pl, name)
+    if not (isinstance(dtype, type) and issubclass(dtype, pl.DataType)):
+        raise ValueError("a dtype that polars does not have")
+    return dtype(*arguments)

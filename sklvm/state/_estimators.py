@@ -1,0 +1,67 @@
+"""What every estimator says of its fitted state."""
+
+import copy
+
+from sklearn.exceptions import InconsistentVersionWarning
+
+from sklvm._base import warn_user
+from sklvm.state._pack import pack, unpack
+
+
+def version():
+    """The package's version."""
+    from sklvm import __version__  # which imports the estimators, and they this
+
+    return __version__
+
+
+class FittedStateMixin:
+    """The state of an estimator: for files, and for pickle and what is built on it.
+
+    A pickle holds plain values and NumPy arrays, which every process and skops can
+    take, and the version of the package.
+    """
+
+    # Whether a pickle keeps what only a training needs that goes on, large or not.
+    _pickles_resumable = False
+
+    def _get_state(self, resumable):
+        """The attributes that a file keeps; `resumable` if a training is to go on."""
+        return self.__dict__.copy()
+
+    def _set_state(self, state):
+        self.__dict__.update(state)
+
+    def _packed(self, resumable):
+        return {
+            "_sklvm_version": version(),
+            **pack(self._get_state(resumable), resumable),
+        }
+
+    def __getstate__(self):
+        return self._packed(self._pickles_resumable)
+
+    def __setstate__(self, state):
+        written = state.get("_sklvm_version", "unknown")
+        if written != version():
+            warn_user(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=version(),
+                    original_sklearn_version=written,
+                )
+            )
+        self._set_state(unpack(state))
+
+    def __copy__(self):
+        """A copy that shares what it refers to."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self, memo):
+        """In memory nothing is left out, so that a training goes on exactly."""
+        other = memo[id(self)] = type(self).__new__(type(self))
+        state = pack(self._get_state(resumable=True), resumable=True)
+        other._set_state(unpack(copy.deepcopy(state, memo)))
+        return other
