@@ -13,15 +13,17 @@ per sample with all constants kept, so that the scores of different models on th
 data compare directly.
 """
 
+import os
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
+from functools import wraps
 from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils import check_random_state, validation
 
 
 def private_random_state(random_state):
@@ -80,6 +82,36 @@ class DensityScoreMixin:
         log_density = self._log_density(X)
         sample_weight = check_sample_weight(sample_weight, log_density)
         return weighted_mean(log_density, sample_weight)
+
+
+class _OneAtATime:
+    """Functions of scikit-learn that change the process's warning filters for a moment.
+
+    Where two threads do so at once, the filters of one remain. A lock that another
+    thread holds at a fork would be held for ever in the new process.
+    """
+
+    def __init__(self):
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self):
+        self.lock = threading.RLock()
+
+    def __call__(self, function):
+        @wraps(function)
+        def alone(*args, **kwargs):
+            with self.lock:
+                return function(*args, **kwargs)
+
+        return alone
+
+
+_one_at_a_time = _OneAtATime()
+check_array = _one_at_a_time(validation.check_array)
+validate_data = _one_at_a_time(validation.validate_data)
+_check_sample_weight = _one_at_a_time(validation._check_sample_weight)
 
 
 def largest_magnitude(X):

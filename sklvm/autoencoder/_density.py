@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import DensityScoreMixin, check_count, warn_user
+from sklvm._base import DensityScoreMixin, check_array, check_count, warn_user
 from sklvm.autoencoder._distributions import StandardNormal
 from sklvm.autoencoder._linear_start import (
     LinearAndNetwork,

@@ -4,15 +4,17 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklvm._base import check_count, check_sample_weight, warn_user, weighted_mean
+from sklvm._base import (
+    check_array,
+    check_count,
+    check_sample_weight,
+    validate_data,
+    warn_user,
+    weighted_mean,
+)
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import few_rows, is_few_numbers, read_rows
 from sklvm.autoencoder._targets import is_table_kind, read_target

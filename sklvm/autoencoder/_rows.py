@@ -7,8 +7,8 @@ which gives back what the user's X was.
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import validate_data
 
+from sklvm._base import validate_data
 from sklvm.autoencoder.likelihoods import Likelihood
 from sklvm.autoencoder.likelihoods._counts import MAX_COUNT
 from sklvm.autoencoder.likelihoods._make import (

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
 
+from sklvm._base import validate_data
 from sklvm.columns._auto import read_kind, read_real_kind
 from sklvm.columns._blocks import find_columns, make_blocks, read_kinds
 from sklvm.columns._checks import (

@@ -10,8 +10,8 @@ from itertools import chain, count
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array
 
+from sklvm._base import check_array
 from sklvm.columns._cells import (
     Cells,
     as_objects,

@@ -2,9 +2,9 @@
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite, check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils import assert_all_finite
 
+from sklvm._base import check_array, validate_data
 from sklvm.mixture._rows import is_memory_map
 
 

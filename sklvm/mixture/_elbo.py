@@ -2,10 +2,9 @@ r"""F(theta, q), which EM climbs by coordinates."""
 
 import numpy as np
 from scipy.special import entr
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import check_sample_weight, weighted_mean
+from sklvm._base import check_array, check_sample_weight, weighted_mean
 from sklvm.mixture._fitted import FittedMixture
 
 # How far responsibilities may be from a sum of one: float32 has no more digits.

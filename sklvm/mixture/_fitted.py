@@ -8,11 +8,11 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import entr
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import (
     DensityScoreMixin,
+    check_array,
     check_sample_weight,
     private_random_state,
     warn_user,

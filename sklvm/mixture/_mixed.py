@@ -7,10 +7,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 from tqdm import tqdm
 
-from sklvm._base import check_sample_weight, warn_user
+from sklvm._base import check_sample_weight, validate_data, warn_user
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import (
     check_counts,

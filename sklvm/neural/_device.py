@@ -1,6 +1,7 @@
 """Where tensors live: devices, and data that fit there or are streamed."""
 
 import mmap
+import os
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 
@@ -91,6 +92,16 @@ class _Float32Convolutions:
     def __init__(self):
         self.lock = Lock()
         self.n_inside = 0
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self):
+        """The threads that held the lock and the setting are not in the new process."""
+        self.lock = Lock()
+        if self.n_inside:
+            self.n_inside = 0
+            where, name, _ = self._setting()
+            setattr(where, name, self.before)
 
     @staticmethod
     def _setting():
@@ -110,7 +121,7 @@ class _Float32Convolutions:
     def __exit__(self, *error):
         where, name, _ = self._setting()
         with self.lock:
-            self.n_inside -= 1
+            self.n_inside = max(0, self.n_inside - 1)  # 0 already after a fork
             if self.n_inside == 0:
                 setattr(where, name, self.before)
 

@@ -4,6 +4,7 @@ Tensors become arrays on the CPU. A module is written by those attributes in whi
 differs from an empty one, a history by its columns.
 """
 
+import math
 from itertools import groupby
 
 import numpy as np
@@ -17,31 +18,54 @@ from sklvm.state._kinds import register_base, register_kind
 BLANK = nn.Module().__dict__
 
 
-def tensor_to_array(tensor):
-    """A tensor as an array on the CPU, over its own memory where that is there."""
+def _tensor_to(tensor):
+    """An array, or where it is not laid out as usual [strides, array].
+
+    Convolutions leave weights whose channels lie last, and round otherwise then.
+    """
     tensor = tensor.detach().cpu()
+    array = _as_numbers(tensor)
+    strides = tensor.stride()
+    usual = torch.empty(tensor.shape, device="meta").stride()
+    if strides != usual and _is_dense(tensor.shape, strides):
+        return [list(strides), array]
+    return array
+
+
+def _as_numbers(tensor):
     if tensor.dtype == torch.bfloat16:  # NumPy has no such dtype
         return [tensor.view(torch.int16).numpy()]
     return tensor.numpy()
 
 
-def array_to_tensor(array):
-    """The tensor of an array, in memory of torch's own.
+def _is_dense(shape, strides):
+    """Whether so many numbers need no more memory than their own."""
+    ends = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+    return min(strides, default=1) > 0 and sum(ends) + 1 == math.prod(shape)
 
-    Its alignment is torch's then, on which the rounding of products may depend.
-    """
-    if isinstance(array, list):
-        return array_to_tensor(*array).view(torch.bfloat16)
-    return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape)).clone()
+
+def _tensor_from(plain):
+    """A tensor in memory of torch's own, on whose alignment rounding may depend."""
+    if not isinstance(plain, list):
+        return torch.from_numpy(
+            np.ascontiguousarray(plain).reshape(plain.shape)
+        ).clone()
+    if len(plain) == 1:
+        return _tensor_from(*plain).view(torch.bfloat16)
+    strides, plain = plain
+    tensor = _tensor_from(plain)
+    if not _is_dense(tensor.shape, strides):
+        raise ValueError("strides that leave memory empty")
+    return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)
 
 
 def _parameter_to(parameter):
-    return [parameter.requires_grad, tensor_to_array(parameter)]
+    return [parameter.requires_grad, _tensor_to(parameter)]
 
 
 def _parameter_from(plain):
     requires_grad, array = plain
-    return nn.Parameter(array_to_tensor(array), bool(requires_grad))
+    return nn.Parameter(_tensor_from(array), bool(requires_grad))
 
 
 def _generator_to(generator):
@@ -99,7 +123,7 @@ def _history_from(tables):
     return history
 
 
-register_kind(torch.Tensor, "tensor", tensor_to_array, array_to_tensor)
+register_kind(torch.Tensor, "tensor", _tensor_to, _tensor_from)
 register_kind(nn.Parameter, "parameter", _parameter_to, _parameter_from)
 register_kind(torch.Generator, "torch_generator", _generator_to, _generator_from)
 register_kind(torch.device, "device", str, torch.device)

@@ -42,6 +42,10 @@ TRAINED = (
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
+def _is_parameter(name):
+    return name in PARAMETERS or name.startswith(("optimizer__", "compile__"))
+
+
 class DivergedError(Exception):
     """The loss of an epoch is not finite."""
 
@@ -390,9 +394,7 @@ class TrainingNet(NeuralNet):
     def _get_state(self, resumable):
         """What the net is rebuilt from: no batches, no data, one module."""
         params = {
-            name: value
-            for name, value in vars(self).items()
-            if name in PARAMETERS or name.startswith(("optimizer__", "compile__"))
+            name: value for name, value in vars(self).items() if _is_parameter(name)
         }
         state = {name: getattr(self, name) for name in TRAINED if hasattr(self, name)}
         if resumable and self.has_moments_:
@@ -401,7 +403,10 @@ class TrainingNet(NeuralNet):
 
     def _set_state(self, state):
         state = dict(state)
-        self.__init__(state.pop("module"), **state.pop("params"))
+        module, params = state.pop("module"), state.pop("params")
+        if not isinstance(module, nn.Module) or not all(map(_is_parameter, params)):
+            raise ValueError("a net with parameters that it does not have")
+        self.__init__(module, **params)
         moments = state.pop("moments", None)
         try:
             device = resolve_device(self.device)

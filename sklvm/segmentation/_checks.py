@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_array
-from sklearn.utils.validation import _check_n_features, validate_data
+from sklearn.utils.validation import _check_n_features
+
+from sklvm._base import check_array, validate_data
 
 # Contexts of classes are numbered in 64 bits.
 MOST_CLASSES = 4096

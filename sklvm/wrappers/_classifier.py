@@ -5,13 +5,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklvm._base import unchanged_on_error
+from sklvm._base import unchanged_on_error, validate_data
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._tables import read_table
 from sklvm.inspection._kinds import is_density

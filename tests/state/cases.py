@@ -69,7 +69,9 @@ def _of_registry():
             tiny = TINY.get(entry.estimator, {})
             short = SHORT if "max_epochs" in entry.quick else {}
             estimator = entry.make(**(tiny | params | short))
-            yield Case(_name(estimator, params), estimator, entry.make_data(0, 60))
+            # Searches for codes take seconds for each ten maps.
+            n = 20 if entry.integers else 60
+            yield Case(_name(estimator, params), estimator, entry.make_data(0, n))
 
 
 def _of_autoencoders():
@@ -160,17 +162,18 @@ def answers(estimator, case):
         takes_y = isinstance(estimator, ConditionalVAE)
         for method, may_take_y in METHODS.items():
             if hasattr(estimator, method):
-                rows = case.rows if takes_y and may_take_y else case.rows[:1]
+                with_y = method == "score" or (takes_y and may_take_y)
+                rows = case.rows if with_y else case.rows[:1]
                 out[method] = getattr(estimator, method)(*rows)
         if takes_y:
             out["sample"] = estimator.sample(case.rows[0])
-        elif hasattr(estimator, "sample"):
+        elif callable(getattr(estimator, "sample", None)):
             out["sample"] = estimator.sample(7)
     return {f"{name}{i}": value for name in out for i, value in _parts(out[name])}
 
 
 def _parts(value):
-    parts = value if isinstance(value, tuple) else (value,)
+    parts = value if isinstance(value, tuple | list) else (value,)
     return [(i, as_array(part)) for i, part in enumerate(parts)]
 
 
