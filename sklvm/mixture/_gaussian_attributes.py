@@ -45,6 +45,27 @@ class CovarianceAttributes(BaseEstimator):
             array.flags.writeable = False
             self.__dict__[name] = array
 
+    def _get_state(self, resumable):
+        """Without those of the three that follow from the others to the last bit."""
+        state = super()._get_state(resumable)
+        if state.pop("precisions_", None) is not None:
+            covariance = SHAPES[self._fitted_type()](None)
+            u = covariance.precisions_cholesky(self.covariances_, 0)
+            u = u.astype(self.covariances_.dtype)
+            if np.array_equal(u, self.precisions_cholesky_):
+                del state["precisions_cholesky_"]
+        return state
+
+    def _set_state(self, state):
+        super()._set_state(state)
+        if "covariances_" in state:
+            covariance = SHAPES[self._fitted_type()](None)
+            u = state.get("precisions_cholesky_")
+            if u is None:
+                u = covariance.precisions_cholesky(self.covariances_, 0)
+                u = u.astype(self.covariances_.dtype)
+            self._set_covariances(self.covariances_, u, covariance)
+
 
 def cholesky(name, covariances, covariance):
     """U of covariances that the user gave."""

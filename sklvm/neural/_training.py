@@ -399,6 +399,9 @@ class TrainingNet(NeuralNet):
         state = {name: getattr(self, name) for name in TRAINED if hasattr(self, name)}
         if resumable and self.has_moments_:
             state["moments"] = self.optimizer_.state_dict()
+        elif "generator_" in state:
+            # Its state is 5 kB, as much as a small network: a seed will do.
+            state["generator_"] = self.generator_.initial_seed()
         return {"params": params, "module": self.module, **state}
 
     def _set_state(self, state):
@@ -419,6 +422,9 @@ class TrainingNet(NeuralNet):
         self.device = str(device)
         self.initialize()
         self.__dict__.update({name: state[name] for name in TRAINED if name in state})
+        if isinstance(state.get("generator_"), int):
+            seed = (state["generator_"] + self.step_) % 2**63
+            self.generator_ = torch.Generator().manual_seed(seed)
         self.has_moments_ = moments is not None
         if moments is not None:
             self.optimizer_.load_state_dict(moments)

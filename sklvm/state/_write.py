@@ -74,12 +74,19 @@ class Writer:
         kind = kind_of(value)
         if kind is not None:
             self._enter(value)
-            return {kind.tag: self.write(kind.to_plain(value), path)}
+            return {kind.tag: self._write_plain(kind.to_plain(value), path)}
         return self._write_object(value, path)
 
     def _enter(self, value):
         self._numbers[id(value)] = len(self._kept)
         self._kept.append(value)
+
+    def _write_plain(self, plain, path):
+        """What a kind makes of its object, without numbers in the names of arrays."""
+        if type(plain) is not list:
+            return self.write(plain, path)
+        self._enter(plain)
+        return [self.write(value, path) for value in plain]
 
     def _write_all(self, values, path):
         return [self.write(v, _join(path, i)) for i, v in enumerate(values)]

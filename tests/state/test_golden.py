@@ -1,0 +1,32 @@
+"""Files of this and of all earlier releases load, and hold what they held."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import sklvm
+from tests.state.cases import CASES
+from tests.state.golden import FOLDER, chosen, fitted_arrays, numbers
+
+FILES = sorted(FOLDER.glob("*/*.sklvm"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}-{f.stem}")
+def test_golden_files_load(file):
+    est = sklvm.load(file)
+    with np.load(file.with_suffix(".npz")) as kept:
+        arrays = fitted_arrays(est)
+        said = numbers(est, CASES[file.stem])
+        for key in kept:
+            what, _, name = key.partition(" ")
+            if what == "array":
+                assert_array_equal(arrays[name], kept[key], err_msg=name)
+            else:
+                # Products are rounded otherwise on other machines.
+                assert_allclose(
+                    said[name], kept[key], rtol=1e-4, atol=1e-5, err_msg=name
+                )
+
+
+def test_every_estimator_has_a_golden_file():
+    assert {file.stem for file in FILES} >= set(chosen())
