@@ -176,7 +176,7 @@ class VAE(MissingCells, FindsLength):
     net_ : skorch.NeuralNet
         The trained net: `net_.history`, with `train_loss`, `train_rate` and
         `train_distortion` of each epoch, and `net_.module_` with `encoder`, `decoder`
-        and `likelihood`. A copy or a pickle of it has no moments of the optimiser.
+        and `likelihood`. A pickle has no moments of the optimiser; `save` keeps them.
     noise_ : ndarray of shape (n_features,) or float
         sigma of p(x|z), for a Gaussian likelihood of all columns whose noise does not
         depend on z; one number for noise="shared" and a number. After `partial_fit`

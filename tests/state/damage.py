@@ -4,6 +4,7 @@ Half of them have their checksum repaired, as a forger would, so that what lies 
 the checksum is reached too.
 """
 
+import copy
 import json
 import struct
 
@@ -82,7 +83,7 @@ def damaged_tree(text, rng):
         elif rng.random() < 0.2:
             del where[key]
         else:
-            where[key] = ODD[rng.integers(len(ODD))]
+            where[key] = copy.deepcopy(ODD[rng.integers(len(ODD))])
     return json.dumps(document, separators=(",", ":"))
 
 
