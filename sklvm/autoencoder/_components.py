@@ -72,6 +72,8 @@ class TendComponents(Callback):
     when the warm-up is over; the temperature falls from there to the end.
     """
 
+    kept = "n_before_", "n_held_", "temperature_"
+
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         batches = Batches(X, 1, torch.device(net.device))
         n = batches.n_rows

@@ -183,6 +183,12 @@ class MixtureModel(LatentVariableModel):
             q, p = self.encode(batch, noise)
         return self.objective(self, batch, q, p, q.rsample(eps), self.beta * warmup)
 
+    def changing_state(self):
+        return {"is_held": self.is_held, "temperature": self.temperature}
+
+    def set_changing_state(self, state):
+        self.is_held, self.temperature = state["is_held"], state["temperature"]
+
     # The components ---------------------------------------------------------------
 
     def release(self):

@@ -182,6 +182,13 @@ class LatentVariableModel(nn.Module):
         log_weights = self.log_conditional(batch, z) + p.log_prob(z) - q.log_prob(z)
         return math.log(len(z)) - torch.logsumexp(log_weights, 0).mean()
 
+    def changing_state(self):
+        """What changes in a training beside parameters and buffers; for checkpoints."""
+        return {}
+
+    def set_changing_state(self, state):
+        """Take what `changing_state` gave."""
+
     def forward(self, batch, eps, warmup):
         """The loss of a batch, its rate and its distortion, in nats a row."""
         q, p = self.encode(batch)

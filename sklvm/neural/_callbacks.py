@@ -14,6 +14,11 @@ class StopAfterWarmup(EarlyStopping):
     among them; `threshold` only decides what is patience well spent.
     """
 
+    kept = (
+        *("misses_", "dynamic_threshold_", "best_loss_", "best_epoch_"),
+        "best_model_weights_",
+    )
+
     def __init__(self, valid, **kwargs):
         self.valid = valid
         super().__init__(**kwargs)
@@ -46,6 +51,8 @@ class HeldOutCurve(Callback):
 
     The training ends when it has not fallen for `patience` steps.
     """
+
+    kept = "steps_", "losses_"
 
     def __init__(self, valid, every, patience):
         self.valid = valid

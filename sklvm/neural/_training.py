@@ -22,6 +22,8 @@ from sklvm._base import warn_user
 from sklvm.neural import _state  # noqa: F401 (it says how tensors are written)
 from sklvm.neural._device import as_dense, as_tensor, resolve_device
 from sklvm.neural._interrupt import was_ctrl_c
+from sklvm.neural._stage import Stage
+from sklvm.state._checkpoint import present_checkpoint
 from sklvm.state._classes import stateful
 from sklvm.state._pack import pack, unpack
 
@@ -122,10 +124,12 @@ def still_rises(trace, window, tol):
 class TrainingNet(NeuralNet):
     """Minimises the loss that a module computes of its own batches.
 
-    The module has three methods: ``draw(X, y, generator)`` gives the arguments of
+    The module has these methods: ``draw(X, y, generator)`` gives the arguments of
     ``forward``, all that is random among them; ``forward(*arguments, warmup)`` gives
     the loss, a mean over the rows, and after it what `parts` names, for the history;
-    ``held_out_loss(X, y, generator)`` is what early stopping looks at. `warmup` rises
+    ``held_out_loss(X, y, generator)`` is what early stopping looks at. What changes in
+    a training beside parameters and buffers, ``changing_state()`` gives and
+    ``set_changing_state(state)`` takes. `warmup` rises
     from 0 to 1 between the two steps of the optimiser in `warmup_`. No method of this
     class draws from a global generator.
 
@@ -229,14 +233,18 @@ class TrainingNet(NeuralNet):
         """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""
         self.was_stopped_ = True
         self.has_moments_ = True
+        stage = Stage(present_checkpoint())
+        self.callbacks_.append(("checkpoint", stage))
         with suppress(_StopRequest):
             self.notify("on_train_begin", X=X, y=y)
-            self.fit_loop(X, y)
-            self.was_stopped_ = False
+            if not stage.is_finished:
+                self.fit_loop(X, y, epochs=self.max_epochs - stage.n_done)
+                self.was_stopped_ = False
         # An epoch that a callback has cut short has no loss.
         if self.history_ and "train_loss" not in self.history_[-1]:
             del self.history_[-1]
         self.notify("on_train_end", X=X, y=y)
+        self.callbacks_.remove(("checkpoint", stage))
         return self
 
     def get_iterator(self, dataset, training=False):

@@ -106,6 +106,12 @@ class SegmentationModel(nn.Module):
 
     # Training -------------------------------------------------------------------------
 
+    def changing_state(self):
+        return self.rehearsal.changing_state()
+
+    def set_changing_state(self, state):
+        self.rehearsal.set_changing_state(state)
+
     def draw(self, X, images, generator):
         """Codes for the decoder, or noise for the encoder."""
         labels = X[:, :-1].unflatten(-1, self.image_shape)

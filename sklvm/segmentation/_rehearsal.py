@@ -50,6 +50,10 @@ class Rehearsed:
     in_vain: int = 0
 
 
+# Of a search, what the map does not tell.
+KEPT = "steps_left", "barred", "hidden", "changes", "in_vain"
+
+
 class Rehearsal:
     """Searches of the training maps (n, H, W) beside the training."""
 
@@ -79,6 +83,24 @@ class Rehearsal:
                 codes.append(self._trial(row, rng))
                 hidden[-1] = self.searches[row].hidden
         return np.stack(codes), np.array(searched), np.array(hidden)
+
+    def changing_state(self):
+        """The searches without what the maps tell, and the codes that were found."""
+        searches = {
+            row: [getattr(search, name) for name in KEPT]
+            + [search.task.weight, search.state.code, search.state.wrong]
+            for row, search in self.searches.items()
+        }
+        return {"searches": searches, "finished": self.finished}
+
+    def set_changing_state(self, state):
+        self.finished = state["finished"]
+        self.searches = {}
+        for row, (*kept, weight, code, wrong) in state["searches"].items():
+            task = Task(self.maps[row], self.counted[row], self.rate_model, weight)
+            search = Rehearsed(task, State(code, wrong, None), 0, None, False)
+            vars(search).update(zip(KEPT, kept, strict=True))
+            self.searches[row] = search
 
     def _trial(self, row, rng):
         if row not in self.searches:

@@ -72,15 +72,20 @@ def save(estimator, path, *, resumable=True):
             f"estimator={name} is no estimator of sklvm; save a Pipeline or another "
             "library's estimator with skops.io.dump, which takes those of sklvm too."
         )
-    writer = Writer(resumable)
     try:
-        tree = writer.write(estimator)
+        write_value(path, estimator, resumable)
     except NotPlainError as error:
         raise TypeError(
             f"{name}.{error.path}={error.value!r} cannot be saved, as it is no number, "
             "text or array and no class or function of a module; leave it out, or use "
             "pickle."
         ) from None
+
+
+def write_value(path, value, resumable=True):
+    """Write any value that a state may hold to a file."""
+    writer = Writer(resumable)
+    tree = writer.write(value)
     document = {
         "sha256": "0" * 64,
         "format": FORMAT,
@@ -127,14 +132,7 @@ def load(path, *, modules=None):
     """
     path = os.fspath(path)
     try:
-        document, text = _parsed(path)
-        if document["format"] != FORMAT:
-            raise _OtherFormatError(document["format"], document["version"])
-        arrays = read_arrays(path)
-        if checksum(text, arrays) != document["sha256"]:
-            raise ValueError("its checksum is another")
-        classes = find(document["classes"], modules or {})
-        estimator = Reader(classes, arrays).read(document["tree"])
+        estimator = read_value(path, modules or {})
         if not isinstance(estimator, BaseEstimator):
             raise ValueError("it holds no estimator")
     except (OSError, MemoryError, ImportError):
@@ -157,6 +155,18 @@ def load(path, *, modules=None):
             "estimator again."
         ) from error
     return estimator
+
+
+def read_value(path, modules):
+    """What `write_value` has written; any exception where the file is damaged."""
+    document, text = _parsed(path)
+    if document["format"] != FORMAT:
+        raise _OtherFormatError(document["format"], document["version"])
+    arrays = read_arrays(path)
+    if checksum(text, arrays) != document["sha256"]:
+        raise ValueError("its checksum is another")
+    classes = find(document["classes"], modules)
+    return Reader(classes, arrays).read(document["tree"])
 
 
 class _OtherFormatError(Exception):
