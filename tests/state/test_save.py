@@ -159,7 +159,7 @@ def test_own_modules_are_named_and_handed_in(path):
 
 def test_callbacks_are_named_and_handed_in(path):
     case = CASES["VAE"]
-    est = case.fit(own_vae(callbacks=[skorch.callbacks.EarlyStopping()]))
+    est = case.fit(own_vae(callbacks=[skorch.callbacks.EarlyStopping("train_loss")]))
     sklvm.save(est, path)
     name = "skorch.callbacks.training.EarlyStopping"
     with pytest.raises(ValueError, match=name):
