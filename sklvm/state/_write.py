@@ -135,13 +135,13 @@ class Writer:
         return {"other": len(self.others) - 1}
 
     def _write_object(self, value, path):
-        base, is_own = base_of(type(value)), own_name(type(value)) is not None
-        if self.others is not None and not is_own:
-            if base is None or foreign_name(type(value)) is None:
-                return self._write_other(value)
+        base = base_of(type(value))
+        name = foreign_name if base is not None else own_name
+        if self.others is not None and name(type(value)) is None:
+            return self._write_other(value)
         self._enter(value)
-        if hasattr(value, "_get_state"):
-            state = value._get_state(self.resumable)
+        if hasattr(value, "_get_fitted_state"):
+            state = value._get_fitted_state(self.resumable)
         else:
             state = _attributes(value, path) if base is None else base.attributes(value)
         state = self._write_items(state, path)
