@@ -105,10 +105,10 @@ class Column:
         column = cls(name, kind, categories, None, step, kind)
         return replace(column, dtype=column.value_dtype)
 
-    def _get_state(self, resumable):
+    def _get_fitted_state(self, resumable):
         return self.__dict__ | {"dtype": dtype_to_plain(self.dtype)}
 
-    def _set_state(self, state):
+    def _set_fitted_state(self, state):
         self.__dict__.update(state | {"dtype": dtype_from_plain(state["dtype"])})
 
     @property

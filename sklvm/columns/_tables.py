@@ -1,8 +1,8 @@
 """Tables column by column: arrays, and the DataFrames of pandas and polars.
 
-The one file that knows these libraries. Each class reads `cells(j)` of a table, appends
-a column to it, and builds a table of decoded columns: float64 with NaN, or objects with
-None.
+This file and `_dtypes.py` are the ones that know these libraries. Each class reads
+`cells(j)` of a table, appends a column to it, and builds a table of decoded columns:
+float64 with NaN, or objects with None.
 """
 
 import sys

@@ -337,8 +337,8 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             )
         return hasattr(self, "_statistics") and kept is not None
 
-    def _get_state(self, resumable):
-        state = super()._get_state(resumable)
+    def _get_fitted_state(self, resumable):
+        state = super()._get_fitted_state(resumable)
         if not resumable and "_statistics" in state:
             state["_statistics"] = None
         return state

@@ -45,9 +45,9 @@ class CovarianceAttributes(BaseEstimator):
             array.flags.writeable = False
             self.__dict__[name] = array
 
-    def _get_state(self, resumable):
+    def _get_fitted_state(self, resumable):
         """Without those of the three that follow from the others to the last bit."""
-        state = super()._get_state(resumable)
+        state = super()._get_fitted_state(resumable)
         if state.pop("precisions_", None) is not None:
             covariance = SHAPES[self._fitted_type()](None)
             u = covariance.precisions_cholesky(self.covariances_, 0)
@@ -56,8 +56,8 @@ class CovarianceAttributes(BaseEstimator):
                 del state["precisions_cholesky_"]
         return state
 
-    def _set_state(self, state):
-        super()._set_state(state)
+    def _set_fitted_state(self, state):
+        super()._set_fitted_state(state)
         if "covariances_" in state:
             covariance = SHAPES[self._fitted_type()](None)
             u = state.get("precisions_cholesky_")

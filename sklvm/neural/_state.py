@@ -131,6 +131,8 @@ register_kind(torch.Size, "size", list, torch.Size)
 register_kind(History, "history", _history_to, _history_from)
 register_base(nn.Module, _new_module, _attributes)
 
+register(print, "builtins.print")  # which callbacks of skorch have for a default
+
 # The layers of torch hold numbers and compute; none reads or writes anything else.
 for _name in nn.modules.__all__:
     register(getattr(nn, _name), f"torch.nn.{_name}")

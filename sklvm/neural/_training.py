@@ -399,7 +399,7 @@ class TrainingNet(NeuralNet):
 
     # State ------------------------------------------------------------------------
 
-    def _get_state(self, resumable):
+    def _get_fitted_state(self, resumable):
         """What the net is rebuilt from: no batches, no data, one module."""
         params = {
             name: value for name, value in vars(self).items() if _is_parameter(name)
@@ -412,7 +412,7 @@ class TrainingNet(NeuralNet):
             state["generator_"] = self.generator_.initial_seed()
         return {"params": params, "module": self.module, **state}
 
-    def _set_state(self, state):
+    def _set_fitted_state(self, state):
         state = dict(state)
         module, params = state.pop("module"), state.pop("params")
         if not isinstance(module, nn.Module) or not all(map(_is_parameter, params)):
@@ -438,7 +438,7 @@ class TrainingNet(NeuralNet):
             self.optimizer_.load_state_dict(moments)
 
     def __getstate__(self):
-        return pack(self._get_state(resumable=False))
+        return pack(self._get_fitted_state(resumable=False))
 
     def __setstate__(self, state):
-        self._set_state(unpack(state))
+        self._set_fitted_state(unpack(state))

@@ -36,8 +36,10 @@ def own_name(thing):
 
 
 def foreign_name(thing):
-    """The name of a class or function that is not ours."""
-    return f"{thing.__module__}.{thing.__qualname__}"
+    """The name of a class or function that is not ours, or None where it has none."""
+    name = f"{thing.__module__}.{thing.__qualname__}"
+    # A lambda and what is local have <> in theirs, the method of an object no module.
+    return None if "<" in name or thing.__module__ is None else name
 
 
 def find(names, given):

@@ -25,17 +25,17 @@ class FittedStateMixin:
     # Whether a pickle keeps what only a training needs that goes on, large or not.
     _pickles_resumable = False
 
-    def _get_state(self, resumable):
+    def _get_fitted_state(self, resumable):
         """The attributes that a file keeps; `resumable` if a training is to go on."""
         return self.__dict__.copy()
 
-    def _set_state(self, state):
+    def _set_fitted_state(self, state):
         self.__dict__.update(state)
 
     def _packed(self, resumable):
         return {
             "_sklvm_version": version(),
-            **pack(self._get_state(resumable), resumable),
+            **pack(self._get_fitted_state(resumable), resumable),
         }
 
     def __getstate__(self):
@@ -51,7 +51,7 @@ class FittedStateMixin:
                     original_sklearn_version=written,
                 )
             )
-        self._set_state(unpack(state))
+        self._set_fitted_state(unpack(state))
 
     def __copy__(self):
         """A copy that shares what it refers to."""
@@ -62,6 +62,6 @@ class FittedStateMixin:
     def __deepcopy__(self, memo):
         """In memory nothing is left out, so that a training goes on exactly."""
         other = memo[id(self)] = type(self).__new__(type(self))
-        state = pack(self._get_state(resumable=True), resumable=True)
-        other._set_state(unpack(copy.deepcopy(state, memo)))
+        state = pack(self._get_fitted_state(resumable=True), resumable=True)
+        other._set_fitted_state(unpack(copy.deepcopy(state, memo)))
         return other

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils import Bunch
+from sklearn.utils._metadata_requests import MetadataRequest, MethodMetadataRequest
+
+from sklvm.state._classes import register
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,9 @@ register_kind(
     np.random.Generator, "generator", lambda g: g.bit_generator, np.random.Generator
 )
 register_kind(Bunch, "bunch", dict, lambda items: Bunch(**items))
+# What `set_fit_request` and its like leave in an estimator.
+register(MetadataRequest, "sklearn.MetadataRequest")
+register(MethodMetadataRequest, "sklearn.MethodMetadataRequest")
 register_kind(slice, "slice", lambda s: [s.start, s.stop, s.step], lambda s: slice(*s))
 register_kind(range, "range", lambda r: [r.start, r.stop, r.step], lambda r: range(*r))
 register_kind(set, "set", _sorted, set)

@@ -115,8 +115,8 @@ class Reader:
         value = cls.__new__(cls) if base is None else base.new(cls)
         self._enter(value)
         state = dict(self._items(state))
-        if hasattr(value, "_set_state"):
-            value._set_state(state)
+        if hasattr(value, "_set_fitted_state"):
+            value._set_fitted_state(state)
         elif hasattr(value, "__setstate__"):
             value.__setstate__(state)
         else:

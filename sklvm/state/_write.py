@@ -125,7 +125,7 @@ class Writer:
         name = own_name(thing)
         if name is None:
             name = foreign_name(thing)
-            if "<" in name:  # <lambda>, <locals>: nobody could hand it in by this name
+            if name is None:  # nobody could hand it in
                 raise NotPlainError(path, thing)
             self.foreign[name] = thing
         return self.classes.setdefault(name, len(self.classes))
@@ -135,14 +135,13 @@ class Writer:
         return {"other": len(self.others) - 1}
 
     def _write_object(self, value, path):
-        base, is_own = base_of(type(value)), own_name(type(value)) is not None
-        if self.others is not None and not is_own:
-            is_local = "<" in foreign_name(type(value))
-            if base is None or is_local:
-                return self._write_other(value)
+        base = base_of(type(value))
+        name = foreign_name if base is not None else own_name
+        if self.others is not None and name(type(value)) is None:
+            return self._write_other(value)
         self._enter(value)
-        if hasattr(value, "_get_state"):
-            state = value._get_state(self.resumable)
+        if hasattr(value, "_get_fitted_state"):
+            state = value._get_fitted_state(self.resumable)
         else:
             state = _attributes(value, path) if base is None else base.attributes(value)
         state = self._write_items(state, path)

@@ -150,4 +150,6 @@ def test_every_estimator_is_among_the_cases():
     classes = {type(case.estimator).__name__ for case in CASES.values()}
     public = {name for name in sklvm.__all__ if isinstance(getattr(sklvm, name), type)}
     assert classes == public
-    assert np.all([hasattr(getattr(sklvm, name), "_get_state") for name in public])
+    assert np.all(
+        [hasattr(getattr(sklvm, name), "_get_fitted_state") for name in public]
+    )

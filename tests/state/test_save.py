@@ -1,9 +1,11 @@
 """Saved and loaded: the same numbers to the last bit, and the same training."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pytest
+import sklearn
 import skorch.callbacks
 import torch
 from numpy.testing import assert_array_equal
@@ -159,7 +161,7 @@ def test_own_modules_are_named_and_handed_in(path):
 
 def test_callbacks_are_named_and_handed_in(path):
     case = CASES["VAE"]
-    est = case.fit(own_vae(callbacks=[skorch.callbacks.EarlyStopping()]))
+    est = case.fit(own_vae(callbacks=[skorch.callbacks.EarlyStopping("train_loss")]))
     sklvm.save(est, path)
     name = "skorch.callbacks.training.EarlyStopping"
     with pytest.raises(ValueError, match=name):
@@ -212,6 +214,14 @@ def test_what_was_shared_is_shared_again(path):
     assert loaded.net_.module is loaded.net_.module_
     (group,) = loaded.net_.optimizer_.param_groups
     assert group["params"][0] is next(loaded.net_.module.parameters())
+
+
+def test_requests_of_metadata_come_back(path):
+    with sklearn.config_context(enable_metadata_routing=True):
+        est = GaussianMixtureEM(2).set_fit_request(sample_weight=True)
+        for loaded in (through_file(est, path), pickle.loads(pickle.dumps(est))):
+            request = loaded.get_metadata_routing()
+            assert request.fit.requests["sample_weight"] is True
 
 
 def test_memory_order_and_text_come_back(path):
