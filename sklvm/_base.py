@@ -21,7 +21,9 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
+
+from sklvm.columns._numbers import numbers, refuse_mask, with_remedy
 
 
 def private_random_state(random_state):
@@ -54,10 +56,22 @@ def unchanged_on_error(estimator):
     before = estimator.__dict__.copy()
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
+        if isinstance(error, KeyboardInterrupt):
+            name = type(estimator).__name__
+            error.add_note(f"The {name} is as it was before the call.")
         raise
+
+
+def tell_what_is_kept(interrupt, estimator):
+    """A note on Ctrl-C that has left the estimator fitted with what was reached."""
+    unit = "iterations" if hasattr(estimator, "start_lower_bounds_") else "epochs"
+    interrupt.add_note(
+        f"The {type(estimator).__name__} is fitted with what was reached in "
+        f"{estimator.n_iter_} {unit}; fit with warm_start=True goes on from there."
+    )
 
 
 class DensityScoreMixin:
@@ -108,7 +122,17 @@ def check_sample_weight(sample_weight, X):
     """`sample_weight` as float64 of shape (n_samples,), or None for equal weights."""
     if sample_weight is None:
         return None
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    refuse_mask(sample_weight, "sample_weight", "give 0 for rows that are to be absent")
+    sample_weight = numbers(sample_weight, "sample_weight")
+    if np.ndim(sample_weight) and np.shape(sample_weight) != (_num_samples(X),):
+        raise ValueError(
+            f"sample_weight has shape {np.shape(sample_weight)}; give one weight for "
+            f"each of the {_num_samples(X)} rows."
+        )
+    try:
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise with_remedy(error, True, "sample_weight") from None
     if sample_weight.min() < 0:
         raise ValueError(
             f"sample_weight has the negative value {sample_weight.min():g} at row "

@@ -152,6 +152,11 @@ class Schema:
         table = read_table(X)
         _check_unique(table.names)
         self._check_names(X)
+        if not table.n_rows:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape=(0, {len(self.columns)})) while "
+                f"a minimum of 1 is required by {self.estimator_name}."
+            )
         values = np.full((table.n_rows, len(self.columns)), np.nan)
         for j, column in enumerate(self.columns):
             if j not in hidden:

@@ -111,8 +111,13 @@ class JointDensityClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             table = read_table(X)
             validate_data(self, X, y, skip_check_array=True)
-            check_consistent_length(X, y)
             codes = self._encode(y)
+            if len(codes) != table.n_rows:
+                raise ValueError(
+                    "X and y have inconsistent numbers of samples, "
+                    f"{table.n_rows} and {len(codes)}; give a label for each row, -1 "
+                    "where it is unknown."
+                )
             estimator = model_of_labels(self.estimator, table)
             _check_masks(estimator, codes)
             self.estimator_ = estimator.fit(table.append(codes))
