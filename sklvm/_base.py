@@ -61,16 +61,23 @@ def unchanged_on_error(estimator):
         estimator.__dict__.update(before)
         if isinstance(error, KeyboardInterrupt):
             name = type(estimator).__name__
-            error.add_note(f"The {name} is as it was before the call.")
+            _set_note(error, f"The {name} is as it was before the call.")
         raise
+
+
+def _set_note(interrupt, sentence):
+    """The one note; estimators inside of the present one may have left theirs."""
+    vars(interrupt).pop("__notes__", None)
+    interrupt.add_note(sentence)
 
 
 def tell_what_is_kept(interrupt, estimator):
     """A note on Ctrl-C that has left the estimator fitted with what was reached."""
     unit = "iterations" if hasattr(estimator, "start_lower_bounds_") else "epochs"
-    interrupt.add_note(
+    _set_note(
+        interrupt,
         f"The {type(estimator).__name__} is fitted with what was reached in "
-        f"{estimator.n_iter_} {unit}; fit with warm_start=True goes on from there."
+        f"{estimator.n_iter_} {unit}; fit with warm_start=True goes on from there.",
     )
 
 

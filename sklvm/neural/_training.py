@@ -208,17 +208,20 @@ class TrainingNet(NeuralNet):
             raise KeyboardInterrupt
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""
+        """Train for `max_epochs` more; Ctrl-C is passed on."""
         self.was_stopped_ = True
         with suppress(_StopRequest):
             self.notify("on_train_begin", X=X, y=y)
             self.fit_loop(X, y)
             self.was_stopped_ = False
-        # An epoch that a callback has cut short has no loss.
-        if self.history_ and "train_loss" not in self.history_[-1]:
-            del self.history_[-1]
+        self.drop_unfinished_epoch()
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def drop_unfinished_epoch(self):
+        """An epoch that was cut short has no loss."""
+        if self.history_ and "train_loss" not in self.history_[-1]:
+            del self.history_[-1]
 
     def get_iterator(self, dataset, training=False):
         device = torch.device(self.device)
