@@ -13,17 +13,17 @@ per sample with all constants kept, so that the scores of different models on th
 data compare directly.
 """
 
-import os
-import sys
-import threading
-import warnings
 from contextlib import contextmanager
-from functools import wraps
 from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_random_state, validation
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
+
+from sklvm._alone import _check_sample_weight
+from sklvm._warn import warn_user  # noqa: F401 (for all above)
+from sklvm.columns._numbers import numbers, refuse_mask, with_remedy
 
 
 def private_random_state(random_state):
@@ -37,29 +37,35 @@ def private_random_state(random_state):
     return check_random_state(random_state)
 
 
-def warn_user(message, category=UserWarning):
-    """A warning that points at the line of the user's that led to it.
-
-    That is the innermost one outside of this package and of the libraries through
-    which it is called, for example by a Pipeline.
-    """
-    between = {"sklvm", "sklearn", "joblib"}
-    frame, level = sys._getframe(1), 2
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in between:
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
-
-
 @contextmanager
 def unchanged_on_error(estimator):
     """Put back all of the estimator's attributes if the block raises."""
     before = estimator.__dict__.copy()
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
+        if isinstance(error, KeyboardInterrupt):
+            name = type(estimator).__name__
+            _set_note(error, f"The {name} is as it was before the call.")
         raise
+
+
+def _set_note(interrupt, sentence):
+    """The one note; estimators inside of the present one may have left theirs."""
+    vars(interrupt).pop("__notes__", None)
+    interrupt.add_note(sentence)
+
+
+def tell_what_is_kept(interrupt, estimator):
+    """A note on Ctrl-C that has left the estimator fitted with what was reached."""
+    unit = "iterations" if hasattr(estimator, "start_lower_bounds_") else "epochs"
+    _set_note(
+        interrupt,
+        f"The {type(estimator).__name__} is fitted with what was reached in "
+        f"{estimator.n_iter_} {unit}; fit with warm_start=True goes on from there.",
+    )
 
 
 class DensityScoreMixin:
@@ -82,36 +88,6 @@ class DensityScoreMixin:
         log_density = self._log_density(X)
         sample_weight = check_sample_weight(sample_weight, log_density)
         return weighted_mean(log_density, sample_weight)
-
-
-class _OneAtATime:
-    """Functions of scikit-learn that change the process's warning filters for a moment.
-
-    Where two threads do so at once, the filters of one remain. A lock that another
-    thread holds at a fork would be held for ever in the new process.
-    """
-
-    def __init__(self):
-        self.renew()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self):
-        self.lock = threading.RLock()
-
-    def __call__(self, function):
-        @wraps(function)
-        def alone(*args, **kwargs):
-            with self.lock:
-                return function(*args, **kwargs)
-
-        return alone
-
-
-_one_at_a_time = _OneAtATime()
-check_array = _one_at_a_time(validation.check_array)
-validate_data = _one_at_a_time(validation.validate_data)
-_check_sample_weight = _one_at_a_time(validation._check_sample_weight)
 
 
 def largest_magnitude(X):
@@ -140,7 +116,17 @@ def check_sample_weight(sample_weight, X):
     """`sample_weight` as float64 of shape (n_samples,), or None for equal weights."""
     if sample_weight is None:
         return None
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    refuse_mask(sample_weight, "sample_weight", "give 0 for rows that are to be absent")
+    sample_weight = numbers(sample_weight, "sample_weight")
+    if np.ndim(sample_weight) and np.shape(sample_weight) != (_num_samples(X),):
+        raise ValueError(
+            f"sample_weight has shape {np.shape(sample_weight)}; give one weight for "
+            f"each of the {_num_samples(X)} rows."
+        )
+    try:
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise with_remedy(error, True, "sample_weight") from None
     if sample_weight.min() < 0:
         raise ValueError(
             f"sample_weight has the negative value {sample_weight.min():g} at row "

@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import DensityScoreMixin, check_array, check_count, warn_user
+from sklvm._base import DensityScoreMixin, check_count, warn_user
 from sklvm.autoencoder._distributions import StandardNormal
 from sklvm.autoencoder._linear_start import (
     LinearAndNetwork,
@@ -19,6 +19,7 @@ from sklvm.autoencoder._linear_start import (
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import read_rows
 from sklvm.autoencoder.likelihoods._own import start_of
+from sklvm.columns._numbers import check_numbers
 from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
@@ -198,7 +199,7 @@ class DensityAutoencoder(
             was fitted and `set_output` asks for it, or not all columns are numeric.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=np.float32, input_name="Z")
+        Z = check_numbers(Z, "Z", dtype=np.float32)
         module, _ = self._fitted_module()
         if Z.shape[1] != module.latent_dim:
             raise ValueError(

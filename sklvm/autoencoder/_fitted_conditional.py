@@ -7,17 +7,22 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklvm._alone import check_array
 from sklvm._base import (
-    check_array,
     check_count,
     check_sample_weight,
-    validate_data,
     warn_user,
     weighted_mean,
 )
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import few_rows, is_few_numbers, read_rows
-from sklvm.autoencoder._targets import is_table_kind, read_target
+from sklvm.autoencoder._targets import (
+    is_table_kind,
+    plain_target,
+    read_target,
+    target_numbers,
+)
+from sklvm.columns._numbers import validate_rows, with_remedy
 from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
@@ -55,17 +60,22 @@ class FittedConditional(
         """Rows [y, x] in float32."""
         if issparse(y):
             raise ValueError("y is sparse and has to be dense; give y.toarray().")
+        of_kinds = is_table_kind(self.likelihood) if reset else self._y_rows.is_table
+        if y is not None:
+            of_labels = of_kinds or self._takes_labels(reset)
+            y = plain_target(y) if of_labels else target_numbers(y)
         if reset:
             self._x_rows = read_rows(self, X, None)
-        of_kinds = is_table_kind(self.likelihood) if reset else self._y_rows.is_table
         if self._x_rows.is_table or of_kinds:
             X, y = self._validate_x(X, reset), self._check_y(X, y, of_kinds)
         elif not reset and (rows := self._few_pairs(X, y)) is not None:
             X = rows
         else:
-            X, y = validate_data(
+            X, y = validate_rows(
                 self, X, y, dtype=np.float32, order="C", multi_output=True, reset=reset
             )
+        if issparse(y):  # of a DataFrame with sparse columns
+            y = y.toarray()
         if reset:
             self._y_rows = read_target(self, y, self.likelihood)
             self._publish_classes()
@@ -73,6 +83,12 @@ class FittedConditional(
         if not reset:
             self.net_.module.likelihood.check(Y)
         return np.concatenate([Y, X], axis=1), None
+
+    def _takes_labels(self, reset):
+        """Whether y may be text."""
+        if reset:
+            return isinstance(self.likelihood, str) and self.likelihood == "categorical"
+        return len(self._y_rows.discrete) > 0
 
     def _few_pairs(self, X, y):
         """`few_rows` of X, if y is of the same kind and length."""
@@ -85,7 +101,7 @@ class FittedConditional(
         if not self._x_rows.is_table:
             if not reset and (rows := few_rows(self, X)) is not None:
                 return rows
-            return validate_data(self, X, dtype=np.float32, order="C", reset=reset)
+            return validate_rows(self, X, dtype=np.float32, order="C", reset=reset)
         rows = self._x_rows.encode(self, X, reset)
         missing = np.flatnonzero(np.isnan(rows).any(axis=0))
         if len(missing):
@@ -99,12 +115,16 @@ class FittedConditional(
     def _check_y(self, X, y, of_kinds):
         """y for an X that scikit-learn does not check together with it."""
         if y is None:
-            raise ValueError("y=None; ConditionalVAE needs the y of each row.")
-        if not of_kinds:
-            y = check_array(
-                y, dtype=None, ensure_2d=False, ensure_all_finite=False, input_name="y"
-            )
-        check_consistent_length(X, y)
+            raise ValueError("y=None; give ConditionalVAE the y of each row.")
+        try:
+            if not of_kinds:
+                y = check_array(
+                    y, dtype=None, ensure_2d=False, ensure_all_finite=False,
+                    input_name="y",
+                )  # fmt: skip
+            check_consistent_length(X, y)
+        except (ValueError, TypeError) as error:
+            raise with_remedy(error, True, "y") from None
         return y
 
     def _publish_classes(self):

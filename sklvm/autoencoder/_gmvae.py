@@ -17,6 +17,7 @@ from sklvm.autoencoder._components import (
 from sklvm.autoencoder._fitted_components import FittedComponents
 from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
 from sklvm.autoencoder._objectives import NEED_DRAWS
+from sklvm.neural._interrupt import Interrupted
 from sklvm.neural._training import DivergedError
 from sklvm.state._classes import stateful
 
@@ -337,6 +338,8 @@ class GMVAE(FittedComponents):
             except DivergedError as diverged:
                 attempts.append(-np.inf)
                 error = diverged
+            except (Interrupted, KeyboardInterrupt) as interrupt:
+                self._keep_restart(interrupt, attempts, best)
             else:
                 if best is None or attempts[-1] == np.nanmax(attempts):
                     best = self.__dict__.copy()
@@ -344,6 +347,17 @@ class GMVAE(FittedComponents):
             raise error
         self.__dict__.update(best)
         self.attempts_ = np.array(attempts)
+
+    def _keep_restart(self, interrupt, attempts, best):
+        """After Ctrl-C the best finished restart stays, or else the present one."""
+        if best is None:
+            self.attempts_ = np.array([np.nan])
+            raise interrupt
+        self.__dict__.update(best)
+        self.attempts_ = np.array(attempts)
+        if isinstance(interrupt, KeyboardInterrupt):
+            interrupt = Interrupted(interrupt)
+        raise interrupt
 
     def _train_once(self, X, device, seed, split_seed):
         """One training of the three stages."""
@@ -356,7 +370,10 @@ class GMVAE(FittedComponents):
         n_alone = min(round(self.pretraining * self.max_epochs), self.max_epochs - 1)
         if n_alone:
             module.pretraining = True
-            self._train(X, None, n_epochs=n_alone, warms_up=False, may_stop=False)
+            self._train(
+                X, None, n_epochs=n_alone, warms_up=False, may_stop=False,
+                is_usable=False,
+            )  # fmt: skip
             module.pretraining = False
             # Adam's moments are 0 for what the first stage did not train; going on with
             # them, its next steps would be several times lr.
@@ -365,7 +382,11 @@ class GMVAE(FittedComponents):
         if n_alone and self.net_.was_stopped_:
             return  # by a callback, which means the whole training
         module.is_held = self.warmup > 0
-        self._train(X, resp, n_epochs=self.max_epochs - n_alone)
+        try:
+            self._train(X, resp, n_epochs=self.max_epochs - n_alone)
+        except Interrupted:
+            module.release()
+            raise
         module.release()
 
     def _start_components(self, X, seed):

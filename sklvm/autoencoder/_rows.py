@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils._set_output import _get_output_config
 
-from sklvm._base import validate_data
+from sklvm._alone import validate_data
 from sklvm.autoencoder.likelihoods import Likelihood
 from sklvm.autoencoder.likelihoods._counts import MAX_COUNT
 from sklvm.autoencoder.likelihoods._make import (
@@ -20,6 +20,7 @@ from sklvm.autoencoder.likelihoods._make import (
 from sklvm.columns import Schema
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._column import REAL
+from sklvm.columns._numbers import validate_rows
 from sklvm.columns._tables import holds_words
 from sklvm.state._classes import stateful
 
@@ -76,7 +77,7 @@ class Numbers:
     def encode(self, estimator, X, reset, hidden=()):
         if not reset and (rows := few_rows(estimator, X)) is not None:
             return rows
-        X = validate_data(
+        X = validate_rows(
             estimator, X, dtype=np.float32, order="C", ensure_all_finite="allow-nan",
             accept_sparse="csr" if self.sparse else False, reset=reset,
         )  # fmt: skip
@@ -159,11 +160,6 @@ class Table:
         if reset:
             validate_data(estimator, X, reset=True, skip_check_array=True)
         values = self.schema.encode(X, "refuse", hidden=hidden)
-        if not len(values):
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={values.shape}) while a minimum "
-                f"of 1 is required by {self.schema.estimator_name}."
-            )
         values = (self._logged(values) - self.center) / self.scale
         return values.astype(np.float32)
 

@@ -12,7 +12,12 @@ from sklearn.utils._missing import is_scalar_nan
 from sklvm.autoencoder._rows import Table
 from sklvm.autoencoder.likelihoods import Categorical
 from sklvm.autoencoder.likelihoods._make import numeric_likelihood
+from sklvm.columns._cells import NESTED
+from sklvm.columns._forms import plain
+from sklvm.columns._numbers import numbers, refuse_mask
 from sklvm.state._classes import stateful
+
+MISSING_REMEDY = "leave their rows out, or model X and y together by VAE"
 
 
 def is_table_kind(likelihood):
@@ -60,10 +65,37 @@ def _refuse_missing(y):
     else:
         missing = y.dtype.kind == "f" and np.isnan(y).any()
     if missing:
+        raise ValueError(f"y has missing values (NaN); {MISSING_REMEDY}.")
+
+
+def plain_target(y):
+    """y in a form of which NumPy takes what was meant."""
+    y = plain(y, "y")
+    if np.ndim(y) not in (1, 2):
         raise ValueError(
-            "y has missing values (NaN); leave their rows out, or model X and y "
-            "together by VAE."
+            f"y has {np.ndim(y)} axes; give it the shape (n_samples,) or (n_samples, "
+            "n_outputs)."
         )
+    return y
+
+
+def target_numbers(y):
+    """y of numbers, in whatever form it is given, with nothing missing."""
+    refuse_mask(y, "y", MISSING_REMEDY)
+    y = plain_target(y)
+    try:
+        y = numbers(y, "y")
+    except ValueError as error:
+        if "has text" not in str(error):
+            raise
+        value = np.ravel(np.asarray(y, dtype=object))[0]
+        raise ValueError(
+            f"y has values that are not numbers, {value!r} among them; set "
+            "likelihood='categorical' for labels."
+        ) from None
+    if isinstance(y, np.ndarray):
+        _refuse_missing(y)
+    return y
 
 
 @stateful
@@ -77,15 +109,8 @@ class NumberTarget(_Target):
     def encode(self, y):
         y = self._columns(y)
         _refuse_missing(y)
-        try:
-            with np.errstate(over="ignore"):
-                numbers = y.astype(np.float32)
-        except (ValueError, TypeError):
-            value = y.ravel().tolist()[0]
-            raise ValueError(
-                f"y has values that are not numbers, {value!r} among them; set "
-                "likelihood='categorical' for labels."
-            ) from None
+        with np.errstate(over="ignore"):
+            numbers = y.astype(np.float32)
         if not np.isfinite(numbers).all():
             raise ValueError("y has values beyond float32; scale y (StandardScaler).")
         return numbers
@@ -174,6 +199,9 @@ def _codes(column, labels):
     """Codes 0, 1, ... of a column's labels, in float32."""
     codes = {label: k for k, label in enumerate(labels.tolist())}
     column = column.tolist()
+    nested = [label for label in column if isinstance(label, NESTED)]
+    if nested:
+        raise ValueError(f"y has {nested[0]!r:.60} in a cell; give one label a cell.")
     unknown = [label for label in column if label not in codes]
     if unknown:
         raise ValueError(

@@ -70,7 +70,7 @@ def object_cells(values):
         return _text_cells(values, observed)
     cells = np.where(missing, np.nan, 0.0)
     if sort in ("number", "boolean"):
-        cells[~missing] = observed.astype(np.float64)
+        cells[~missing] = _as_floats(observed)
     return boolean_cells(cells) if sort == "boolean" else Cells(sort, cells)
 
 
@@ -79,6 +79,21 @@ def as_objects(values):
     out = np.empty(len(values), dtype=object)
     out[:] = list(values)
     return out
+
+
+def _as_floats(values):
+    """Python's numbers as float64; integers beyond it are infinite."""
+    try:
+        return values.astype(np.float64)
+    except OverflowError:
+        return np.array([_as_float(value) for value in values])
+
+
+def _as_float(value):
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
 
 
 def _text_cells(values, observed):

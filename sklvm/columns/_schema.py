@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklvm._base import validate_data
+from sklvm._alone import validate_data
 from sklvm.columns._auto import read_kind, read_real_kind
 from sklvm.columns._blocks import find_columns, make_blocks, read_kinds
 from sklvm.columns._checks import (
@@ -154,6 +154,11 @@ class Schema:
         table = read_table(X)
         _check_unique(table.names)
         self._check_names(X)
+        if not table.n_rows:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape=(0, {len(self.columns)})) while "
+                f"a minimum of 1 is required by {self.estimator_name}."
+            )
         values = np.full((table.n_rows, len(self.columns)), np.nan)
         for j, column in enumerate(self.columns):
             if j not in hidden:

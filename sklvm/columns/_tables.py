@@ -11,7 +11,7 @@ from itertools import chain, count
 import numpy as np
 from scipy.sparse import issparse
 
-from sklvm._base import check_array
+from sklvm._alone import check_array
 from sklvm.columns._cells import (
     Cells,
     as_objects,
@@ -19,6 +19,7 @@ from sklvm.columns._cells import (
     category_cells,
     object_cells,
 )
+from sklvm.columns._forms import plain
 from sklvm.state._classes import stateful
 
 OBJECT = np.dtype(object)
@@ -51,7 +52,8 @@ def numeric_cells(values):
     """Cells of a NumPy array of booleans, numbers or dates."""
     if values.dtype.kind in "mM":
         return Cells("date", np.where(np.isnat(values), np.nan, 0.0))
-    cells = values.astype(np.float64)
+    with np.errstate(over="ignore"):  # of a long double; infinity is refused later
+        cells = values.astype(np.float64)
     return boolean_cells(cells) if values.dtype.kind == "b" else Cells("number", cells)
 
 
@@ -85,12 +87,14 @@ class ArrayTable:
     is_frame = False
 
     def __init__(self, X):
+        X = plain(X)
+        if np.ndim(X) > 2:
+            raise ValueError(
+                f"Found array with dim {np.ndim(X)}, while dim <= 2 is required; give "
+                "X.reshape(len(X), -1)."
+            )
         array = check_array(X, dtype=None, ensure_all_finite=False)
-        if array.dtype.kind in "US":
-            # A list of numbers and strings: NumPy alone would make all of them text.
-            given = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
-            array = given.astype(object)
-        self.source = array
+        self.source = array.astype(object) if array.dtype.kind in "US" else array
         self.names = list(range(array.shape[1]))
         self.n_rows = len(array)
 
@@ -158,6 +162,24 @@ class PandasTable:
             values = column.to_numpy(dtype=np.float64, na_value=np.nan)
             return Cells("number", values)
         return object_cells(column.to_numpy(dtype=object))
+
+    def column(self, j):
+        """The column j as it was given, an iterable."""
+        return self.source.iloc[:, j]
+
+    def is_numeric(self, j):
+        """Whether scikit-learn makes numbers of the column."""
+        import pandas as pd
+
+        dtype = self.dtype(j)
+        return pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"
+
+    def replaced(self, columns):
+        """X with other columns {position: floats}."""
+        X = self.source.copy(deep=False)
+        for j, values in columns.items():
+            X.isetitem(j, values)
+        return X
 
     def append(self, values):
         """X with one more column, of floats."""
@@ -239,6 +261,23 @@ class PolarsTable:
         cells = object_cells(as_objects(column.to_list()))
         # The categories of polars' other categorical dtype are in no order.
         return cells._replace(sort="category") if dtype == pl.Categorical else cells
+
+    def column(self, j):
+        """The column j as it was given, an iterable."""
+        return self.source.to_series(j)
+
+    def is_numeric(self, j):
+        """Whether scikit-learn makes numbers of the column."""
+        import polars as pl
+
+        return self.dtype(j).is_numeric() or self.dtype(j) == pl.Boolean
+
+    def replaced(self, columns):
+        """X with other columns {position: floats}."""
+        import polars as pl
+
+        series = [pl.Series(self.names[j], values) for j, values in columns.items()]
+        return self.source.with_columns(series)
 
     def append(self, values):
         """X with one more column, of floats."""

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import log_softmax
 
+from sklvm.columns._numbers import refuse_mask
+
 COVARIANCE_TYPES = ("full", "diag", "spherical")
 # How far probabilities may be from a sum of one, and a covariance from its transpose.
 TOLERANCE = 1e-6
@@ -20,8 +22,12 @@ def check_batches(names, *shapes):
 
 
 def as_numbers(name, values):
+    refuse_mask(values, name, "give an array without a mask")
     try:
-        values = np.asarray(values, dtype=np.float64)
+        given = np.asarray(values)
+        if given.dtype.kind not in "biufO":  # of which NumPy would take a part
+            raise TypeError(given.dtype)
+        values = given.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         raise ValueError(
             f"{name}={values!r} is no array of numbers; give one of real numbers."

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 
-from sklvm._base import check_array, validate_data
+from sklvm.columns._numbers import check_numbers, validate_rows, with_remedy
 from sklvm.mixture._rows import is_memory_map
 
 
@@ -16,10 +16,9 @@ def check_rows(estimator, X, reset, *, accept_sparse=False, dtype="numeric"):
     dtype : as for `validate_data`
         Memory maps of other numbers are converted chunk by chunk instead.
     """
-    _check_no_strings(X)
     if is_memory_map(X) and X.dtype.kind in "biuf":
         dtype = "numeric"
-    X = validate_data(
+    X = validate_rows(
         estimator,
         X,
         reset=reset,
@@ -42,11 +41,20 @@ def _check_finite(estimator, X, batch_size=8192):
             raise ValueError(
                 "A sparse X has NaN; give a dense X to mark missing values."
             )
-        assert_all_finite(X.data, input_name="X", estimator_name=name)
-        return
-    for start in range(0, len(X), batch_size):
-        chunk = X[start : start + batch_size]
-        assert_all_finite(chunk, allow_nan=True, input_name="X", estimator_name=name)
+        chunks = [X.data]
+    else:
+        chunks = (X[i : i + batch_size] for i in range(0, len(X), batch_size))
+    try:
+        for chunk in chunks:
+            # Also a long double is to be finite as a float64.
+            wide = chunk.dtype.kind == "f" and chunk.dtype.itemsize > 8
+            with np.errstate(over="ignore"):
+                chunk = chunk.astype(np.float64) if wide else chunk
+            assert_all_finite(
+                chunk, allow_nan=True, input_name="X", estimator_name=name
+            )
+    except ValueError as error:
+        raise with_remedy(error, "allow-nan") from None
 
 
 def feature_name(estimator, d):
@@ -69,35 +77,9 @@ def check_not_negative(estimator, X, rule):
     )
 
 
-def _check_no_strings(X):
-    """One sentence about the first column of text, in place of a failed conversion."""
-    for name, column in _object_columns(X):
-        text = next((value for value in column if isinstance(value, str)), None)
-        if text is not None:
-            raise ValueError(
-                f"X has text in the column {name!r}, for example {text!r}; encode it "
-                "as numbers, two values as 0 and 1, with NaN where it is missing."
-            )
-
-
-def _object_columns(X):
-    """(name, values) of the columns that may hold text."""
-    if hasattr(X, "columns") and hasattr(X, "dtypes"):
-        for name in X.columns:
-            dtype = str(getattr(X[name], "dtype", ""))
-            if not dtype.lower().startswith(("int", "uint", "float", "bool")):
-                yield name, X[name]
-    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUS":
-        yield from enumerate(X.T.astype(object))
-    elif isinstance(X, list) and all(isinstance(row, list | tuple) for row in X):
-        yield from enumerate(zip(*X, strict=False))
-
-
 def check_init(name, value, shape):
     """The user's initial value as float64, with the right shape and finite."""
-    value = check_array(
-        value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
-    )
+    value = check_numbers(value, name, dtype=np.float64, ensure_2d=False, allow_nd=True)
     if value.shape != shape:
         raise ValueError(
             f"{name} has shape {value.shape}; with these n_components and X it must "

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.special import entr
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import check_array, check_sample_weight, weighted_mean
+from sklvm._base import check_sample_weight, weighted_mean
+from sklvm.columns._numbers import check_numbers
 from sklvm.mixture._fitted import FittedMixture
 
 # How far responsibilities may be from a sum of one: float32 has no more digits.
@@ -79,7 +80,7 @@ def elbo(estimator, X, resp, sample_weight=None):
 
 
 def _check_responsibilities(resp, shape):
-    resp = check_array(resp, dtype=np.float64, input_name="resp", ensure_2d=False)
+    resp = check_numbers(resp, "resp", dtype=np.float64, ensure_2d=False)
     if resp.shape != shape:
         raise ValueError(
             f"resp has shape {resp.shape}; it must have shape {shape}, a row for each "

@@ -6,7 +6,7 @@ posterior makes the bound tight, each pass also gives F(theta) = mean log p(x), 
 always known at the parameters in hand.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +61,10 @@ class Run:
     n_reseeded: int = 0
     start_lower_bounds: list = field(default_factory=list)  # of the short runs before
 
+    def as_it_is(self):
+        """A copy that the iterations to come do not change."""
+        return replace(self, lower_bounds=list(self.lower_bounds), converged=False)
+
     @property
     def lower_bound(self):
         """F at the parameters reached; -inf if the run was given up."""
@@ -90,7 +94,7 @@ def run_em(
         `reseed(params, collapsed)` gives params where collapsed components begin again.
         None gives the run up instead: its objective is then -inf.
     monitor : callable, default=None
-        Called with the number of the iteration and the objective after each.
+        Called with the `Run` after each iteration.
     """
 
     def evaluate(params):
@@ -126,7 +130,7 @@ def run_em(
         if is_step and np.isfinite(before) and (resumed or len(run.lower_bounds) > 1):
             run.converged = bool(abs(run.objective - before) < tol)
         if monitor is not None:
-            monitor(len(run.lower_bounds), run.objective)
+            monitor(run)
     if np.isnan(run.objective):
         run.objective = -np.inf
     return run

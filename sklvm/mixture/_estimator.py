@@ -1,8 +1,6 @@
 """What the mixture estimators share: scikit-learn's interface around EM."""
 
-import threading
 from abc import abstractmethod
-from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,6 +13,7 @@ from tqdm import tqdm
 from sklvm._base import (
     check_sample_weight,
     private_random_state,
+    tell_what_is_kept,
     unchanged_on_error,
     warn_user,
 )
@@ -26,6 +25,7 @@ from sklvm.mixture._rows import (
     MemoryRows,
     chunk_size,
     effective_n_threads,
+    over_threads,
     single_threaded_blas,
 )
 from sklvm.mixture._starts import Starts
@@ -174,23 +174,38 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             rng = private_random_state(self.random_state)
             starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
             encoded = self._encoded(mixture, rows)
-            self._keep(self._restarts(*encoded, starts, rng, first), mixture)
-            self._check_fit(mixture, starts)
+            runs, interrupt = self._restarts(*encoded, starts, rng, first)
+            self._keep(runs, mixture, interrupt)
+            if interrupt is None:
+                self._check_fit(mixture, starts)
+        if interrupt is not None:
+            tell_what_is_kept(interrupt, self)
+            raise interrupt
         return self
 
     def _restarts(self, mixture, rows, starts, rng, first):
-        """One `Run` for each restart."""
+        """One `Run` for each restart, and None.
+
+        After Ctrl-C those of which an iteration is done, as far as they came, and the
+        KeyboardInterrupt; which is raised where there is none.
+        """
         n_runs = self.n_init if first else 1
         n_parallel = min(rows.n_threads, n_runs)
         bar = tqdm(desc=type(self).__name__, unit="it", disable=not self.verbose)
-        stop = threading.Event()
+        reached = {}
 
-        def restart(seed):
+        def restart(number, seed):
             rng = np.random.RandomState(seed)
             if first:
                 params, trace = starts.best(self.init_params, self.tol, rng)
             else:
                 params, trace = self._params(), []
+
+            def monitor(run):
+                run.start_lower_bounds = trace
+                reached[number] = run.as_it_is()
+                self._show(bar, run)
+
             with rows.over(rows.n_threads // n_parallel) as own:
                 run = run_em(
                     mixture,
@@ -201,39 +216,30 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
                     accelerate=self.acceleration is not None,
                     resumed=not first,
                     reseed=lambda params, which: starts.reseed(params, which, rng),
-                    monitor=self._monitor(bar, stop),
+                    monitor=monitor,
                 )
             run.start_lower_bounds = trace
             return run
 
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_runs)
-        if n_parallel == 1:
+        try:
             with bar:
-                return [restart(seed) for seed in seeds]
-        # Threads of our own: joblib's, as scikit-learn wraps them, may leave the
-        # process's warning filters changed.
-        with bar, ThreadPoolExecutor(n_parallel) as pool:
-            futures = [pool.submit(restart, seed) for seed in seeds]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:  # Ctrl-C among them: the other restarts stop, too
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
+                if n_parallel == 1:
+                    return [restart(*pair) for pair in enumerate(seeds)], None
+                return over_threads(restart, seeds, n_parallel, rows.stop), None
+        except KeyboardInterrupt as interrupt:
+            runs = [run for run in reached.values() if np.isfinite(run.objective)]
+            if not runs:
                 raise
+            return runs, interrupt
 
-    def _monitor(self, bar, stop):
+    def _show(self, bar, run):
         """Advance the progress bar every `verbose_interval` iterations."""
+        if self.verbose and len(run.lower_bounds) % self.verbose_interval == 0:
+            bar.set_postfix(F=f"{run.objective:.6g}", refresh=False)
+            bar.update(self.verbose_interval)
 
-        def show(n_iter, objective):
-            if stop.is_set():
-                raise InterruptedError("Another restart has failed.")
-            if self.verbose and n_iter % self.verbose_interval == 0:
-                bar.set_postfix(F=f"{objective:.6g}", refresh=False)
-                bar.update(self.verbose_interval)
-
-        return show
-
-    def _keep(self, runs, mixture):
+    def _keep(self, runs, mixture, interrupt=None):
         """Publish the best run."""
         best = first_best(runs)
         if not np.isfinite(best.objective):
@@ -250,7 +256,7 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
         self.n_iter_ = len(best.lower_bounds)
         self.converged_ = best.converged
         self._warn_reseeded(sum(run.n_reseeded for run in runs))
-        if not best.converged and self.max_iter > 0:
+        if not best.converged and self.max_iter > 0 and interrupt is None:
             warn_user(
                 f"F still changed by tol={self.tol} or more after max_iter="
                 f"{self.max_iter} iterations; increase max_iter or tol.",

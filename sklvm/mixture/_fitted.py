@@ -12,12 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import (
     DensityScoreMixin,
-    check_array,
     check_sample_weight,
     private_random_state,
     warn_user,
     weighted_mean,
 )
+from sklvm.columns._numbers import check_numbers
 from sklvm.mixture._checks import (
     check_weights,
     effective_sample_size,
@@ -219,16 +219,21 @@ class FittedMixture(
         -------
         X : ndarray of shape (n_samples, n_features)
         """
+        X, dtype = self._means_of(Z)
+        return X.astype(dtype)
+
+    def _means_of(self, Z):
+        """Rows of means in float64, and the dtype of the responsibilities Z."""
         check_is_fitted(self)
-        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        Z = check_numbers(Z, "Z", dtype=[np.float64, np.float32])
         if Z.shape[1] != len(self.weights_):
             raise ValueError(
-                f"Z has {Z.shape[1]} columns; responsibilities have one for each of "
-                f"the {len(self.weights_)} components."
+                f"Z has {Z.shape[1]} columns; give responsibilities, which have one "
+                f"for each of the {len(self.weights_)} components."
             )
         components = self._mixture(self._n_features()).components
         X = components.expected(self._component_params(), Z.astype(np.float64))
-        return X.astype(Z.dtype)
+        return X, Z.dtype
 
     def sample(self, n_samples=1):
         """Draw rows and the components they come from.

@@ -9,7 +9,8 @@ from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
-from sklvm._base import check_sample_weight, validate_data, warn_user
+from sklvm._alone import validate_data
+from sklvm._base import check_sample_weight, warn_user
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import (
     check_counts,

@@ -96,6 +96,7 @@ class MemoryRows(Rows):
             self.weight_unit = np.exp2(np.round(np.log2(sample_weight.max())))
             self.sample_weight = sample_weight / self.weight_unit
         self.n_threads = n_threads
+        self.stop = threading.Event()  # shared by the copies: no chunk more
         self._pool, self._local = None, None
         self._cut(batch_size)
 
@@ -137,9 +138,13 @@ class MemoryRows(Rows):
             self._local = _Local()
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, *exc):
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if interrupted:
+            self.stop.set()
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            # After Ctrl-C nobody waits for the chunks at work.
+            self._pool.shutdown(wait=not interrupted, cancel_futures=True)
         self._pool, self._local = None, None
 
     def _over_blocks(self, function):
@@ -154,10 +159,15 @@ class MemoryRows(Rows):
         run = map if self._pool is None else self._pool.map
         return run(call, self._blocks)
 
+    def _check_goes_on(self):
+        if self.stop.is_set():
+            raise InterruptedError("The fit has failed or was interrupted elsewhere.")
+
     def sum(self, function, add=np.add):
         def block_sum(block, workspace):
             sums = None
             for rows in block:
+                self._check_goes_on()
                 w = None if self.sample_weight is None else self.sample_weight[rows]
                 sums = _added(sums, function(self.data[rows], w, workspace), add)
             return sums
@@ -169,8 +179,12 @@ class MemoryRows(Rows):
 
     def map(self, function):
         def block_map(block, workspace):
-            # A copy, as what is returned may lie in the workspace.
-            return [np.array(function(self.data[rows], workspace)) for rows in block]
+            parts = []
+            for rows in block:
+                self._check_goes_on()
+                # A copy, as what is returned may lie in the workspace.
+                parts.append(np.array(function(self.data[rows], workspace)))
+            return parts
 
         out = None
         for block, parts in zip(
@@ -228,6 +242,24 @@ def effective_n_threads(n_jobs, n_blas):
     if n_jobs is None:
         return n_blas
     return max(1, cpu_count() + 1 + n_jobs) if n_jobs < 0 else n_jobs
+
+
+def over_threads(function, items, n_threads, stop):
+    """The results of `function(number, item)`, by threads.
+
+    An error, Ctrl-C among them, sets `stop`, which is that of the rows: the other calls
+    end at their next chunk, for which nobody waits. Threads of our own: joblib's, as
+    scikit-learn wraps them, may leave the process's warning filters changed.
+    """
+    pool = ThreadPoolExecutor(n_threads)
+    try:
+        futures = [pool.submit(function, *pair) for pair in enumerate(items)]
+        return [future.result() for future in futures]
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        pool.shutdown(wait=not stop.is_set(), cancel_futures=True)
 
 
 class _Blas:

@@ -242,6 +242,7 @@ class Starts:
             MemoryRows(*few[:2], batch_size=batch_size) as few_rows,
             MemoryRows(*sample[:2], batch_size=batch_size) as rows,
         ):
+            few_rows.stop = rows.stop = self.rows.stop
             params, trace = best_of(runner, starts, few_rows, rows, tol)
         if is_cheaper:
             e_step = next(runner.e_steps(params))

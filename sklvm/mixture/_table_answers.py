@@ -71,7 +71,7 @@ class TableAnswers(BaseMixtureEM):
         X : ndarray or DataFrame of shape (n_samples, n_features)
             As from `impute`: discrete columns have their most probable value.
         """
-        return self._table(super().inverse_transform(Z))
+        return self._table(self._means_of(Z)[0])
 
     def sample(self, n_samples=1):
         """Draw rows and the components they come from.

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import re
 from contextlib import ExitStack, contextmanager
 from threading import Lock
 
@@ -143,8 +144,36 @@ def full_precision():
         yield
 
 
+# What torch says where there is no memory; only that of CUDA has a class of its own.
+NO_MEMORY = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|Storage size calculation "
+    r"overflowed",
+    re.IGNORECASE,
+)
+
+
+@contextmanager
+def memory_errors(remedy):
+    """Raise a MemoryError with what to lower where torch is out of memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        found = NO_MEMORY.search(str(error))
+        if not found:
+            raise
+        line = next(x for x in str(error).splitlines() if NO_MEMORY.search(x))
+        raise MemoryError(f"{line.strip().rstrip('.')}; {remedy}.") from error
+
+
 @contextmanager
 def inference():
     """Where networks predict: without gradients, and the same on all devices."""
-    with torch.inference_mode(), full_precision(), _float32_convolutions:
+    with (
+        memory_errors(
+            "lower n_samples, n_draws or n_importance, or give fewer rows at once"
+        ),
+        torch.inference_mode(),
+        full_precision(),
+        _float32_convolutions,
+    ):
         yield

@@ -19,6 +19,7 @@ from torch.utils.data import Subset
 
 from sklvm._base import (
     private_random_state,
+    tell_what_is_kept,
     unchanged_on_error,
     warn_user,
 )
@@ -28,10 +29,11 @@ from sklvm.neural._device import (
     as_tensor,
     full_precision,
     inference,
+    memory_errors,
     place,
     resolve_device,
 )
-from sklvm.neural._interrupt import noticed_ctrl_c
+from sklvm.neural._interrupt import Interrupted, noticed_ctrl_c
 from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
 from sklvm.neural._training import (
     OPTIMIZERS,
@@ -46,6 +48,8 @@ from sklvm.state._estimators import FittedStateMixin
 BLOCK_SIZE = 2**19
 # Steps over which the learning rate rises where the start is good.
 RAMP = 200
+# Rows on which an interrupted training is finished.
+N_FEW = 500
 # Devices whose optimisers can update all parameters in one call of a kernel.
 FUSED = {"cpu", "cuda"}
 
@@ -88,6 +92,7 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
     )
 
     _hold_out_remedy = "early_stopping=False"
+    _memory_remedy = "lower batch_size or the widths of the networks"
 
     # What a subclass supplies -----------------------------------------------------
 
@@ -132,22 +137,48 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
                 self._warn_unless_exact()
             else:
                 self._shape = {n: frozen(getattr(self, n)) for n in self._shaping}
-            with (
-                self.net_.restored_on_error() if goes_on else nullcontext(),
-                noticed_ctrl_c(),
-            ):
-                try:
-                    if goes_on:
-                        self._configure(self.net_.module)
-                        self._train(X, y, one_pass, warms_up=False)
-                    else:
-                        self._train_anew(X, y, device, one_pass)
-                    self._finish(X, y, one_pass)
-                except DivergedError as error:
-                    raise ValueError(self._why_diverged(error, X)) from None
+            with self.net_.restored_on_error() if goes_on else nullcontext():
+                interrupt = self._climb(X, y, device, goes_on, one_pass)
+        if interrupt is not None:
+            tell_what_is_kept(interrupt, self)
+            raise interrupt
         if not one_pass:
             self._warn_unless_converged()
         return self
+
+    def _climb(self, X, y, device, goes_on, one_pass):
+        """Train and set the fitted attributes; None, or the Ctrl-C that ended it."""
+        is_finished = False
+        try:
+            with noticed_ctrl_c(), memory_errors(self._memory_remedy):
+                if goes_on:
+                    self._configure(self.net_.module)
+                    self._train(X, y, one_pass, warms_up=False)
+                else:
+                    self._train_anew(X, y, device, one_pass)
+                try:
+                    self._finish(X, y, one_pass)
+                except KeyboardInterrupt as interrupt:
+                    raise Interrupted(interrupt) from None
+                is_finished = True
+        except DivergedError as error:
+            raise ValueError(self._why_diverged(error, X)) from None
+        except Interrupted as interrupted:
+            interrupt = interrupted.interrupt
+        else:
+            return None
+        try:
+            if not is_finished:
+                self._finish_early(X, y)
+        except DivergedError:
+            raise interrupt from None
+        return interrupt
+
+    def _finish_early(self, X, y):
+        """`_finish` of an interrupted training, on few rows so that nobody waits."""
+        few = slice(None, None, -(-X.shape[0] // N_FEW))
+        self._finish(X[few], None if y is None else y[few], one_pass=False)
+        self.converged_ = False
 
     def _check_continues(self):
         """The fitted module is the one that the parameters describe."""
@@ -217,11 +248,12 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _train(
         self, X, y, one_pass=False, *, n_epochs=None, n_run=None, lr=None,
-        warms_up=True, may_stop=True,
+        warms_up=True, may_stop=True, is_usable=True,
     ):  # fmt: skip
         """Train the net for `n_epochs`, None for `max_epochs`, or for one pass.
 
         `n_run` says that it ends after so many of them, None that it may go on.
+        `is_usable` is whether Ctrl-C after an epoch of it leaves a model.
         """
         net = self.net_
         device = torch.device(net.device)
@@ -242,6 +274,13 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         try:
             net.partial_fit(train)
             net.check_finite()
+        except KeyboardInterrupt as interrupt:
+            net.drop_unfinished_epoch()
+            if one_pass or not is_usable or not net.history_:
+                raise
+            self._keep_best_weights()
+            self._publish_trace(n_before, one_pass)
+            raise Interrupted(interrupt) from None
         finally:
             net.train_split = None  # it holds the data
             for callback in net.callbacks:
@@ -356,9 +395,14 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         """What has stopped the training early and kept the best weights, or None."""
         for callback in self.net_.callbacks:
             is_stopper = isinstance(callback, StopAfterWarmup)
-            if is_stopper and callback.best_loss_ < np.inf:
+            if is_stopper and getattr(callback, "best_loss_", np.inf) < np.inf:
                 return callback
         return None
+
+    def _keep_best_weights(self):
+        """Those for held-out rows so far, if a stopper watches them."""
+        if (stopper := self._stopper()) is not None:
+            stopper.on_train_end(self.net_)
 
     def _still_rises(self, n_before):
         """Whether the objective still rose while the learning rate had not fallen.

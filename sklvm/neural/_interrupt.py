@@ -10,6 +10,15 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+
+class Interrupted(BaseException):
+    """Ctrl-C in a training of which there is a model to keep: the last epoch's."""
+
+    def __init__(self, interrupt):
+        super().__init__(interrupt)
+        self.interrupt = interrupt
+
+
 # What the signal's handler has noted in the present training, if there is one.
 _pressed = ContextVar("pressed", default=())
 
@@ -21,14 +30,17 @@ def was_ctrl_c():
 
 @contextmanager
 def noticed_ctrl_c():
-    """Note each Ctrl-C in the block, and raise it at the end if it has been dropped."""
+    """Note each Ctrl-C in the block, and raise it at the end if it has been dropped.
+
+    At the end everything is done: it is an `Interrupted`, with nothing lost.
+    """
     pressed = []
     token = _pressed.set(pressed)
     try:
         with _noted_in(pressed):
             yield
         if pressed:
-            raise KeyboardInterrupt
+            raise Interrupted(KeyboardInterrupt())
     finally:
         _pressed.reset(token)
 

@@ -230,7 +230,7 @@ class TrainingNet(NeuralNet):
             raise KeyboardInterrupt
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for `max_epochs` more; Ctrl-C is passed on, as nothing is fitted."""
+        """Train for `max_epochs` more; Ctrl-C is passed on."""
         self.was_stopped_ = True
         self.has_moments_ = True
         stage = Stage(present_checkpoint())
@@ -240,12 +240,15 @@ class TrainingNet(NeuralNet):
             if not stage.is_finished:
                 self.fit_loop(X, y, epochs=self.max_epochs - stage.n_done)
                 self.was_stopped_ = False
-        # An epoch that a callback has cut short has no loss.
-        if self.history_ and "train_loss" not in self.history_[-1]:
-            del self.history_[-1]
+        self.drop_unfinished_epoch()
         self.notify("on_train_end", X=X, y=y)
         self.callbacks_.remove(("checkpoint", stage))
         return self
+
+    def drop_unfinished_epoch(self):
+        """An epoch that was cut short has no loss."""
+        if self.history_ and "train_loss" not in self.history_[-1]:
+            del self.history_[-1]
 
     def get_iterator(self, dataset, training=False):
         device = torch.device(self.device)

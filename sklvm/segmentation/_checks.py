@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import _check_n_features
 
-from sklvm._base import check_array, validate_data
+from sklvm.columns._numbers import check_numbers, refuse_mask, validate_rows
 
 # Contexts of classes are numbered in 64 bits.
 MOST_CLASSES = 4096
@@ -18,7 +18,8 @@ LEAST_WEIGHT, MOST_WEIGHT = 1e-30, 1e30
 def check_label_maps(estimator, X, *, reset):
     """Maps as int32 of shape (n, P), classes known and no map all void."""
     _check_is_flat("X", X)
-    X = validate_data(
+    refuse_mask(X, "X", "give void_class where a pixel has no class")
+    X = validate_rows(
         estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
     )
     name = type(estimator).__name__
@@ -103,7 +104,7 @@ def check_images(estimator, images, n_rows, *, reset):
             "leave them out, or fit with images."
         )
     _check_is_flat("images", images)
-    images = check_array(images, dtype=np.float32, input_name="images")
+    images = check_numbers(images, "images", dtype=np.float32)
     n_pixels = math.prod(estimator.image_shape_)
     width = n_pixels * n_channels if n_channels else None
     if images.shape[1] != width and (width or images.shape[1] % n_pixels):
@@ -123,14 +124,13 @@ def check_images(estimator, images, n_rows, *, reset):
 def check_codes(estimator, S):
     """Sparse maps as int32 of shape (n, H, W), -1 for blank."""
     _check_is_flat("S", S)
-    S = check_array(S, dtype="numeric", input_name="S")
+    S = check_numbers(S, "S", dtype="numeric")
     _check_n_features(estimator, S, reset=False)
     k = estimator.n_classes_
     if S.min() < -1 or S.max() >= k or (np.floor(S) != S).any():
         wrong = S[(S < -1) | (k <= S) | (np.floor(S) != S)][0]
         raise ValueError(
-            f"S has the value {wrong}; a sparse map has -1 for blank and classes "
-            f"0 to {k - 1}."
+            f"S has the value {wrong}; give -1 for blank and the classes 0 to {k - 1}."
         )
     void = estimator.void_class_
     if void is not None and (void == S).any():

@@ -119,8 +119,12 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
         return self._in_blocks(encode, labels, images, weights)
 
-    def _search(self, labels, images, weights=None, max_distortion=None):
-        """The states of the codes of maps (n, P)."""
+    def _search(
+        self, labels, images, weights=None, max_distortion=None, is_greedy=None
+    ):
+        """The states of the codes of maps (n, P); `is_greedy` is as in `refine`."""
+        if is_greedy is None:
+            is_greedy = self.refine is not None
         labels = labels.reshape(-1, *self.image_shape_)
         if weights is None:
             weights = np.full(len(labels), self.distortion_weight, dtype=float)
@@ -133,7 +137,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
                 search(
                     Task(labels[i], counted[i], self.rate_model_, weights[i]),
                     own[i],
-                    self.refine is not None,
+                    is_greedy,
                     max_distortion,
                 )
                 for i in range(rows.start, rows.stop)

@@ -18,6 +18,8 @@ DECODER, ENCODER = 0.65, 0.1
 # Most training maps that are refined for the rates and for the finetuning, and most of
 # those whose objective is `lower_bound_`.
 N_REFINED, N_MEASURED = 128, 100
+# Those of a training that was interrupted.
+N_FEW_MAPS = 32
 
 
 class TrainedInParts(BaseNeuralEstimator):
@@ -111,14 +113,29 @@ class TrainedInParts(BaseNeuralEstimator):
         rate_model = copy.deepcopy(self.rate_model_)
         self.rate_model_ = rate_model.fit(np.reshape(codes, (len(codes), -1)))
 
+    def _finish_early(self, X, y):
+        """On few maps without a search, which takes its time; P(L) stays as it is."""
+        for name in ("_refined", "_examples"):
+            self.__dict__.pop(name, None)
+        # Training that goes on is the decoder's.
+        self.net_.module.train_part("decoder")
+        self.net_._initialize_optimizer()
+        few = slice(N_FEW_MAPS)
+        self._measure(X[few], None if y is None else y[few], is_greedy=False)
+        self.converged_ = False
+
     def _finish(self, X, y, one_pass):
         if self.rate_model != "list":
             # Codes of the whole range again, now that the decoder is as it stays.
             self._refine_training_maps(X, y)
         for name in ("_refined", "_examples"):
             self.__dict__.pop(name, None)
-        labels, images = X[:N_MEASURED, :-1], None if y is None else y[:N_MEASURED]
-        states = self._search(labels, images)
+        self._measure(X[:N_MEASURED], None if y is None else y[:N_MEASURED])
+
+    def _measure(self, X, images, is_greedy=None):
+        """F, and what decoded maps leave open, by the maps X."""
+        labels = X[:, :-1]
+        states = self._search(labels, images, is_greedy=is_greedy)
         self.lower_bound_ = -float(np.mean([state.objective for state in states]))
         if not np.isfinite(self.lower_bound_):
             raise DivergedError(self.n_iter_, -self.lower_bound_)

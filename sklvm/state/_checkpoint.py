@@ -16,7 +16,6 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from sklvm._base import private_random_state
 from sklvm.state._estimators import version
 from sklvm.state._save import read_value, write_value
 from sklvm.state._write import Writer
@@ -30,8 +29,9 @@ FREE = ("checkpoint", "callbacks", "n_jobs", "verbose", "verbose_interval")
 class NoCheckpoint:
     """Of a fit that keeps nothing."""
 
-    def random_state(self, random_state):
-        return private_random_state(random_state)
+    def settled(self, random_state):
+        """The `random_state`, or a seed for None."""
+        return random_state
 
     def next_stage(self):
         """The number of a stage that begins."""
@@ -67,7 +67,8 @@ class Checkpoint(NoCheckpoint):
         self.path = os.fspath(path)
         self.identity = identity
         self._lock = threading.Lock()
-        self._next, self._seed, self._stages = 0, None, {}
+        self._next, self._stages = 0, {}
+        self._seed = int(np.random.SeedSequence().generate_state(1)[0])
         self._due, self._new = time.monotonic() + EVERY, False
         if os.path.exists(self.path):
             self._read()
@@ -102,15 +103,9 @@ class Checkpoint(NoCheckpoint):
         end = time.monotonic()
         self._due, self._new = end + max(EVERY, (end - start) / MOST_TIME), False
 
-    def random_state(self, random_state):
-        """A RandomState of one's own, the same when the fit is begun again."""
-        if random_state is not None:
-            return private_random_state(random_state)
-        with self._lock:
-            if self._seed is None:
-                self._seed = int(np.random.SeedSequence().generate_state(1)[0])
-                self._write()
-        return np.random.RandomState(self._seed)
+    def settled(self, random_state):
+        """The same for None when the fit is begun again."""
+        return self._seed if random_state is None else random_state
 
     def next_stage(self):
         self._next += 1
@@ -135,12 +130,13 @@ class Checkpoint(NoCheckpoint):
         os.unlink(self.path)
 
 
-_present = ContextVar("present", default=NoCheckpoint())
+NO_CHECKPOINT = NoCheckpoint()
+_present = ContextVar("present", default=None)
 
 
 def present_checkpoint():
     """That of the fit that runs."""
-    return _present.get()
+    return _present.get() or NO_CHECKPOINT
 
 
 @contextmanager
@@ -155,7 +151,7 @@ def checkpointing(estimator, data, start):
     start : object
         The fitted state that a fit with warm_start goes on from, or None.
     """
-    checkpoint = NoCheckpoint()
+    checkpoint = NO_CHECKPOINT
     if estimator.checkpoint is not None:
         identity = {**_identity(estimator), "start": _digest(start)}
         identity |= {name: _digest(array) for name, array in data.items()}

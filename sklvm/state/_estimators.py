@@ -4,7 +4,7 @@ import copy
 
 from sklearn.exceptions import InconsistentVersionWarning
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.state._pack import pack, unpack
 
 

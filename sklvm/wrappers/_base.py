@@ -7,6 +7,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sklvm.columns._cells import is_missing
+from sklvm.columns._forms import plain
 from sklvm.inspection._kinds import is_density, is_mixture
 from sklvm.mixture import GaussianMixtureEM
 from sklvm.state._estimators import FittedStateMixin
@@ -68,4 +69,4 @@ def observed_cells(X):
         return np.ones(X.shape, dtype=bool)
     if hasattr(X, "notna"):  # a DataFrame knows its own missing values
         return X.notna().to_numpy()
-    return ~is_missing(np.asarray(X)).astype(bool)
+    return ~is_missing(np.asarray(plain(X))).astype(bool)

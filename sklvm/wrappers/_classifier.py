@@ -7,7 +7,8 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklvm._base import unchanged_on_error, validate_data
+from sklvm._alone import validate_data
+from sklvm._base import unchanged_on_error
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._tables import read_table
 from sklvm.inspection._kinds import is_density
@@ -110,8 +111,13 @@ class JointDensityClassifier(ClassifierMixin, FittedStateMixin, BaseEstimator):
         with unchanged_on_error(self):
             table = read_table(X)
             validate_data(self, X, y, skip_check_array=True)
-            check_consistent_length(X, y)
             codes = self._encode(y)
+            if len(codes) != table.n_rows:
+                raise ValueError(
+                    "X and y have inconsistent numbers of samples, "
+                    f"{table.n_rows} and {len(codes)}; give a label for each row, -1 "
+                    "where it is unknown."
+                )
             estimator = model_of_labels(self.estimator, table)
             _check_masks(estimator, codes)
             self.estimator_ = estimator.fit(table.append(codes))

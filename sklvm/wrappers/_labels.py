@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import column_or_1d
 
 from sklvm.columns._cells import is_missing
+from sklvm.columns._forms import plain
 
 # What NumPy makes of -1 and NaN in a list that has text, too.
 MARKS_AS_TEXT = ("-1", "nan")
@@ -25,7 +26,16 @@ def read_labels(y):
         Numbers, booleans or text.
     is_labelled : ndarray of shape (n_samples,)
     """
+    # A list stays what it is, as NumPy would make numbers of its booleans.
+    y = np.array(y, dtype=object) if isinstance(y, list | tuple) else plain(y, "y")
+    if np.ndim(y) not in (1, 2):
+        raise ValueError(
+            f"y has {np.ndim(y)} axes; give one label for each row, of shape "
+            "(n_samples,)."
+        )
     y = _one_dimensional(y)
+    if not len(y):
+        raise ValueError("y has no rows; give a label for each row of X.")
     cells = y.astype(object)
     missing = np.asarray(is_missing(cells), dtype=bool)
     is_mark = np.zeros(len(y), dtype=bool)

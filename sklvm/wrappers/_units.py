@@ -16,6 +16,7 @@ from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm.columns._column import REAL
+from sklvm.columns._forms import plain
 from sklvm.columns._tables import read_table
 from sklvm.inspection._kinds import is_autoencoder, is_density, last_step
 from sklvm.mixture import GaussianMixtureEM
@@ -87,6 +88,7 @@ def score_in_units(pipeline, X):
     check_is_fitted(pipeline)
     if model is pipeline:
         return float(model.score(X))
+    X = plain(X)
     X = X if hasattr(X, "shape") else read_table(X).source
     Z, slopes = _through(pipeline.steps[:-1], X, np.zeros(X.shape[1]))
     _check_real(model, slopes)

@@ -200,3 +200,17 @@ def test_bad_parameters():
             fit_gaussian(NORMAL, direction="exclusive", n_init=value)
     with pytest.raises(ValueError, match=r"random_state|seed"):
         kl(NORMAL, NORMAL, method="monte_carlo", random_state="today")
+
+
+@pytest.mark.parametrize(
+    "mean",
+    [
+        np.ma.array([0.0, 99.0], mask=[False, True]),
+        np.array([0, 1], dtype="datetime64[s]"),
+        np.array([0, 1j]),
+        np.array([b"0", b"1"]),
+    ],
+)
+def test_forms_of_which_numpy_takes_other_values(mean):
+    with pytest.raises(ValueError, match=r"(?s)mean0.*; give "):
+        kl_gaussian(mean, np.eye(2), np.zeros(2), np.eye(2))

@@ -180,7 +180,7 @@ BAD_DATA = {
     "strings": (STRINGS, "ink"),
     "None": (None, "None|scalar"),
     "scalar": (3.0, "2D|scalar"),
-    "ragged": ([[1.0, 2.0], [3.0]], "inhomogeneous"),
+    "ragged": ([[1.0, 2.0], [3.0]], "different lengths"),
 }
 
 

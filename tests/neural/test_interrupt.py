@@ -1,11 +1,13 @@
-"""Ctrl-C ends a fit as if it had not begun; a callback may stop the training."""
+"""Ctrl-C leaves what the epochs reached; a callback may stop the training."""
 
 import os
 import signal
 import sys
 import threading
+import time
 import weakref
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,13 +29,56 @@ class Interrupting(torch.nn.Linear):
         return super().forward(x)
 
 
+def assert_kept(est, n_epochs, raised):
+    assert est.n_iter_ == len(est.lower_bounds_) == n_epochs
+    assert not est.converged_
+    assert np.isfinite(est.score(X))
+    assert f"reached in {n_epochs} epochs" in "".join(raised.value.__notes__)
+
+
 def test_ctrl_c_passes_through():
     for est in (VAE(**QUICK), fit()):
         est.set_params(encoder=Interrupting(4, 4))
+        with pytest.raises(KeyboardInterrupt) as raised:
+            est.fit(X)
+        assert_kept(est, 1, raised)
+
+
+def test_ctrl_c_before_the_first_epoch():
+    for est in (VAE(**QUICK), fit()):
+        est.set_params(encoder=Interrupting(4, 4), batch_size=2)
         before = dict(vars(est))
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as raised:
             est.fit(X)
         assert vars(est) == before
+        assert raised.value.__notes__ == ["The VAE is as it was before the call."]
+
+
+def test_ctrl_c_in_the_folds():
+    callbacks = [in_epoch(1, press)]
+    est = VAE(**QUICK | {"max_epochs": 100}, callbacks=callbacks)
+    started = time.perf_counter()
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    before = dict(vars(est))
+    with pytest.raises(KeyboardInterrupt):
+        est.fit(np.tile(X, (10, 1)))
+    timer.join()
+    assert time.perf_counter() - started < 2
+    assert vars(est) == before
+
+
+def test_ctrl_c_keeps_the_weights_that_were_best():
+    params = {"early_stopping": True, "validation_fraction": 0.3, "max_epochs": 20}
+    est = VAE(**QUICK | params, callbacks=[in_epoch(9, press)])
+    with pytest.raises(KeyboardInterrupt) as raised:
+        est.fit(X)
+    assert_kept(est, 9, raised)
+    # The user's callback comes before the one that watches.
+    curve = est.net_.history[:-1, "valid_loss"]
+    # Or the start, epoch 0, which is a good one.
+    assert est.best_epoch_ in (0, 1 + int(np.argmin(curve)))
+    assert est.held_out_bound_ >= -min(curve)
 
 
 def press():
@@ -103,12 +148,13 @@ def test_ctrl_c_in_a_callback(drops, handler, action, epoch, warm_start):
     counting = AfterEpoch(lambda _, epochs: later.append(epochs))
     callbacks = [in_epoch(epoch, action), counting]
     est.set_params(warm_start=warm_start, callbacks=callbacks)
-    before = dict(vars(est))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         est.fit(X)
-    assert vars(est) == before
+    assert_kept(est, epoch + 4 * warm_start, raised)
     assert max(later) <= epoch
     assert signal.getsignal(signal.SIGINT) is handler
+    est.set_params(warm_start=True, callbacks=None).fit(X)
+    assert est.n_iter_ == epoch + 4 * warm_start + 4
 
 
 class PressedOn(torch.nn.Linear):
@@ -126,10 +172,9 @@ class PressedOn(torch.nn.Linear):
 
 def test_ctrl_c_that_python_drops_in_a_network(drops, handler):
     est = VAE(**QUICK, encoder=PressedOn(4, 4))
-    before = dict(vars(est))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         est.fit(X)
-    assert vars(est) == before
+    assert_kept(est, 4, raised)
 
 
 def without_source():
@@ -179,9 +224,9 @@ def test_a_fit_within_a_fit():
         fit(callbacks=[in_epoch(1, press)])
 
     est = VAE(**QUICK, callbacks=[in_epoch(2, inner)])
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         est.fit(X)
-    assert not hasattr(est, "net_")
+    assert_kept(est, 2, raised)
 
 
 def test_a_handler_that_a_callback_sets_stays():

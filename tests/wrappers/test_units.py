@@ -197,3 +197,12 @@ def test_discrete_columns_that_were_scaled():
     rows = table[["age", "member"]]
     expected = MixtureEM(random_state=0).fit(rows).score(rows)
     assert_allclose(score_in_units(pipeline.fit(rows), rows), expected, rtol=1e-6)
+
+
+def test_a_mask_is_missing():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    pipeline = make_pipeline(StandardScaler(), GaussianMixtureEM(random_state=0)).fit(X)
+    gaps = X.copy()
+    gaps[3, 1] = np.nan
+    masked = np.ma.array(np.nan_to_num(gaps, nan=-999.0), mask=np.isnan(gaps))
+    assert score_in_units(pipeline, masked) == score_in_units(pipeline, gaps)

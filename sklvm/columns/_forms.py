@@ -1,0 +1,123 @@
+"""Forms in which NumPy would take other values than those that were given.
+
+Of a masked array it takes what lies below the mask, of dates the nanoseconds since
+1970, of a list of numbers and words only words. Every table goes through `plain` first.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+_NO_TABLE = (str, bytes, bytearray, dict, set, frozenset)
+
+
+def plain(X, name="X"):
+    """X as a form of which NumPy takes what was meant.
+
+    Lists, masked arrays and tensors become arrays, with NaN (None among objects) where
+    there is a mask. Frames, sparse matrices and plain arrays come back as they are.
+    """
+    if issparse(X):
+        _check_dtype(X, name)
+        return X
+    if isinstance(X, _NO_TABLE) or hasattr(X, "__next__"):
+        raise TypeError(
+            f"{name} is a {type(X).__name__} and no table of rows; give an array or a "
+            "DataFrame."
+        )
+    if isinstance(X, list | tuple):
+        X = _from_list(X, name)
+    elif type(X) is not np.ndarray and hasattr(X, "__array__") and not is_of_frames(X):
+        X = _from_array_like(X, name)
+    if isinstance(X, np.ma.MaskedArray):
+        X = _filled(X)
+    if isinstance(X, np.ndarray):
+        _check_dtype(X, name)
+        # Text of this kind is known to few functions.
+        return X.astype(object) if X.dtype.kind == "T" else X
+    return X
+
+
+def is_masked(X):
+    """Whether it is a masked array, or a list of some, with a mask on any value."""
+    if isinstance(X, list | tuple):
+        return any(is_masked(row) for row in X)
+    return isinstance(X, np.ma.MaskedArray) and bool(np.ma.getmaskarray(X).any())
+
+
+def is_of_frames(X):
+    """Whether it belongs to a library of DataFrames, which scikit-learn reads."""
+    return type(X).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
+
+
+def _from_list(X, name):
+    if any(isinstance(row, np.ma.MaskedArray) for row in X):
+        # As each is filled first, NumPy's rules for the common dtype hold.
+        X = [_filled(row) if isinstance(row, np.ma.MaskedArray) else row for row in X]
+    try:
+        array = np.array(X)
+    except ValueError:
+        raise ValueError(
+            f"{name} has rows of different lengths or depths; give as many values in "
+            "each row as there are columns, NaN where one is missing."
+        ) from None
+    except Exception as error:
+        raise _not_read(X, name, error) from error
+    only_text = array.ndim == 1 and all(isinstance(value, str) for value in X)
+    if array.dtype.kind in "USO" and array.ndim in (1, 2) and not only_text:
+        # NumPy alone would make all of a list of numbers and strings text.
+        return np.array(X, dtype=object)
+    return array
+
+
+def _from_array_like(X, name):
+    """The array of a tensor or of anything else that can be one."""
+    try:
+        if hasattr(X, "detach"):  # a tensor of torch, which may have a gradient
+            X = X.detach().cpu()
+        return X if isinstance(X, np.ndarray) else np.asarray(X)
+    except Exception as error:
+        raise _not_read(X, name, error) from error
+
+
+def _not_read(X, name, error):
+    return TypeError(
+        f"{name} is a {type(X).__name__} of which NumPy makes no array ("
+        f"{str(error).splitlines()[0] if str(error) else error!r}); give an array of "
+        "numbers or a DataFrame."
+    )
+
+
+def _filled(X):
+    """A masked array with NaN, or None among objects, in place of the mask."""
+    values, mask = np.ma.getdata(X), np.ma.getmaskarray(X)
+    if X.dtype.kind in "biu" and mask.any():
+        values = values.astype(np.float64)
+    elif X.dtype.kind in "US" and mask.any():
+        values = values.astype(object)
+    if X.dtype.names is not None or not mask.any():
+        return np.array(values)
+    values = np.array(values)
+    missing = {"O": None, "M": np.datetime64("NaT"), "m": np.timedelta64("NaT")}
+    values[mask] = missing.get(values.dtype.kind, np.nan)
+    return values
+
+
+def _check_dtype(X, name):
+    """No dtype that is neither numbers, text, dates nor objects."""
+    if X.dtype.kind in "biufOMm":
+        return
+    if X.dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} has complex numbers; give the real "
+            "and the imaginary part as columns of their own."
+        )
+    if X.dtype.kind == "S":
+        raise ValueError(
+            f"{name} has bytes ({X.dtype}); decode them to numbers or text, as by "
+            f"{name}.astype(str)."
+        )
+    if X.dtype.kind == "V":
+        raise ValueError(
+            f"{name} is an array of records ({X.dtype!s:.60}); give a DataFrame, or "
+            "numpy.lib.recfunctions.structured_to_unstructured of it."
+        )
