@@ -84,8 +84,8 @@ class ConditionalVAE(FittedConditional, FindsLength):
     early_stopping, validation_fraction, n_iter_no_change, tol : \
             default="auto", 0.1, 10, 1e-2
         When to stop, as in `VAE`.
-    warm_start, callbacks, device, compile, net_params, random_state, verbose : \
-            default=False, None, "cpu", False, None, None, 0
+    warm_start, callbacks, device, compile, net_params, random_state, checkpoint, \
+            verbose : default=False, None, "cpu", False, None, None, None, 0
         As in `VAE`.
 
     Attributes
@@ -182,6 +182,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         compile=False,
         net_params=None,
         random_state=None,
+        checkpoint=None,
         verbose=0,
     ):
         self.latent_dim = latent_dim
@@ -217,6 +218,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         self.compile = compile
         self.net_params = net_params
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X, y):

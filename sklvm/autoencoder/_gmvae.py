@@ -96,8 +96,8 @@ class GMVAE(FittedComponents):
         When to stop, as in `VAE`.
     warm_start : bool, default=False
         Go on from the present parameters in the next `fit`, without a new start.
-    callbacks, device, compile, net_params, random_state, verbose : \
-            default=None, "cpu", False, None, None, 0
+    callbacks, device, compile, net_params, random_state, checkpoint, verbose : \
+            default=None, "cpu", False, None, None, None, 0
         As in `VAE`. A callback that stops the pretraining stops the training.
 
     Attributes
@@ -212,6 +212,7 @@ class GMVAE(FittedComponents):
         compile=False,
         net_params=None,
         random_state=None,
+        checkpoint=None,
         verbose=0,
     ):
         self.n_components = n_components
@@ -254,6 +255,7 @@ class GMVAE(FittedComponents):
         self.compile = compile
         self.net_params = net_params
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     # Checks -----------------------------------------------------------------------

@@ -168,6 +168,10 @@ class VAE(MissingCells, FindsLength):
         and "verbose".
     random_state : int, RandomState instance or None, default=None
         Determines first weights, batches, noise, and what `sample` draws.
+    checkpoint : str, path-like or None, default=None
+        File in which `fit` keeps what it has reached, at the end of an epoch every few
+        seconds. The same fit, begun again after its process was killed, goes on from
+        there and ends at the same model; when it is done, it removes the file.
     verbose : int, default=0
         1 shows a progress bar over the epochs.
 
@@ -290,6 +294,7 @@ class VAE(MissingCells, FindsLength):
         compile=False,
         net_params=None,
         random_state=None,
+        checkpoint=None,
         verbose=0,
     ):
         self.latent_dim = latent_dim
@@ -327,6 +332,7 @@ class VAE(MissingCells, FindsLength):
         self.compile = compile
         self.net_params = net_params
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X, y=None):

@@ -79,6 +79,10 @@ default="k-means++"
         BLAS may use. The result does not depend on it.
     batch_size : int or None, default=None
         Rows in a chunk. None keeps a chunk in the processor's cache.
+    checkpoint : str, path-like or None, default=None
+        File in which `fit` keeps what its restarts have reached, every few seconds. The
+        same fit, begun again after its process was killed, goes on from there and ends
+        at the same model; when it is done, it removes the file.
     verbose : int, default=0
         1 shows a progress bar.
     verbose_interval : int, default=10
@@ -173,6 +177,7 @@ default="k-means++"
         random_state=None,
         n_jobs=None,
         batch_size=None,
+        checkpoint=None,
         verbose=0,
         verbose_interval=10,
     ):
@@ -193,6 +198,7 @@ default="k-means++"
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.batch_size = batch_size
+        self.checkpoint = checkpoint
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 

@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklvm.state._classes import stateful
+
 MAX_RESEEDS = 10
 
 
+@stateful
 class Point(NamedTuple):
     """What one pass tells of the parameters at which it was made."""
 
@@ -50,6 +53,7 @@ def first_best(runs):
     return next(run for run in runs if run.objective >= level)
 
 
+@stateful
 @dataclass
 class Run:
     """One restart: where it has come to, and the way there."""
@@ -60,10 +64,13 @@ class Run:
     converged: bool = False
     n_reseeded: int = 0
     start_lower_bounds: list = field(default_factory=list)  # of the short runs before
+    path: list = field(default_factory=list)  # from which acceleration extrapolates
+    n_reseeds: int = 0
 
     def as_it_is(self):
         """A copy that the iterations to come do not change."""
-        return replace(self, lower_bounds=list(self.lower_bounds), converged=False)
+        bounds, path = list(self.lower_bounds), list(self.path)
+        return replace(self, lower_bounds=bounds, path=path)
 
     @property
     def lower_bound(self):
@@ -82,6 +89,7 @@ def run_em(
     resumed=False,
     reseed=None,
     monitor=None,
+    run=None,
 ):
     """EM from `params` until F changes by less than `tol`.
 
@@ -95,33 +103,33 @@ def run_em(
         None gives the run up instead: its objective is then -inf.
     monitor : callable, default=None
         Called with the `Run` after each iteration.
+    run : Run, default=None
+        One that was broken off, to go on with.
     """
 
     def evaluate(params):
         point = e_and_m_pass(mixture, params, rows)
         return point, point.bound + mixture.log_prior(params) / rows.total_weight
 
-    run = Run(*evaluate(params), [])
-    path = [params]
-    n_reseeds = 0
+    run = run or Run(*evaluate(params), [], path=[params])
     while len(run.lower_bounds) < max_iter and not run.converged:
         params = run.point.following
         collapsed = mixture.collapsed(params, run.point.statistics.counts)
         if collapsed.any():
-            n_reseeds += 1
-            if reseed is None or n_reseeds > MAX_RESEEDS:
+            run.n_reseeds += 1
+            if reseed is None or run.n_reseeds > MAX_RESEEDS:
                 run.objective = -np.inf
                 break
             params = reseed(params, collapsed)
             run.n_reseeded += int(collapsed.sum())
             run.lower_bounds.clear()  # the trace begins again
-            path = []
-        path.append(params)
+            run.path = []
+        run.path.append(params)
 
         jump = None
-        if accelerate and len(path) == 3:
-            jump = _squarem(mixture, path, evaluate, run.objective)
-            path = [params if jump is None else jump[0].params]
+        if accelerate and len(run.path) == 3:
+            jump = _squarem(mixture, run.path, evaluate, run.objective)
+            run.path = [params if jump is None else jump[0].params]
         before = run.objective
         run.point, run.objective = evaluate(params) if jump is None else jump
         run.lower_bounds.append(run.objective)

@@ -1,6 +1,8 @@
 """What the mixture estimators share: scikit-learn's interface around EM."""
 
+import copy
 from abc import abstractmethod
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -29,6 +31,7 @@ from sklvm.mixture._rows import (
     single_threaded_blas,
 )
 from sklvm.mixture._starts import Starts
+from sklvm.state._checkpoint import CHECKPOINT_CONSTRAINT, checkpointing
 from sklvm.state._estimators import FittedStateMixin
 
 
@@ -55,6 +58,7 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             None,
         ],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "checkpoint": CHECKPOINT_CONSTRAINT,
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
@@ -120,7 +124,7 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
     # Fitting ----------------------------------------------------------------------
 
     def _prepare(self, X, sample_weight, first, n_threads):
-        """Mixture, rows and the way to its starts of one call of `fit`, all checked.
+        """Mixture, rows, and the checked data that they are made of.
 
         `first` is false where the call goes on from fitted parameters.
         """
@@ -149,7 +153,8 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             self.weights_prior,
             self._initial_values(d) if first else {},
         )
-        return mixture, self._compact(rows, mixture)
+        data = {"X": X, "sample_weight": sample_weight}
+        return mixture, self._compact(rows, mixture), data
 
     def fit(self, X, y=None, sample_weight=None):
         """Maximise F by EM.
@@ -170,20 +175,26 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             self._validate_params()
             first = not (self.warm_start and hasattr(self, "weights_"))
             n_threads = effective_n_threads(self.n_jobs, n_blas)
-            mixture, rows = self._prepare(X, sample_weight, first, n_threads)
-            rng = private_random_state(self.random_state)
-            starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
-            encoded = self._encoded(mixture, rows)
-            runs, interrupt = self._restarts(*encoded, starts, rng, first)
+            mixture, rows, data = self._prepare(X, sample_weight, first, n_threads)
+            with checkpointing(
+                self, data, None if first else self._params()
+            ) as checkpoint:
+                rng = private_random_state(checkpoint.settled(self.random_state))
+                starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
+                encoded = self._encoded(mixture, rows)
+                runs, interrupt = self._restarts(
+                    *encoded, starts, rng, first, checkpoint
+                )
             self._keep(runs, mixture, interrupt)
             if interrupt is None:
                 self._check_fit(mixture, starts)
+                checkpoint.remove()
         if interrupt is not None:
             tell_what_is_kept(interrupt, self)
             raise interrupt
         return self
 
-    def _restarts(self, mixture, rows, starts, rng, first):
+    def _restarts(self, mixture, rows, starts, rng, first, checkpoint):
         """One `Run` for each restart, and None.
 
         After Ctrl-C those of which an iteration is done, as far as they came, and the
@@ -195,15 +206,24 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
         reached = {}
 
         def restart(number, seed):
-            rng = np.random.RandomState(seed)
-            if first:
-                params, trace = starts.best(self.init_params, self.tol, rng)
+            (run, rng), is_end = checkpoint.reached(number) or ((None, None), False)
+            if is_end:
+                reached[number] = run
+                return run
+            if run is None:
+                rng = np.random.RandomState(seed)
+                params, trace = None, []
+                if first:
+                    params, trace = starts.best(self.init_params, self.tol, rng)
+                else:
+                    params = self._params()
             else:
-                params, trace = self._params(), []
+                params, trace = None, run.start_lower_bounds
 
             def monitor(run):
                 run.start_lower_bounds = trace
                 reached[number] = run.as_it_is()
+                checkpoint.keep(number, lambda: (run.as_it_is(), copy.deepcopy(rng)))
                 self._show(bar, run)
 
             with rows.over(rows.n_threads // n_parallel) as own:
@@ -217,8 +237,10 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
                     resumed=not first,
                     reseed=lambda params, which: starts.reseed(params, which, rng),
                     monitor=monitor,
+                    run=run,
                 )
             run.start_lower_bounds = trace
+            checkpoint.finish(number, lambda: (run, None))
             return run
 
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_runs)
@@ -228,7 +250,11 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
                     return [restart(*pair) for pair in enumerate(seeds)], None
                 return over_threads(restart, seeds, n_parallel, rows.stop), None
         except KeyboardInterrupt as interrupt:
-            runs = [run for run in reached.values() if np.isfinite(run.objective)]
+            runs = [
+                replace(run, converged=False)
+                for run in reached.values()
+                if np.isfinite(run.objective)
+            ]
             if not runs:
                 raise
             return runs, interrupt
@@ -298,7 +324,7 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             self._validate_params()
             first = not hasattr(self, "weights_")
             n_threads = effective_n_threads(self.n_jobs, n_blas)
-            mixture, rows = self._prepare(X, sample_weight, first, n_threads)
+            mixture, rows, _ = self._prepare(X, sample_weight, first, n_threads)
             rng = private_random_state(self.random_state)
             starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
             with rows:

@@ -92,6 +92,10 @@ default="k-means++"
         BLAS may use. The result does not depend on it.
     batch_size : int or None, default=None
         Rows in a chunk. None keeps a chunk in the processor's cache.
+    checkpoint : str, path-like or None, default=None
+        File in which `fit` keeps what its restarts have reached, every few seconds. The
+        same fit, begun again after its process was killed, goes on from there and ends
+        at the same model; when it is done, it removes the file.
     verbose : int, default=0
         1 shows what each column was taken for, and a progress bar.
     verbose_interval : int, default=10
@@ -201,6 +205,7 @@ default="k-means++"
         random_state=None,
         n_jobs=None,
         batch_size=None,
+        checkpoint=None,
         verbose=0,
         verbose_interval=10,
     ):
@@ -220,6 +225,7 @@ default="k-means++"
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.batch_size = batch_size
+        self.checkpoint = checkpoint
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
@@ -238,11 +244,11 @@ default="k-means++"
             X, sample_weight = _safe_indexing(X, kept), sample_weight[kept]
         if first:
             self._read_schema(X, sample_weight)
-        mixture, rows = super()._prepare(X, sample_weight, first, n_threads)
+        mixture, rows, data = super()._prepare(X, sample_weight, first, n_threads)
         if not first:
             check_same_blocks(self.components, self._fitted_components, X)
             check_counts(self._schema, self._options, rows.data)
-        return mixture, rows
+        return mixture, rows, data
 
     def _read_schema(self, X, sample_weight):
         name, counts = type(self).__name__, sample_weight

@@ -11,6 +11,7 @@ from sklvm.state._classes import stateful
 EMPTY = 10 * np.finfo(np.float64).eps
 
 
+@stateful
 class MixtureParams(NamedTuple):
     weights: np.ndarray  # (K,)
     components: tuple

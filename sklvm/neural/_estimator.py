@@ -11,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import nn
@@ -42,6 +42,12 @@ from sklvm.neural._training import (
     still_rises,
 )
 from sklvm.neural._values import frozen, unscaled
+from sklvm.state._checkpoint import (
+    CHECKPOINT_CONSTRAINT,
+    NO_CHECKPOINT,
+    checkpointing,
+    present_checkpoint,
+)
 from sklvm.state._estimators import FittedStateMixin
 
 # Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
@@ -50,6 +56,8 @@ BLOCK_SIZE = 2**19
 RAMP = 200
 # Rows on which an interrupted training is finished.
 N_FEW = 500
+# Callbacks of skorch that change a training by what they have seen of it.
+STEERING = LRScheduler, EarlyStopping
 # Devices whose optimisers can update all parameters in one call of a kernel.
 FUSED = {"cpu", "cuda"}
 
@@ -80,6 +88,7 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         "tol": [Interval(Real, 0.0, None, closed="both")],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
+        "checkpoint": CHECKPOINT_CONSTRAINT,
         "device": [str, torch.device],
         "compile": ["boolean"],
         "net_params": [dict, None],
@@ -137,8 +146,13 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
                 self._warn_unless_exact()
             else:
                 self._shape = {n: frozen(getattr(self, n)) for n in self._shaping}
-            with self.net_.restored_on_error() if goes_on else nullcontext():
+            with (
+                self._checkpointing(X, y, goes_on, one_pass) as checkpoint,
+                self.net_.restored_on_error() if goes_on else nullcontext(),
+            ):
                 interrupt = self._climb(X, y, device, goes_on, one_pass)
+                if interrupt is None:
+                    checkpoint.remove()
         if interrupt is not None:
             tell_what_is_kept(interrupt, self)
             raise interrupt
@@ -180,6 +194,14 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         self._finish(X[few], None if y is None else y[few], one_pass=False)
         self.converged_ = False
 
+    def _checkpointing(self, X, y, goes_on, one_pass):
+        if one_pass:
+            return nullcontext(NO_CHECKPOINT)
+        start = None
+        if goes_on and self.checkpoint is not None:
+            start = self.net_.step_, self.net_.module.state_dict()
+        return checkpointing(self, {"X": X, "y": y}, start)
+
     def _check_continues(self):
         """The fitted module is the one that the parameters describe."""
         for name, value in self._shape.items():
@@ -215,7 +237,8 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         return self.max_epochs
 
     def _draw_seed(self):
-        rng = private_random_state(self.random_state)
+        settled = present_checkpoint().settled(self.random_state)
+        rng = private_random_state(settled)
         return int(rng.randint(np.iinfo(np.int32).max))
 
     def _make_net(self, X, y, device, seed):
@@ -340,6 +363,13 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 f"callbacks={self.callbacks!r} must hold skorch callbacks, or pairs of "
                 "a name and a callback."
+            )
+        unkept = [k.__name__ for k in kinds if issubclass(k, STEERING)]
+        if unkept and self.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} does not keep what {unkept[0]} has "
+                "gathered to steer the training by; leave one of them out, or use "
+                "early_stopping or lr_schedule."
             )
         if self.lr_schedule != "constant" and any(
             issubclass(kind, LRScheduler) for kind in kinds

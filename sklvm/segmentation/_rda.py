@@ -124,6 +124,10 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         and "verbose".
     random_state : int, RandomState instance or None, default=None
         Determines first weights, batches, noise, and what `sample` draws.
+    checkpoint : str, path-like or None, default=None
+        File in which `fit` keeps what it has reached, at the end of an epoch every few
+        seconds. The same fit, begun again after its process was killed, goes on from
+        there and ends at the same model; when it is done, it removes the file.
     verbose : int, default=0
         1 shows a progress bar over the epochs.
 
@@ -277,6 +281,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         compile=False,
         net_params=None,
         random_state=None,
+        checkpoint=None,
         verbose=0,
     ):
         self.image_shape = image_shape
@@ -305,6 +310,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         self.compile = compile
         self.net_params = net_params
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def __sklearn_tags__(self):

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
+from sklearn.utils._param_validation import HasMethods
 
 from sklvm.state._estimators import version
 from sklvm.state._save import read_value, write_value
@@ -22,6 +23,7 @@ from sklvm.state._write import Writer
 
 # Seconds from one writing to the next, and the most of the time that writing may take.
 EVERY, MOST_TIME = 5.0, 0.01
+CHECKPOINT_CONSTRAINT = [str, HasMethods("__fspath__"), None]
 # What may be another when a fit is begun again.
 FREE = ("checkpoint", "callbacks", "n_jobs", "verbose", "verbose_interval")
 
@@ -44,6 +46,9 @@ class NoCheckpoint:
 
     def finish(self, number, state):
         """Keep `state()` of a stage that has ended."""
+
+    def remove(self):
+        """Leave nothing, as the fit is done."""
 
 
 class Checkpoint(NoCheckpoint):
@@ -141,7 +146,7 @@ def present_checkpoint():
 
 @contextmanager
 def checkpointing(estimator, data, start):
-    """The `Checkpoint` of a fit, removed when it ends well.
+    """The `Checkpoint` of a fit, which is to be removed when it is done.
 
     Parameters
     ----------
@@ -161,8 +166,6 @@ def checkpointing(estimator, data, start):
         yield checkpoint
     finally:
         _present.reset(token)
-    if estimator.checkpoint is not None:
-        checkpoint.remove()
 
 
 def _identity(estimator):
@@ -179,7 +182,7 @@ def _digest(value):
     if isinstance(value, np.ndarray) and value.dtype != object:
         # Part by part: it may be a map of a file that is larger than the memory.
         digest = hashlib.sha256(f"{value.dtype} {value.shape}".encode())
-        for part in np.array_split(value, max(1, value.nbytes >> 24)):
+        for part in np.array_split(np.atleast_1d(value), 1 + (value.nbytes >> 24)):
             digest.update(np.ascontiguousarray(part).view(np.uint8).data)
         return digest.hexdigest()
     if hasattr(value, "indptr"):  # sparse

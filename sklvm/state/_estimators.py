@@ -1,6 +1,7 @@
 """What every estimator says of its fitted state."""
 
 import copy
+from inspect import signature
 
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -30,6 +31,10 @@ class FittedStateMixin:
         return self.__dict__.copy()
 
     def _set_fitted_state(self, state):
+        # A state of an earlier version does not have all parameters.
+        for name, parameter in signature(type(self)).parameters.items():
+            if parameter.default is not parameter.empty:
+                self.__dict__[name] = parameter.default
         self.__dict__.update(state)
 
     def _packed(self, resumable):
