@@ -153,8 +153,8 @@ def load(path, *, modules=None):
         ) from None
     except Exception as error:  # whatever the content of a damaged file leads to
         raise ValueError(
-            f"path={path!r} cannot be read as a file of sklvm.save ({_reason(error)}); save the "
-            "estimator again."
+            f"path={path!r} cannot be read as a file of sklvm.save "
+            f"({_reason(error)}); save the estimator again."
         ) from error
     return estimator
 

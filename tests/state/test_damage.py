@@ -137,8 +137,8 @@ def test_an_object_that_cannot_be_printed_is_refused(path):
     """As the key of a dict that has not got it, and so in the message of the error."""
     sklvm.save(fitted("GaussianMixtureEM"), path)
     document = json.loads(text_of(path.read_bytes()))
-    _, state = document["tree"]["object"]
-    state["_covariance_type"] = {"object": [0, {}]}
+    number, state = document["tree"]["object"]
+    state["_covariance_type"] = {"object": [number, {}]}
     of_document(path, tree=document["tree"])
     with pytest.raises(ValueError, match=r"cannot be read .*KeyError"):
         sklvm.load(path)
