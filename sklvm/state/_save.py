@@ -151,8 +151,8 @@ def load(path, *, modules=None):
         ) from None
     except Exception as error:  # whatever the content of a damaged file leads to
         raise ValueError(
-            f"path={path!r} cannot be read as a file of sklvm.save ({error}); save the "
-            "estimator again."
+            f"path={path!r} cannot be read as a file of sklvm.save "
+            f"({_reason(error)}); save the estimator again."
         ) from error
     return estimator
 
@@ -171,6 +171,12 @@ def read_value(path, modules):
 
 class _OtherFormatError(Exception):
     """The file has a format that this version does not know."""
+
+
+def _reason(error):
+    """What an error says; objects of a damaged file may fail where they are printed."""
+    text = error.args[0] if error.args else ""
+    return text[:200] if type(text) is str else type(error).__name__
 
 
 def _parsed(path):

@@ -133,6 +133,17 @@ def test_forged_trees_are_refused(tree, path):
     assert loaded is None or isinstance(loaded.a, np.dtype)
 
 
+def test_an_object_that_cannot_be_printed_is_refused(path):
+    """As the key of a dict that has not got it, and so in the message of the error."""
+    sklvm.save(fitted("GaussianMixtureEM"), path)
+    document = json.loads(text_of(path.read_bytes()))
+    number, state = document["tree"]["object"]
+    state["_covariance_type"] = {"object": [number, {}]}
+    of_document(path, tree=document["tree"])
+    with pytest.raises(ValueError, match=r"cannot be read .*KeyError"):
+        sklvm.load(path)
+
+
 def test_headers_are_bounded_before_they_are_read(path):
     for header in (b"[" * 2**21, b"{" * 2**25, b'{"a":' + b"0," * MOST_VALUES):
         size = len(header).to_bytes(8, "little")
