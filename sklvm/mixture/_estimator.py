@@ -13,7 +13,7 @@ from tqdm import tqdm
 from sklvm._base import (
     check_sample_weight,
     private_random_state,
-    tell_what_is_kept,
+    raise_interrupt,
     unchanged_on_error,
     warn_user,
 )
@@ -177,17 +177,11 @@ class BaseMixtureEM(Questions, DensityMixin, BaseEstimator):
             self._keep(runs, mixture, interrupt)
             if interrupt is None:
                 self._check_fit(mixture, starts)
-        if interrupt is not None:
-            tell_what_is_kept(interrupt, self)
-            raise interrupt
+        raise_interrupt(interrupt, self)
         return self
 
     def _restarts(self, mixture, rows, starts, rng, first):
-        """One `Run` for each restart, and None.
-
-        After Ctrl-C those of which an iteration is done, as far as they came, and the
-        KeyboardInterrupt; which is raised where there is none.
-        """
+        """One `Run` for each restart, and None; or those that Ctrl-C left, and it."""
         n_runs = self.n_init if first else 1
         n_parallel = min(rows.n_threads, n_runs)
         bar = tqdm(desc=type(self).__name__, unit="it", disable=not self.verbose)
