@@ -58,14 +58,17 @@ def _set_note(interrupt, sentence):
     interrupt.add_note(sentence)
 
 
-def tell_what_is_kept(interrupt, estimator):
-    """A note on Ctrl-C that has left the estimator fitted with what was reached."""
+def raise_interrupt(interrupt, estimator):
+    """Raise Ctrl-C, if it has ended a fit, with a note on what the fit has reached."""
+    if interrupt is None:
+        return
     unit = "iterations" if hasattr(estimator, "start_lower_bounds_") else "epochs"
     _set_note(
         interrupt,
         f"The {type(estimator).__name__} is fitted with what was reached in "
         f"{estimator.n_iter_} {unit}; fit with warm_start=True goes on from there.",
     )
+    raise interrupt
 
 
 class DensityScoreMixin:

@@ -134,7 +134,9 @@ def column_of_numbers(cells, column, name, values=()):
             what += f" in the column {column!r}"
         raise ValueError(f"{name} has {what}; {remedy}.")
     wrong = next((v for v in values if not _is_number(v) and v is not None), None)
-    what = f"{wrong!r:.60} ({type(wrong).__name__})" if wrong is not None else "objects"
+    what = "objects"
+    if wrong is not None:
+        what = f"{' '.join(repr(wrong).split()):.60} ({type(wrong).__name__})"
     raise TypeError(
         f"{name} has {what} in the column {column!r}, where an argument must be no "
         "string or other object but a real number; turn it into a number, or NaN if "

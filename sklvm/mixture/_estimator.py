@@ -15,7 +15,7 @@ from tqdm import tqdm
 from sklvm._base import (
     check_sample_weight,
     private_random_state,
-    tell_what_is_kept,
+    raise_interrupt,
     unchanged_on_error,
     warn_user,
 )
@@ -153,7 +153,9 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             self.weights_prior,
             self._initial_values(d) if first else {},
         )
-        data = {"X": X, "sample_weight": sample_weight}
+        data = {}
+        if self.checkpoint is not None:
+            data = {"X": X, "sample_weight": sample_weight}
         return mixture, self._compact(rows, mixture), data
 
     def fit(self, X, y=None, sample_weight=None):
@@ -189,36 +191,30 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             if interrupt is None:
                 self._check_fit(mixture, starts)
                 checkpoint.remove()
-        if interrupt is not None:
-            tell_what_is_kept(interrupt, self)
-            raise interrupt
+        raise_interrupt(interrupt, self)
         return self
 
     def _restarts(self, mixture, rows, starts, rng, first, checkpoint):
-        """One `Run` for each restart, and None.
-
-        After Ctrl-C those of which an iteration is done, as far as they came, and the
-        KeyboardInterrupt; which is raised where there is none.
-        """
+        """One `Run` for each restart, and None; or those that Ctrl-C left, and it."""
         n_runs = self.n_init if first else 1
         n_parallel = min(rows.n_threads, n_runs)
         bar = tqdm(desc=type(self).__name__, unit="it", disable=not self.verbose)
         reached = {}
 
         def restart(number, seed):
-            (run, rng), is_end = checkpoint.reached(number) or ((None, None), False)
+            kept, is_end = checkpoint.reached(number) or (None, False)
             if is_end:
-                reached[number] = run
-                return run
-            if run is None:
-                rng = np.random.RandomState(seed)
-                params, trace = None, []
-                if first:
-                    params, trace = starts.best(self.init_params, self.tol, rng)
-                else:
-                    params = self._params()
+                reached[number] = kept
+                return kept
+            run, params, trace = None, None, []
+            rng = np.random.RandomState(seed)
+            if kept is not None:
+                run, rng = kept
+                trace = run.start_lower_bounds
+            elif first:
+                params, trace = starts.best(self.init_params, self.tol, rng)
             else:
-                params, trace = None, run.start_lower_bounds
+                params = self._params()
 
             def monitor(run):
                 run.start_lower_bounds = trace
@@ -240,7 +236,7 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
                     run=run,
                 )
             run.start_lower_bounds = trace
-            checkpoint.finish(number, lambda: (run, None))
+            checkpoint.finish(number, lambda: run)
             return run
 
         seeds = rng.randint(np.iinfo(np.int32).max, size=n_runs)

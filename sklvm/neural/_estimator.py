@@ -19,7 +19,7 @@ from torch.utils.data import Subset
 
 from sklvm._base import (
     private_random_state,
-    tell_what_is_kept,
+    raise_interrupt,
     unchanged_on_error,
     warn_user,
 )
@@ -153,9 +153,7 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
                 interrupt = self._climb(X, y, device, goes_on, one_pass)
                 if interrupt is None:
                     checkpoint.remove()
-        if interrupt is not None:
-            tell_what_is_kept(interrupt, self)
-            raise interrupt
+        raise_interrupt(interrupt, self)
         if not one_pass:
             self._warn_unless_converged()
         return self

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sklvm import GaussianMixtureEM
 from sklvm.columns import Schema
 from tests.columns import tables
 
@@ -111,3 +112,15 @@ def test_refusals(what, values):
     X = pl.DataFrame({"good": RNG.normal(size=N), "bad": values})
     with pytest.raises(ValueError, match=f"X has .*{what}.* in .*the column 'bad'"):
         Schema.read(X)
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Object])
+def test_nulls_in_an_estimator_of_numbers(dtype):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    gaps = X.copy()
+    gaps[3, 0] = np.nan
+    first = pl.Series([None if np.isnan(x) else x for x in gaps[:, 0]], dtype=dtype)
+    frame = pl.DataFrame({"a": first, "b": X[:, 1]})
+    model = GaussianMixtureEM(random_state=0).fit(pl.DataFrame(X, schema=["a", "b"]))
+    expected = model.score_samples(pl.DataFrame(gaps, schema=["a", "b"]))
+    np.testing.assert_array_equal(model.score_samples(frame), expected)
