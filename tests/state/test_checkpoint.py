@@ -16,12 +16,17 @@ from sklvm import GMVAE, VAE, GaussianMixtureEM
 from sklvm.state import _checkpoint
 from sklvm.state._checkpoint import Checkpoint
 from tests.registry import three_blobs
-from tests.state.cases import CASES, assert_same_answers, fitted
+from tests.state.cases import CASES, assert_same_answers
 
+# One of each estimator, and what has a state of its own in a training.
 FITS = [
     name
     for name, case in CASES.items()
-    if "checkpoint" in case.estimator.get_params(deep=False)
+    if "checkpoint" in case.estimator.get_params(deep=False) and "_" not in name
+] + [
+    *("VAE_prior-vamp_n_pseudo_inputs-own", "VAE_likelihood-own_warmup-0.5"),
+    *("VAE_decoder-own", "ConditionalVAE_table", "MixtureEM_table_full"),
+    "SparseSegmentationRDA_rate_model-learned",
 ]
 
 
@@ -74,7 +79,7 @@ def test_a_killed_fit_goes_on_to_the_same_model(name, path, every_epoch):
     while begun_and_killed(case, estimator, n_writings):
         resumed = case.fit(estimator)
         assert not path.exists()
-        assert_same_answers(fitted(name), resumed, case)
+        assert_same_answers(case.fit(), resumed, case)
         n_writings *= 3
     assert n_writings > 1
 
@@ -84,9 +89,9 @@ LONGER = {
     "early stopping": VAE(
         1,
         hidden_layer_sizes=(3,),
-        max_epochs=30,
+        max_epochs=40,
         early_stopping=True,
-        n_iter_no_change=4,
+        n_iter_no_change=12,
         random_state=0,
     ),
     "restarts": GMVAE(
@@ -112,9 +117,9 @@ def test_long_fits_survive_many_kills(name, path, every_epoch):
         whole = clone(fits).fit(X)
         estimator = clone(fits).set_params(checkpoint=path)
         rng, n_kills = np.random.default_rng(0), 0
-        while n_kills < 50:
+        while n_kills < 12:
             with pytest.MonkeyPatch.context() as monkeypatch:
-                kill_after(int(rng.integers(1, 25)), monkeypatch)
+                kill_after(int(rng.integers(2, 6)), monkeypatch)
                 try:
                     estimator.fit(X)
                 except Killed:
@@ -123,7 +128,7 @@ def test_long_fits_survive_many_kills(name, path, every_epoch):
                     break
         else:
             estimator.fit(X)
-    assert n_kills > 1
+    assert n_kills > 0
     assert not path.exists()
     np.testing.assert_array_equal(estimator.score_samples(X), whole.score_samples(X))
     np.testing.assert_array_equal(estimator.lower_bounds_, whole.lower_bounds_)

@@ -110,7 +110,7 @@ def test_em_goes_on_exactly(name, path):
 def test_without_moments_a_training_that_goes_on_says_so(path):
     case = CASES["VAE"]
     loaded = through_file(case.fit(), path, resumable=False)
-    with pytest.warns(UserWarning, match=r"moments .* resumable=True"):
+    with pytest.warns(UserWarning, match=r"moments .*resumable=True"):
         loaded.partial_fit(*case.data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -120,7 +120,7 @@ def test_without_moments_a_training_that_goes_on_says_so(path):
 def test_without_statistics_partial_fit_says_so(path):
     case = CASES["GaussianMixtureEM"]
     loaded = through_file(case.fit(), path, resumable=False)
-    with pytest.warns(UserWarning, match=r"forgets .* resumable=True"):
+    with pytest.warns(UserWarning, match=r"forgets .*resumable=True"):
         loaded.partial_fit(*case.data)
 
 
