@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 from sklvm.autoencoder._categorical import TEMPERATURES
 from sklvm.autoencoder._mixture_model import LEAST_VARIANCE, TINY
 from sklvm.mixture import GaussianMixtureEM
-from sklvm.neural._training import Batches
+from sklvm.neural._batches import Batches
 
 # Restarts of EM for the start, for each component and at most. Codes of images have
 # many local optima; of ten components the best one is found in one restart of fifteen.

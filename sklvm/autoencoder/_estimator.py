@@ -1,5 +1,6 @@
 """What the variational autoencoders share: parameters, checks, networks, noise."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklvm.autoencoder.likelihoods._gaussian import NOISES, check_noise
 from sklvm.autoencoder.likelihoods._make import COUNTS, is_default
 from sklvm.columns import KINDS
 from sklvm.neural._estimator import BaseNeuralEstimator
-from sklvm.neural._networks import ConvEncoder
+from sklvm.neural._networks import ConvEncoder, mlp, run_blank_rows
 
 
 class BaseAutoencoder(BaseNeuralEstimator):
@@ -39,13 +40,17 @@ class BaseAutoencoder(BaseNeuralEstimator):
         "beta": [Interval(Real, 0.0, None, closed="left")],
         "free_bits": [Interval(Real, 0.0, None, closed="left")],
         "posterior": [StrOptions(set(POSTERIORS))],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "encoder": [nn.Module, HasMethods("build"), None],
         "decoder": [nn.Module, HasMethods("build"), None],
     }
     _shaping = (
         *BaseNeuralEstimator._shaping,
         *("latent_dim", "likelihood", "noise", "min_noise", "posterior"),
-        *("encoder", "decoder"),
+        *("encoder", "decoder", "hidden_layer_sizes"),
     )
 
     # What the likelihood is of, and the remedy where it has grey values for bits.
@@ -106,6 +111,55 @@ class BaseAutoencoder(BaseNeuralEstimator):
             if self.decoder is None:
                 decoder[-1].bias.copy_(torch.as_tensor(start))
         return encoder, decoder
+
+    # Networks ---------------------------------------------------------------------
+
+    def _network(self, name, n_inputs, n_outputs, generator):
+        """The network that the parameter `name` describes, with the right widths."""
+        network = getattr(self, name)
+        if network is None:
+            sizes = self._hidden_layer_sizes()
+            if name == "decoder":
+                sizes = sizes[::-1]
+            return mlp(n_inputs, sizes, n_outputs, self.activation, generator)
+        if isinstance(network, type):
+            raise ValueError(
+                f"{name}={network.__name__} is a class; give an instance of it."
+            )
+        if isinstance(network, nn.Module):
+            # A copy, so that training leaves the user's module as it is.
+            network = copy.deepcopy(network)
+        else:
+            network = network.build(n_inputs, n_outputs, self.activation, generator)
+        self._check_widths(name, network, n_inputs, n_outputs)
+        return network
+
+    def _hidden_layer_sizes(self):
+        sizes = np.atleast_1d(self.hidden_layer_sizes).tolist()
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold integers of "
+                "1 or more; () makes the networks linear."
+            )
+        return sizes
+
+    def _check_widths(self, name, network, n_inputs, n_outputs):
+        remedy = f"it must map rows of width {n_inputs} to rows of width {n_outputs}"
+        try:
+            shape = run_blank_rows(network, n_inputs).shape
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else repr(error)
+            raise ValueError(
+                f"{name}={type(network).__name__} fails on rows of width {n_inputs} "
+                f"({reason}); {remedy}."
+            ) from error
+        if tuple(shape) != (2, n_outputs):
+            raise ValueError(
+                f"{name}={type(network).__name__} returns shape {tuple(shape)} for 2 "
+                f"rows of width {n_inputs}; {remedy}."
+            )
+
+    # Of a training ----------------------------------------------------------------
 
     def _configure(self, module):
         module.configure(self.objective, self.n_draws, self.beta, self.free_bits)

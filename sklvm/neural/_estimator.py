@@ -1,6 +1,5 @@
 """From explicit scikit-learn parameters to a trained skorch net."""
 
-import copy
 import math
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
@@ -14,7 +13,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
-from torch import nn
 from torch.utils.data import Subset
 
 from sklvm._base import (
@@ -34,7 +32,7 @@ from sklvm.neural._device import (
     resolve_device,
 )
 from sklvm.neural._interrupt import Interrupted, noticed_ctrl_c
-from sklvm.neural._networks import ACTIVATIONS, mlp, run_blank_rows
+from sklvm.neural._networks import ACTIVATIONS
 from sklvm.neural._training import (
     OPTIMIZERS,
     DivergedError,
@@ -70,10 +68,6 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     _parameter_constraints = {
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "warmup": [Interval(Real, 0.0, 1.0, closed="both")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -96,9 +90,7 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         "verbose": ["verbose"],
     }
     # Parameters that shape the module: training that goes on cannot change them.
-    _shaping = (
-        *("hidden_layer_sizes", "activation", "optimizer", "compile", "net_params"),
-    )
+    _shaping = (*("activation", "optimizer", "compile", "net_params"),)
 
     _hold_out_remedy = "early_stopping=False"
     _memory_remedy = "lower batch_size or the widths of the networks"
@@ -453,53 +445,6 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
                 f"max_epochs={self.max_epochs} ended the training; increase max_epochs "
                 "or tol.",
                 ConvergenceWarning,
-            )
-
-    # Networks ---------------------------------------------------------------------
-
-    def _network(self, name, n_inputs, n_outputs, generator):
-        """The network that the parameter `name` describes, with the right widths."""
-        network = getattr(self, name)
-        if network is None:
-            sizes = self._hidden_layer_sizes()
-            if name == "decoder":
-                sizes = sizes[::-1]
-            return mlp(n_inputs, sizes, n_outputs, self.activation, generator)
-        if isinstance(network, type):
-            raise ValueError(
-                f"{name}={network.__name__} is a class; give an instance of it."
-            )
-        if isinstance(network, nn.Module):
-            # A copy, so that training leaves the user's module as it is.
-            network = copy.deepcopy(network)
-        else:
-            network = network.build(n_inputs, n_outputs, self.activation, generator)
-        self._check_widths(name, network, n_inputs, n_outputs)
-        return network
-
-    def _hidden_layer_sizes(self):
-        sizes = np.atleast_1d(self.hidden_layer_sizes).tolist()
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must hold integers of "
-                "1 or more; () makes the networks linear."
-            )
-        return sizes
-
-    def _check_widths(self, name, network, n_inputs, n_outputs):
-        remedy = f"it must map rows of width {n_inputs} to rows of width {n_outputs}"
-        try:
-            shape = run_blank_rows(network, n_inputs).shape
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else repr(error)
-            raise ValueError(
-                f"{name}={type(network).__name__} fails on rows of width {n_inputs} "
-                f"({reason}); {remedy}."
-            ) from error
-        if tuple(shape) != (2, n_outputs):
-            raise ValueError(
-                f"{name}={type(network).__name__} returns shape {tuple(shape)} for 2 "
-                f"rows of width {n_inputs}; {remedy}."
             )
 
     # Prediction -------------------------------------------------------------------

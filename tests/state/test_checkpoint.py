@@ -85,7 +85,9 @@ def test_a_killed_fit_goes_on_to_the_same_model(name, path, every_epoch):
 
 
 LONGER = {
-    "folds": VAE(1, hidden_layer_sizes=(3,), max_epochs=250, random_state=0),
+    "folds": VAE(
+        1, hidden_layer_sizes=(3,), max_epochs=40, batch_size=18, random_state=0
+    ),
     "early stopping": VAE(
         1,
         hidden_layer_sizes=(3,),
