@@ -13,6 +13,7 @@ from sklvm.mixture._checks import (
     check_rows,
     check_weights,
     feature_name,
+    holds_no_codes,
 )
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._symbols import in_groups
@@ -80,9 +81,8 @@ default="k-means++"
     batch_size : int or None, default=None
         Rows in a chunk. None keeps a chunk in the processor's cache.
     checkpoint : str, path-like or None, default=None
-        File in which `fit` keeps what its restarts have reached, every few seconds. The
-        same fit, begun again after its process was killed, goes on from there and ends
-        at the same model; when it is done, it removes the file.
+        File from which the same fit goes on after its process was killed; removed when
+        the fit is done.
     verbose : int, default=0
         1 shows a progress bar.
     verbose_interval : int, default=10
@@ -328,14 +328,6 @@ default="k-means++"
     def _set_component_params(self, components, params):
         theta = params[0].astype(components.dtype)
         self.theta_ = np.split(theta, components.starts[1:], axis=1)
-
-
-def holds_no_codes(X, batch_size=8192):
-    """Whether X holds values, and none of them is a whole number."""
-    chunks = [X[i : i + batch_size] for i in range(0, len(X), batch_size)]
-    if any((chunk == np.floor(chunk)).any() for chunk in chunks):
-        return False
-    return not all(np.isnan(chunk).all() for chunk in chunks)
 
 
 def _check_theta(name, theta, n_components, n_categories):

@@ -165,3 +165,11 @@ def observed_weight(rows):
 
     missing, weight = rows.sum(observed, add=(np.logical_or, np.add))
     return weight if missing else None
+
+
+def holds_no_codes(X, batch_size=8192):
+    """Whether X holds values, and none of them is a whole number."""
+    chunks = [X[i : i + batch_size] for i in range(0, len(X), batch_size)]
+    if any((chunk == np.floor(chunk)).any() for chunk in chunks):
+        return False
+    return not all(np.isnan(chunk).all() for chunk in chunks)

@@ -1,8 +1,6 @@
 """What the mixture estimators share: scikit-learn's interface around EM."""
 
-import copy
 from abc import abstractmethod
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,7 +8,6 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm import tqdm
 
 from sklvm._base import (
     check_sample_weight,
@@ -20,14 +17,14 @@ from sklvm._base import (
     warn_user,
 )
 from sklvm.mixture._checks import check_observed, check_weights, observed_weight
-from sklvm.mixture._em import e_and_m_pass, first_best, run_em
+from sklvm.mixture._em import e_and_m_pass, first_best
 from sklvm.mixture._mixture import Mixture
 from sklvm.mixture._questions import Questions
+from sklvm.mixture._restarts import run_restarts
 from sklvm.mixture._rows import (
     MemoryRows,
     chunk_size,
     effective_n_threads,
-    over_threads,
     single_threaded_blas,
 )
 from sklvm.mixture._starts import Starts
@@ -184,8 +181,9 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
                 rng = private_random_state(checkpoint.settled(self.random_state))
                 starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
                 encoded = self._encoded(mixture, rows)
-                runs, interrupt = self._restarts(
-                    *encoded, starts, rng, first, checkpoint
+                fitted = None if first else self._params()
+                runs, interrupt = run_restarts(
+                    self, *encoded, starts, rng, fitted, checkpoint
                 )
             self._keep(runs, mixture, interrupt)
             if interrupt is None:
@@ -193,73 +191,6 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
                 checkpoint.remove()
         raise_interrupt(interrupt, self)
         return self
-
-    def _restarts(self, mixture, rows, starts, rng, first, checkpoint):
-        """One `Run` for each restart, and None; or those that Ctrl-C left, and it."""
-        n_runs = self.n_init if first else 1
-        n_parallel = min(rows.n_threads, n_runs)
-        bar = tqdm(desc=type(self).__name__, unit="it", disable=not self.verbose)
-        reached = {}
-
-        def restart(number, seed):
-            kept, is_end = checkpoint.reached(number) or (None, False)
-            if is_end:
-                reached[number] = kept
-                return kept
-            run, params, trace = None, None, []
-            rng = np.random.RandomState(seed)
-            if kept is not None:
-                run, rng = kept
-                trace = run.start_lower_bounds
-            elif first:
-                params, trace = starts.best(self.init_params, self.tol, rng)
-            else:
-                params = self._params()
-
-            def monitor(run):
-                run.start_lower_bounds = trace
-                reached[number] = run.as_it_is()
-                checkpoint.keep(number, lambda: (run.as_it_is(), copy.deepcopy(rng)))
-                self._show(bar, run)
-
-            with rows.over(rows.n_threads // n_parallel) as own:
-                run = run_em(
-                    mixture,
-                    params,
-                    own,
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    accelerate=self.acceleration is not None,
-                    resumed=not first,
-                    reseed=lambda params, which: starts.reseed(params, which, rng),
-                    monitor=monitor,
-                    run=run,
-                )
-            run.start_lower_bounds = trace
-            checkpoint.finish(number, lambda: run)
-            return run
-
-        seeds = rng.randint(np.iinfo(np.int32).max, size=n_runs)
-        try:
-            with bar:
-                if n_parallel == 1:
-                    return [restart(*pair) for pair in enumerate(seeds)], None
-                return over_threads(restart, seeds, n_parallel, rows.stop), None
-        except KeyboardInterrupt as interrupt:
-            runs = [
-                replace(run, converged=False)
-                for run in reached.values()
-                if np.isfinite(run.objective)
-            ]
-            if not runs:
-                raise
-            return runs, interrupt
-
-    def _show(self, bar, run):
-        """Advance the progress bar every `verbose_interval` iterations."""
-        if self.verbose and len(run.lower_bounds) % self.verbose_interval == 0:
-            bar.set_postfix(F=f"{run.objective:.6g}", refresh=False)
-            bar.update(self.verbose_interval)
 
     def _keep(self, runs, mixture, interrupt=None):
         """Publish the best run."""

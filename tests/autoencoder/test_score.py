@@ -180,7 +180,7 @@ def test_a_few_rows_are_read_as_many():
         (np.zeros((0, 4)), "0 sample"),
         (np.zeros(4), "1D array"),
         (np.zeros((1, 4), dtype=complex), "Complex"),
-        (np.full((1, 4), "a"), "string"),
+        (np.full((1, 4), "a"), "text"),
     ],
 )
 def test_a_few_rows_are_checked_as_many(rows, match):

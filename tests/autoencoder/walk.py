@@ -5,8 +5,10 @@ Every check takes a `Subject`; its name is that of the parameter.
 
 import contextlib
 import io
+import tempfile
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -301,6 +303,16 @@ def callbacks(subject):
     assert n_batches(subject, max_epochs=2) == 6
 
 
+def checkpoint(subject):
+    """It changes nothing but what a killed fit leaves; see tests/state."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint"
+        assert distance(subject.fit(checkpoint=path), subject.fit()) == 0
+        assert not path.exists()
+        with pytest.raises(OSError, match="nowhere"):
+            subject.fit(checkpoint=path / "nowhere")
+
+
 def device(subject):
     one, two = (
         subject.score_samples(subject.fit(**p)) for p in ({"device": "cpu"}, {})
@@ -368,7 +380,7 @@ SHARED = (
     *(posterior, encoder, decoder, hidden_layer_sizes, activation, max_epochs, lr),
     *(batch_size, optimizer, lr_schedule, max_grad_norm, early_stopping),
     *(validation_fraction, n_iter_no_change, tol, warm_start, callbacks, device),
-    *(compile, net_params, random_state, verbose),
+    *(compile, net_params, random_state, checkpoint, verbose),
 )
 
 
