@@ -61,6 +61,7 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
     }
 
     weights_prior = 1.0  # a parameter where the family has priors
+    checkpoint = None  # one in all families of the package
 
     # What a subclass supplies -----------------------------------------------------
 

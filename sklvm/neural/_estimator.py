@@ -89,6 +89,7 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    checkpoint = None  # a parameter of all estimators of the package
     # Parameters that shape the module: training that goes on cannot change them.
     _shaping = (*("activation", "optimizer", "compile", "net_params"),)
 
