@@ -13,6 +13,8 @@ from sklvm import GaussianMixtureEM, ModelImputer, SparseSegmentationRDA
 
 from ..registry import REGISTRY, three_blobs
 
+pytestmark = pytest.mark.usefixtures("ctrl_c_counts")
+
 LONG = {
     "tol": 0.0, "max_iter": 10**6, "max_epochs": 10**6, "early_stopping": False,
     "warmup": 0.0,
