@@ -72,7 +72,7 @@ class TendComponents(Callback):
     when the warm-up is over; the temperature falls from there to the end.
     """
 
-    kept = "n_before_", "n_held_", "temperature_"
+    kept_in_checkpoints = "n_before_", "n_held_", "temperature_"
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         batches = Batches(X, 1, torch.device(net.device))

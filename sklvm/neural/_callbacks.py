@@ -14,7 +14,7 @@ class StopAfterWarmup(EarlyStopping):
     among them; `threshold` only decides what is patience well spent.
     """
 
-    kept = (
+    kept_in_checkpoints = (
         *("misses_", "dynamic_threshold_", "best_loss_", "best_epoch_"),
         "best_model_weights_",
     )
@@ -52,7 +52,7 @@ class HeldOutCurve(Callback):
     The training ends when it has not fallen for `patience` steps.
     """
 
-    kept = "steps_", "losses_"
+    kept_in_checkpoints = "steps_", "losses_"
 
     def __init__(self, valid, every, patience):
         self.valid = valid

@@ -9,7 +9,8 @@ class Stage(Callback):
     """Keeps what a training has reached, and puts it back when the fit begins again.
 
     It has to be the last of the callbacks, so that what the others do is in it. Of
-    those `kept` names the attributes that change from epoch to epoch.
+    those of the package `kept_in_checkpoints` names the attributes that change from
+    epoch to epoch. The user's may be others when the fit begins again.
 
     Parameters
     ----------
@@ -46,7 +47,10 @@ class Stage(Callback):
                 "optimizer": net.optimizer_.state_dict(),
                 "generator": net.generator_.get_state(),
                 "net": {name: getattr(net, name) for name in CHANGING},
-                "callbacks": [_kept(callback) for _, callback in net.callbacks_],
+                "callbacks": {
+                    type(callback).__name__: {n: vars(callback)[n] for n in names}
+                    for callback, names in _keeping(net)
+                },
             }
         )
 
@@ -57,8 +61,8 @@ class Stage(Callback):
         net.optimizer_.load_state_dict(state["optimizer"])
         net.generator_.set_state(state["generator"])
         vars(net).update(state["net"])
-        for (_, callback), kept in zip(net.callbacks_, state["callbacks"], strict=True):
-            vars(callback).update(kept)
+        for callback, _ in _keeping(net):
+            vars(callback).update(state["callbacks"][type(callback).__name__])
 
 
 # What of a net changes in a training, besides its module.
@@ -68,6 +72,9 @@ CHANGING = (
 )
 
 
-def _kept(callback):
-    names = getattr(callback, "kept", ())
-    return {name: vars(callback)[name] for name in names if name in vars(callback)}
+def _keeping(net):
+    """The callbacks of which something is kept, and the names of what they have."""
+    for _, callback in net.callbacks_:
+        names = getattr(callback, "kept_in_checkpoints", ())
+        if names:
+            yield callback, [name for name in names if name in vars(callback)]

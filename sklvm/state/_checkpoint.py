@@ -11,12 +11,14 @@ import json
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils._param_validation import HasMethods
 
+from sklvm.state._classes import foreign_name
 from sklvm.state._estimators import version
 from sklvm.state._save import read_value, write_value
 from sklvm.state._write import Writer
@@ -74,7 +76,7 @@ class Checkpoint(NoCheckpoint):
         self._lock = threading.Lock()
         self._next, self._stages = 0, {}
         self._seed = int(np.random.SeedSequence().generate_state(1)[0])
-        self._due, self._new = time.monotonic() + EVERY, False
+        self._due = time.monotonic() + EVERY
         if os.path.exists(self.path):
             self._read()
         else:
@@ -106,7 +108,7 @@ class Checkpoint(NoCheckpoint):
         kept = {"identity": self.identity, "seed": self._seed, "stages": self._stages}
         write_value(self.path, kept)
         end = time.monotonic()
-        self._due, self._new = end + max(EVERY, (end - start) / MOST_TIME), False
+        self._due = end + max(EVERY, (end - start) / MOST_TIME)
 
     def settled(self, random_state):
         """The same for None when the fit is begun again."""
@@ -132,7 +134,8 @@ class Checkpoint(NoCheckpoint):
                 self._write()
 
     def remove(self):
-        os.unlink(self.path)
+        with suppress(FileNotFoundError):  # nor need it be there: the fit is done
+            os.unlink(self.path)
 
 
 NO_CHECKPOINT = NoCheckpoint()
@@ -185,12 +188,14 @@ def _digest(value):
         for part in np.array_split(np.atleast_1d(value), 1 + (value.nbytes >> 24)):
             digest.update(np.ascontiguousarray(part).view(np.uint8).data)
         return digest.hexdigest()
-    if hasattr(value, "indptr"):  # sparse
+    if issparse(value):
+        value = value.tocsr()
         parts = (value.shape, value.data, value.indices, value.indptr)
         return " ".join(_digest(np.asarray(part)) for part in parts)
     others = []
     writer = Writer(resumable=True, others=others)
     tree = writer.write(value)
     arrays = {name: _digest(array) for name, array in writer.arrays.items()}
-    parts = [tree, list(writer.classes), arrays, [type(x).__name__ for x in others]]
+    names = [foreign_name(x if callable(x) else type(x)) for x in others]
+    parts = [tree, list(writer.classes), arrays, names]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

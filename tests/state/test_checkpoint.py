@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.base import clone
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 
 from sklvm import GMVAE, VAE, GaussianMixtureEM
 from sklvm.state import _checkpoint
@@ -57,6 +57,14 @@ def kill_after(n_writings, monkeypatch):
         write(self)
 
     monkeypatch.setattr(Checkpoint, "_write", limited)
+
+
+def kill(estimator, X, n_writings):
+    """Begin a fit that does not end."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        kill_after(n_writings, monkeypatch)
+        with pytest.raises(Killed):
+            estimator.fit(X)
 
 
 def begun_and_killed(case, estimator, n_writings):
@@ -150,10 +158,7 @@ def test_long_fits_survive_many_kills(name, path, every_epoch):
 def test_a_checkpoint_of_another_fit_is_refused(change, named, path, every_epoch):
     X = three_blobs(0, 60)[0]
     vae = VAE(1, max_epochs=8, random_state=0, checkpoint=path)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        kill_after(4, monkeypatch)
-        with pytest.raises(Killed):
-            vae.fit(X)
+    kill(vae, X, 4)
     other = X if change else X + 1e-6
     with pytest.raises(ValueError, match=rf"is of a fit with another {named}; go on"):
         clone(vae).set_params(**change).fit(other)
@@ -179,16 +184,13 @@ def test_a_folder_that_is_not_there_is_told_at_once(estimator, path):
 def test_a_full_disk_is_an_error_and_leaves_the_last_file(path, every_epoch):
     X = three_blobs(0, 60)[0]
     vae = VAE(1, max_epochs=8, random_state=0, checkpoint=path)
+    kill(vae, X, 3)
+    before = path.read_bytes()
+
+    def fsync(file):
+        raise OSError(28, "No space left on device")
+
     with pytest.MonkeyPatch.context() as monkeypatch:
-        kill_after(3, monkeypatch)
-        with pytest.raises(Killed):
-            vae.fit(X)
-        before = path.read_bytes()
-
-        def fsync(file):
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.undo()
         monkeypatch.setattr(os, "fsync", fsync)
         with pytest.raises(OSError, match="No space left"):
             vae.fit(X)
@@ -200,10 +202,7 @@ def test_without_a_seed_the_same_one_is_used_again(path, every_epoch):
     X = three_blobs(0, 60)[0]
     vae = VAE(1, max_epochs=8, checkpoint=path)
     kept = []
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        kill_after(5, monkeypatch)
-        with pytest.raises(Killed):
-            vae.fit(X)
+    kill(vae, X, 5)
     with pytest.MonkeyPatch.context() as monkeypatch:
         write = Checkpoint._write
         monkeypatch.setattr(
@@ -212,6 +211,24 @@ def test_without_a_seed_the_same_one_is_used_again(path, every_epoch):
         vae.fit(X)
     again = VAE(1, max_epochs=8, random_state=kept[0]).fit(X)
     np.testing.assert_array_equal(vae.lower_bounds_, again.lower_bounds_)
+
+
+def test_what_only_tells_may_be_another(path, every_epoch):
+    """A bar, callbacks that look on, and a file that somebody has removed."""
+    X = three_blobs(0, 60)[0]
+    vae = VAE(1, max_epochs=8, early_stopping=True, random_state=0, checkpoint=path)
+    kill(vae, X, 4)
+    seen = []
+
+    class Looks(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(len(net.history))
+            path.unlink(missing_ok=True)
+
+    more = clone(vae).set_params(verbose=1, callbacks=[Looks()]).fit(X)
+    whole = clone(vae).set_params(checkpoint=None).fit(X)
+    np.testing.assert_array_equal(more.score_samples(X), whole.score_samples(X))
+    assert 0 < len(seen) < more.n_iter_
 
 
 def test_callbacks_that_steer_are_refused(path):
@@ -227,10 +244,7 @@ def test_a_warm_start_goes_on_from_its_own_start(path, every_epoch):
     ).fit(X)
     whole = clone(first).fit(X).fit(X)
     first.set_params(checkpoint=path)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        kill_after(3, monkeypatch)
-        with pytest.raises(Killed):
-            first.fit(X)
+    kill(first, X, 3)
     first.fit(X)
     np.testing.assert_array_equal(first.score_samples(X), whole.score_samples(X))
     other = clone(first).set_params(checkpoint=None).fit(X)
