@@ -22,7 +22,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from sklvm._alone import _check_sample_weight
-from sklvm._warn import warn_user  # noqa: F401 (for all above)
 from sklvm.columns._numbers import numbers, refuse_mask, with_remedy
 
 

@@ -9,7 +9,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import DensityScoreMixin, check_count, warn_user
+from sklvm._base import DensityScoreMixin, check_count
+from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import StandardNormal
 from sklvm.autoencoder._linear_start import (
     LinearAndNetwork,

@@ -8,12 +8,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvm._alone import check_array
-from sklvm._base import (
-    check_count,
-    check_sample_weight,
-    warn_user,
-    weighted_mean,
-)
+from sklvm._base import check_count, check_sample_weight, weighted_mean
+from sklvm._warn import warn_user
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import few_rows, is_few_numbers, read_rows
 from sklvm.autoencoder._targets import (

@@ -7,7 +7,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS
 from sklvm.autoencoder._components import (
     USED_SHARE,

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
 from sklvm.neural._device import as_dense, as_tensor, inference

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.mixture._checks import (
     check_init,
     check_not_negative,

@@ -14,8 +14,8 @@ from sklvm._base import (
     private_random_state,
     raise_interrupt,
     unchanged_on_error,
-    warn_user,
 )
+from sklvm._warn import warn_user
 from sklvm.mixture._checks import check_observed, check_weights, observed_weight
 from sklvm.mixture._em import e_and_m_pass, first_best
 from sklvm.mixture._mixture import Mixture

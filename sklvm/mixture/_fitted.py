@@ -14,9 +14,9 @@ from sklvm._base import (
     DensityScoreMixin,
     check_sample_weight,
     private_random_state,
-    warn_user,
     weighted_mean,
 )
+from sklvm._warn import warn_user
 from sklvm.columns._numbers import check_numbers
 from sklvm.mixture._checks import (
     check_weights,

@@ -8,7 +8,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.mixture._checks import check_init, check_params, check_rows
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._gaussian_attributes import CovarianceAttributes, cholesky

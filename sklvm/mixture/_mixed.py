@@ -10,7 +10,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
 from sklvm._alone import validate_data
-from sklvm._base import check_sample_weight, warn_user
+from sklvm._base import check_sample_weight
+from sklvm._warn import warn_user
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import (
     check_counts,

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils._param_validation import Interval
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.mixture._binary import SparseRows, with_values
 from sklvm.mixture._checks import (
     check_init,

@@ -15,12 +15,8 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch.utils.data import Subset
 
-from sklvm._base import (
-    private_random_state,
-    raise_interrupt,
-    unchanged_on_error,
-    warn_user,
-)
+from sklvm._base import private_random_state, raise_interrupt, unchanged_on_error
+from sklvm._warn import warn_user
 from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unnamed
 from sklvm.neural._device import (
     as_dense,

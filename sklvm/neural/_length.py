@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.dataset import Dataset
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.neural._callbacks import HeldOutCurve
 from sklvm.neural._device import place
 from sklvm.neural._estimator import BaseNeuralEstimator

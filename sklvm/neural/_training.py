@@ -17,7 +17,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import nn
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.neural import _state  # noqa: F401 (it says how tensors are written)
 from sklvm.neural._batches import Batches
 from sklvm.neural._device import resolve_device

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm._base import largest_magnitude, warn_user
+from sklvm._base import largest_magnitude
+from sklvm._warn import warn_user
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._values import LARGE_VALUE
 from sklvm.segmentation._bytes import SegmentationCodec

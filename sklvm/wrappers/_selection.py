@@ -13,7 +13,8 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
-from sklvm._base import check_count, private_random_state, warn_user
+from sklvm._base import check_count, private_random_state
+from sklvm._warn import warn_user
 from sklvm.inspection import ModelSelectionDisplay
 from sklvm.inspection._kinds import is_mixture, last_step, model_and_rows
 

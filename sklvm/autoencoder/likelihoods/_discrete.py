@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sklvm._base import warn_user
+from sklvm._warn import warn_user
 from sklvm.autoencoder.likelihoods._base import (
     Likelihood,
     chunks,

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklvm._base import largest_magnitude, warn_user
+from sklvm._base import largest_magnitude
+from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import LOG_2PI, bounded
 from sklvm.autoencoder.likelihoods._base import (
     Likelihood,
