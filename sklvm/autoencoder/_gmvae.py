@@ -328,6 +328,9 @@ class GMVAE(FittedComponents):
     def _holds_out(self, n):
         return self.early_stopping or self.n_init > 1
 
+    def _n_trainings(self, n_rows):
+        return 2 * self.n_init
+
     def _train_anew(self, X, y, device, one_pass):
         """All restarts; the one with the highest held-out F stays."""
         first = self._draw_seed()
@@ -374,7 +377,7 @@ class GMVAE(FittedComponents):
             module.pretraining = True
             self._train(
                 X, None, n_epochs=n_alone, warms_up=False, may_stop=False,
-                is_usable=False,
+                is_usable=False, task="pretraining",
             )  # fmt: skip
             module.pretraining = False
             # Adam's moments are 0 for what the first stage did not train; going on with

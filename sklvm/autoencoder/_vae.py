@@ -178,8 +178,9 @@ class VAE(MissingCells, FindsLength):
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net: `net_.history`, with `train_loss`, `train_rate` and
-        `train_distortion` of each epoch, and `net_.module_` with `encoder`, `decoder`
+        The trained net: `net_.history`, with `train_loss`, `train_rate`,
+        `train_distortion`, `valid_loss` of held-out rows, learning rate `lr` and
+        seconds `dur` of each epoch, and `net_.module_` with `encoder`, `decoder`
         and `likelihood`. A pickle has no moments of the optimiser; `save` keeps them.
     noise_ : ndarray of shape (n_features,) or float
         sigma of p(x|z), for a Gaussian likelihood of all columns whose noise does not

@@ -8,6 +8,18 @@ from sklvm.columns._numbers import check_numbers, validate_rows, with_remedy
 from sklvm.mixture._rows import is_memory_map
 
 
+def check_n_components(n_components, X, sample_weight):
+    """As many rows as components; a row of weight 2 is two rows."""
+    n = X.shape[0]
+    if sample_weight is not None:
+        n = max(np.count_nonzero(sample_weight), sample_weight.sum())
+    if n < n_components:
+        raise ValueError(
+            f"n_components={n_components} must not be more than n_samples={n:g}; "
+            "decrease n_components or give more rows."
+        )
+
+
 def check_rows(estimator, X, reset, *, accept_sparse=False, dtype="numeric"):
     """X checked as scikit-learn does, NaN allowed; a memory map stays where it is.
 

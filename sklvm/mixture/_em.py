@@ -102,7 +102,7 @@ def run_em(
         `reseed(params, collapsed)` gives params where collapsed components begin again.
         None gives the run up instead: its objective is then -inf.
     monitor : callable, default=None
-        Called with the `Run` after each iteration.
+        Called with the `Run` after each iteration; it may ask to stop.
     run : Run, default=None
         One that was broken off, to go on with.
     """
@@ -137,8 +137,8 @@ def run_em(
         is_step = jump is None and not collapsed.any()
         if is_step and np.isfinite(before) and (resumed or len(run.lower_bounds) > 1):
             run.converged = bool(abs(run.objective - before) < tol)
-        if monitor is not None:
-            monitor(run)
+        if monitor is not None and monitor(run):
+            break
     if np.isnan(run.objective):
         run.objective = -np.inf
     return run

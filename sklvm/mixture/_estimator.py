@@ -1,11 +1,13 @@
 """What the mixture estimators share: scikit-learn's interface around EM."""
 
+import copy
 from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -15,8 +17,14 @@ from sklvm._base import (
     raise_interrupt,
     unchanged_on_error,
 )
+from sklvm._tasks import watched
 from sklvm._warn import warn_user
-from sklvm.mixture._checks import check_observed, check_weights, observed_weight
+from sklvm.mixture._checks import (
+    check_n_components,
+    check_observed,
+    check_weights,
+    observed_weight,
+)
 from sklvm.mixture._em import e_and_m_pass, first_best
 from sklvm.mixture._mixture import Mixture
 from sklvm.mixture._questions import Questions
@@ -32,7 +40,9 @@ from sklvm.state._checkpoint import CHECKPOINT_CONSTRAINT, checkpointing
 from sklvm.state._estimators import FittedStateMixin
 
 
-class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
+class BaseMixtureEM(
+    Questions, DensityMixin, FittedStateMixin, CallbackSupportMixin, BaseEstimator
+):
     """Finite mixture fitted by EM. A subclass supplies the components."""
 
     _parameter_constraints = {
@@ -99,17 +109,6 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             )
         return {"weights": weights}
 
-    def _check_n_components(self, X, sample_weight):
-        """As many rows as components; a row of weight 2 is two rows."""
-        n = X.shape[0]
-        if sample_weight is not None:
-            n = max(np.count_nonzero(sample_weight), sample_weight.sum())
-        if n < self.n_components:
-            raise ValueError(
-                f"n_components={self.n_components} must not be more than "
-                f"n_samples={n:g}; decrease n_components or give more rows."
-            )
-
     def _check_continues(self):
         """The fitted parameters are those of the mixture that is asked for."""
         if len(self.weights_) != self.n_components:
@@ -129,7 +128,7 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
         X = self._check_rows(X, reset=first)
         sample_weight = check_sample_weight(sample_weight, X)
         if first:
-            self._check_n_components(X, sample_weight)
+            check_n_components(self.n_components, X, sample_weight)
         else:
             self._check_continues()
         data = self._chunks(X)
@@ -175,25 +174,45 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
             self._validate_params()
             first = not (self.warm_start and hasattr(self, "weights_"))
             n_threads = effective_n_threads(self.n_jobs, n_blas)
-            mixture, rows, data = self._prepare(X, sample_weight, first, n_threads)
-            with checkpointing(
-                self, data, None if first else self._params()
-            ) as checkpoint:
-                rng = private_random_state(checkpoint.settled(self.random_state))
-                starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
-                encoded = self._encoded(mixture, rows)
-                fitted = None if first else self._params()
-                runs, interrupt = run_restarts(
-                    self, *encoded, starts, rng, fitted, checkpoint
-                )
-            self._keep(runs, mixture, interrupt)
-            if interrupt is None:
-                self._check_fit(mixture, starts)
-                checkpoint.remove()
+            interrupt = self._climb(X, sample_weight, first, n_threads)
         raise_interrupt(interrupt, self)
         return self
 
-    def _keep(self, runs, mixture, interrupt=None):
+    @with_callbacks
+    def _climb(self, X, sample_weight, first, n_threads):
+        """EM, and the fitted attributes; None, or the Ctrl-C that ended it."""
+        mixture, rows, data = self._prepare(X, sample_weight, first, n_threads)
+        fitted = None if first else self._params()
+        n_runs = self.n_init if first else 1
+        with (
+            checkpointing(self, data, fitted) as checkpoint,
+            watched(
+                self, n_runs, X, sample_weight=sample_weight, side_by_side=True
+            ) as task,
+        ):
+            rng = private_random_state(checkpoint.settled(self.random_state))
+            starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
+            encoded = self._encoded(mixture, rows)
+            runs, interrupt = run_restarts(
+                self, *encoded, starts, rng, fitted, checkpoint, task,
+                lambda run: self._attributes_of(run, mixture),
+            )  # fmt: skip
+            self._keep(runs, mixture)
+            if interrupt is None:
+                self._warn_of_runs(runs)
+                self._check_fit(mixture, starts)
+                checkpoint.remove()
+        return interrupt
+
+    def _attributes_of(self, run, mixture):
+        """The attributes of the estimator if the fit ended here; None of no model."""
+        if not np.isfinite(run.objective):
+            return None
+        other = copy.copy(self)
+        other._keep([run], mixture)
+        return vars(other)
+
+    def _keep(self, runs, mixture):
         """Publish the best run."""
         best = first_best(runs)
         if not np.isfinite(best.objective):
@@ -209,8 +228,10 @@ class BaseMixtureEM(Questions, DensityMixin, FittedStateMixin, BaseEstimator):
         self.start_lower_bounds_ = np.array(best.start_lower_bounds, dtype=float)
         self.n_iter_ = len(best.lower_bounds)
         self.converged_ = best.converged
+
+    def _warn_of_runs(self, runs):
         self._warn_reseeded(sum(run.n_reseeded for run in runs))
-        if not best.converged and self.max_iter > 0 and interrupt is None:
+        if not self.converged_ and self.n_iter_ >= self.max_iter > 0:
             warn_user(
                 f"F still changed by tol={self.tol} or more after max_iter="
                 f"{self.max_iter} iterations; increase max_iter or tol.",

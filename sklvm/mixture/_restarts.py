@@ -10,14 +10,23 @@ from sklvm.mixture._em import run_em
 from sklvm.mixture._rows import over_threads
 
 
-def run_restarts(estimator, mixture, rows, starts, rng, fitted, checkpoint):
+def run_restarts(
+    estimator, mixture, rows, starts, rng, fitted, checkpoint, task, attributes
+):
     """One `Run` for each restart, and None; or those that Ctrl-C left, and it.
 
     `fitted` are the params of a fit that goes on, or None: then there are `n_init`.
+    `attributes(run)` are those of the estimator had the fit ended with this run.
     """
+    max_iter = estimator.max_iter
     n_runs = estimator.n_init if fitted is None else 1
     n_parallel = min(rows.n_threads, n_runs)
-    bar = tqdm(desc=type(estimator).__name__, unit="it", disable=not estimator.verbose)
+    bar = tqdm(
+        desc=type(estimator).__name__,
+        total=n_runs * max_iter,
+        unit="it",
+        disable=not estimator.verbose,
+    )
     reached = {}
 
     def show(run):
@@ -28,6 +37,14 @@ def run_restarts(estimator, mixture, rows, starts, rng, fitted, checkpoint):
             bar.update(every)
 
     def restart(number, seed):
+        with task.part("restart", max_iter, number) as own:
+            run = climb(number, seed, own)
+        n_iter = len(run.lower_bounds)
+        bar.total -= max(0, max_iter - n_iter)  # what it did not need
+        bar.update(n_iter % estimator.verbose_interval)
+        return run
+
+    def climb(number, seed, task):
         kept, is_end = checkpoint.reached(number) or (None, False)
         if is_end:
             reached[number] = kept
@@ -47,6 +64,7 @@ def run_restarts(estimator, mixture, rows, starts, rng, fitted, checkpoint):
             reached[number] = run.as_it_is()
             checkpoint.keep(number, lambda: (run.as_it_is(), copy.deepcopy(rng)))
             show(run)
+            return task.step("iteration", lambda: attributes(run.as_it_is()))
 
         with rows.over(rows.n_threads // n_parallel) as own:
             run = run_em(
@@ -54,7 +72,7 @@ def run_restarts(estimator, mixture, rows, starts, rng, fitted, checkpoint):
                 params,
                 own,
                 tol=estimator.tol,
-                max_iter=estimator.max_iter,
+                max_iter=max_iter,
                 accelerate=estimator.acceleration is not None,
                 resumed=fitted is not None,
                 reseed=lambda params, which: starts.reseed(params, which, rng),

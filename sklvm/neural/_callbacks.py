@@ -80,6 +80,25 @@ class HeldOutCurve(Callback):
         self.losses_.append(net.held_out_loss(self.valid))
 
 
+class EpochTasks(Callback):
+    """Tells the callbacks of scikit-learn of each epoch, and stops if one asks to.
+
+    Parameters
+    ----------
+    task : Task
+    attributes : callable or None
+        Gives those of the estimator if the fit ended here.
+    """
+
+    def __init__(self, task, attributes):
+        self.task = task
+        self.attributes = attributes
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.task.step("epoch", self.attributes):
+            raise KeyboardInterrupt  # how callbacks of skorch end a training
+
+
 class ProgressBar(Callback):
     """A bar over the epochs, on standard error."""
 

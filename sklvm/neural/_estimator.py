@@ -1,5 +1,6 @@
 """From explicit scikit-learn parameters to a trained skorch net."""
 
+import copy
 import math
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
@@ -8,6 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
@@ -16,8 +18,15 @@ from skorch.helper import predefined_split
 from torch.utils.data import Subset
 
 from sklvm._base import private_random_state, raise_interrupt, unchanged_on_error
-from sklvm._warn import warn_user
-from sklvm.neural._callbacks import ProgressBar, StopAfterWarmup, copied, unnamed
+from sklvm._tasks import NOBODY, present_task, watched
+from sklvm._warn import silent, warn_user
+from sklvm.neural._callbacks import (
+    EpochTasks,
+    ProgressBar,
+    StopAfterWarmup,
+    copied,
+    unnamed,
+)
 from sklvm.neural._device import (
     as_dense,
     as_tensor,
@@ -56,7 +65,9 @@ STEERING = LRScheduler, EarlyStopping
 FUSED = {"cpu", "cuda"}
 
 
-class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseNeuralEstimator(
+    FittedStateMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Estimator whose parameters are trained by stochastic gradients through skorch.
 
     A subclass has the parameters below in its own `__init__`, with `random_state`, and
@@ -127,6 +138,7 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
             full_precision(),
         ):
             device = resolve_device(self.device)
+            given = X, y
             goes_on = hasattr(self, "net_") and (one_pass or self.warm_start)
             X, y = self._validate_rows(X, y, reset=not goes_on)
             if goes_on:
@@ -139,7 +151,7 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
                 self._checkpointing(X, y, goes_on, one_pass) as checkpoint,
                 self.net_.restored_on_error() if goes_on else nullcontext(),
             ):
-                interrupt = self._climb(X, y, device, goes_on, one_pass)
+                interrupt = self._climb(X, y, given, device, goes_on, one_pass)
                 if interrupt is None:
                     checkpoint.remove()
         raise_interrupt(interrupt, self)
@@ -147,11 +159,22 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
             self._warn_unless_converged()
         return self
 
-    def _climb(self, X, y, device, goes_on, one_pass):
+    def _watched(self, X, y, n_parts):
+        """The `Task` of a fit to X and y as the user gave them."""
+        return watched(self, n_parts, X, y)
+
+    def _n_trainings(self, n_rows):
+        """How many trainings a fit has, at most."""
+        return 1
+
+    @with_callbacks
+    def _climb(self, X, y, given, device, goes_on, one_pass):
         """Train and set the fitted attributes; None, or the Ctrl-C that ended it."""
         is_finished = False
+        n_parts = 1 if goes_on else self._n_trainings(X.shape[0])
+        task = nullcontext() if one_pass else self._watched(*given, n_parts)
         try:
-            with noticed_ctrl_c(), memory_errors(self._memory_remedy):
+            with task, noticed_ctrl_c(), memory_errors(self._memory_remedy):
                 if goes_on:
                     self._configure(self.net_.module)
                     self._train(X, y, one_pass, warms_up=False)
@@ -258,12 +281,13 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _train(
         self, X, y, one_pass=False, *, n_epochs=None, n_run=None, lr=None,
-        warms_up=True, may_stop=True, is_usable=True,
+        warms_up=True, may_stop=True, is_usable=True, task="training",
     ):  # fmt: skip
         """Train the net for `n_epochs`, None for `max_epochs`, or for one pass.
 
         `n_run` says that it ends after so many of them, None that it may go on.
-        `is_usable` is whether Ctrl-C after an epoch of it leaves a model.
+        `is_usable` is whether Ctrl-C after an epoch of it leaves a model; `task` is
+        its name for callbacks.
         """
         net = self.net_
         device = torch.device(net.device)
@@ -281,8 +305,11 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
         )
         net._initialize_callbacks()
         n_before = len(net.history_)
+        now = None
+        if is_usable:
+            now = lambda: self._attributes_now(X, y, n_before)  # noqa: E731
         try:
-            net.partial_fit(train)
+            self._run(train, task, now)
             net.check_finite()
         except KeyboardInterrupt as interrupt:
             net.drop_unfinished_epoch()
@@ -297,6 +324,37 @@ class BaseNeuralEstimator(FittedStateMixin, BaseEstimator, metaclass=ABCMeta):
                 if isinstance(callback, ProgressBar):
                     callback.close()
         self._publish_trace(n_before, one_pass)
+
+    def _run(self, rows, task, attributes=None):
+        """Train the net on the rows, as a task of this name.
+
+        `attributes()` are those of the estimator if the fit ended here.
+        """
+        net = self.net_
+        with present_task().part(task, net.max_epochs) as task:
+            told = ("tasks", EpochTasks(task, attributes))
+            if task is not NOBODY:
+                net.callbacks_.append(told)
+            try:
+                net.partial_fit(rows)
+            finally:
+                net.callbacks_ = [pair for pair in net.callbacks_ if pair is not told]
+
+    def _attributes_now(self, X, y, n_before):
+        """The attributes of the estimator if the fit ended here; None of no model."""
+        other = copy.copy(self)
+        # Copies, so that a look at a training does not change it.
+        other.random_state = copy.deepcopy(self.random_state)
+        other.net_ = copy.deepcopy(self.net_)
+        other.net_.callbacks = self.net_.callbacks
+        other._keep_best_weights()
+        other._publish_trace(n_before, one_pass=False)
+        try:
+            with silent():
+                other._finish_early(X, y)
+        except DivergedError:
+            return None
+        return vars(other)
 
     def _holds_out(self, n):
         """Whether `validation_fraction` of n rows is not trained on."""

@@ -62,6 +62,14 @@ class FindsLength(BaseNeuralEstimator):
             return n >= N_ROWS and self._may_overfit(n)
         return self.early_stopping
 
+    def _needs_folds(self, n):
+        return 1 < n < N_ROWS and self._may_overfit(n)
+
+    def _n_trainings(self, n_rows):
+        n_folds = min(N_FOLDS, n_rows) if self._needs_folds(n_rows) else 0
+        cools_down = n_folds > 0 or self._holds_out(n_rows)
+        return n_folds + 1 + cools_down
+
     def _patience(self, n_rows):
         if self.early_stopping != "auto":
             return self.n_iter_no_change
@@ -71,7 +79,7 @@ class FindsLength(BaseNeuralEstimator):
     def _train_anew(self, X, y, device, one_pass):
         n, seed = X.shape[0], self._draw_seed()
         found = {}
-        if not one_pass and 1 < n < N_ROWS and self._may_overfit(n):
+        if not one_pass and self._needs_folds(n):
             found = self._best_length_in_folds(X, device, seed)
         self.net_ = self._make_net(X, y, device, seed)
         self._configure(self.net_.module)
@@ -101,7 +109,7 @@ class FindsLength(BaseNeuralEstimator):
         }
         lr = self.lr * (1 + math.cos(math.pi * done)) / 2
         n_epochs = math.ceil(COOLING * self.best_epoch_)
-        self._train(X, y, n_epochs=n_epochs, lr=lr, warms_up=False)
+        self._train(X, y, n_epochs=n_epochs, lr=lr, warms_up=False, task="cool-down")
         self.converged_ = before["converged_"]
         if getattr(self, "best_epoch_", n_before) == n_before:
             self.__dict__.update(before)
@@ -150,7 +158,7 @@ class FindsLength(BaseNeuralEstimator):
         net.callbacks = [("held_out", curve)]
         net._initialize_callbacks()
         try:
-            net.partial_fit(Dataset(place(X, device)))
+            self._run(Dataset(place(X, device)), "fold")
         except DivergedError:
             curve.steps_.append(net.step_)
             curve.losses_.append(max(curve.losses_))

@@ -237,6 +237,8 @@ class TrainingNet(NeuralNet):
             if self.watched_:
                 self._tell_batch(batch, loss[0], prefix, training)
         self.history.record(prefix + "_batch_count", len(sizes))
+        if training:
+            self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
         mean, *parts = np.average(losses.cpu().numpy(), axis=0, weights=sizes)
         for name, part in zip(names[1:], parts, strict=True):
             self.history.record(f"{prefix}_{name}", float(part))

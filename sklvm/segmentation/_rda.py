@@ -7,6 +7,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import largest_magnitude
+from sklvm._tasks import watched
 from sklvm._warn import warn_user
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._values import LARGE_VALUE
@@ -357,6 +358,9 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
                 f"optimizer={self.optimizer!r} is LBFGS, which cannot train these "
                 "networks; set optimizer='adam', 'adamw' or 'sgd'."
             )
+
+    def _watched(self, X, y, n_parts):
+        return watched(self, n_parts, X, images=y)
 
     def _validate_rows(self, X, y, reset):
         labels = check_label_maps(self, X, reset=reset)

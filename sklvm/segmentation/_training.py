@@ -52,6 +52,9 @@ class TrainedInParts(BaseNeuralEstimator):
     def _configure(self, module):
         module.configure(self.gradient, self.distortion_weight)
 
+    def _n_trainings(self, n_rows):
+        return 3
+
     def _train_anew(self, X, y, device, one_pass):
         self.net_ = self._make_net(X, y, device, self._draw_seed())
         module = self.net_.module
@@ -75,7 +78,7 @@ class TrainedInParts(BaseNeuralEstimator):
         module.train_part(part)
         # The moments of the other part would push its weights on.
         self.net_._initialize_optimizer()
-        self._train(X, y, **how)
+        self._train(X, y, task=f"training of the {part}", **how)
 
     def _train(self, X, y, *args, **how):
         module = self.net_.module

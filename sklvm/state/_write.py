@@ -19,6 +19,7 @@ from sklvm.state._kinds import base_of, kind_of
 PLAIN = (type(None), bool, int, str)
 MAPPINGS = {dict: "dict", OrderedDict: "ordered"}
 # Left out of the names of arrays, which then read as those of a `state_dict`.
+CALLBACKS = "_skl_callbacks"  # of scikit-learn's `set_callbacks`
 SILENT = ("_modules", "_parameters", "_buffers")
 
 
@@ -144,6 +145,8 @@ class Writer:
             state = value._get_fitted_state(self.resumable)
         else:
             state = _attributes(value, path) if base is None else base.attributes(value)
+        if self.others is None:  # a file is not of one process, as callbacks are
+            state = {k: v for k, v in state.items() if k != CALLBACKS}
         state = self._write_items(state, path)
         return {"object": [self._class(value, path), state]}
 

@@ -3,9 +3,11 @@
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sklvm._tasks import watched
 from sklvm.columns._cells import is_missing
 from sklvm.columns._forms import plain
 from sklvm.inspection._kinds import is_density, is_mixture
@@ -13,7 +15,7 @@ from sklvm.mixture import GaussianMixtureEM
 from sklvm.state._estimators import FittedStateMixin
 
 
-class DensityWrapper(FittedStateMixin, BaseEstimator):
+class DensityWrapper(FittedStateMixin, CallbackSupportMixin, BaseEstimator):
     """Base of estimators with the parameter `estimator`, None for one Gaussian."""
 
     def _estimator(self):
@@ -21,6 +23,7 @@ class DensityWrapper(FittedStateMixin, BaseEstimator):
             return GaussianMixtureEM(random_state=0)
         return self.estimator
 
+    @with_callbacks
     def _fit_estimator(self, X, sample_weight=None):
         """Set `estimator_` and what it knows of the features."""
         estimator = self._estimator()
@@ -38,7 +41,9 @@ class DensityWrapper(FittedStateMixin, BaseEstimator):
                     "it out or give a mixture."
                 )
             params["sample_weight"] = sample_weight
-        self.estimator_ = clone(estimator).fit(X, **params)
+        self.estimator_ = clone(estimator)
+        with watched(self, 1, X, **params) as task, task.lent(self.estimator_):
+            self.estimator_.fit(X, **params)
         self.n_features_in_ = self.estimator_.n_features_in_
         if hasattr(self.estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.estimator_.feature_names_in_

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.multiclass import check_classification_targets
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvm._alone import validate_data
 from sklvm._base import unchanged_on_error
+from sklvm._tasks import watched
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._tables import read_table
 from sklvm.inspection._kinds import is_density
@@ -21,7 +23,9 @@ KINDS_OF_COLUMNS = ("components", "likelihood")
 
 
 @stateful
-class JointDensityClassifier(ClassifierMixin, FittedStateMixin, BaseEstimator):
+class JointDensityClassifier(
+    ClassifierMixin, FittedStateMixin, CallbackSupportMixin, BaseEstimator
+):
     r"""Classifier by a joint density of features and label, some labels unknown.
 
     The label y becomes one more column of the table X, categorical and missing where
@@ -120,8 +124,14 @@ class JointDensityClassifier(ClassifierMixin, FittedStateMixin, BaseEstimator):
                 )
             estimator = model_of_labels(self.estimator, table)
             _check_masks(estimator, codes)
-            self.estimator_ = estimator.fit(table.append(codes))
+            self.estimator_ = estimator
+            self._fit_joint(X, y, table.append(codes))
         return self
+
+    @with_callbacks
+    def _fit_joint(self, X, y, joint):
+        with watched(self, 1, X, y) as task, task.lent(self.estimator_):
+            self.estimator_.fit(joint)
 
     def predict_proba(self, X):
         """p(y | x), from the observed cells of each row.
