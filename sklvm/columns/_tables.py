@@ -144,14 +144,20 @@ class PandasTable:
         self.source = X
         self.names = list(X.columns)
         self.n_rows = len(X)
+        # Each question for one column would make objects that take longer to make than
+        # the cells of a row to read.
+        self.dtypes = X.dtypes.tolist()
+        self.columns = [column for _, column in X.items()]
 
     def dtype(self, j):
-        return self.source.dtypes.iloc[j]
+        return self.dtypes[j]
 
     def cells(self, j):
         import pandas as pd
 
-        column, dtype = self.source.iloc[:, j], self.dtype(j)
+        column, dtype = self.columns[j], self.dtypes[j]
+        if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+            return Cells("number", column.to_numpy(dtype=np.float64))
         if isinstance(dtype, pd.CategoricalDtype):
             return category_cells(column.cat.codes.to_numpy(), dtype.categories)
         if pd.api.types.is_bool_dtype(dtype):
@@ -165,7 +171,7 @@ class PandasTable:
 
     def column(self, j):
         """The column j as it was given, an iterable."""
-        return self.source.iloc[:, j]
+        return self.columns[j]
 
     def is_numeric(self, j):
         """Whether scikit-learn makes numbers of the column."""
