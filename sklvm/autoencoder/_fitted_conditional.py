@@ -11,14 +11,14 @@ from sklvm._alone import check_array
 from sklvm._base import check_count, check_sample_weight, weighted_mean
 from sklvm._warn import warn_user
 from sklvm.autoencoder._monte_carlo import RowEstimates
-from sklvm.autoencoder._rows import few_rows, is_few_numbers, read_rows
+from sklvm.autoencoder._rows import few_rows, read_rows
 from sklvm.autoencoder._targets import (
     is_table_kind,
     plain_target,
     read_target,
     target_numbers,
 )
-from sklvm.columns._numbers import validate_rows, with_remedy
+from sklvm.columns._numbers import is_few_numbers, validate_rows, with_remedy
 from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
