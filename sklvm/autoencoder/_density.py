@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklvm._base import DensityScoreMixin, check_count
 from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import StandardNormal
+from sklvm.autoencoder._export import DensityExports
 from sklvm.autoencoder._linear_start import (
     LinearAndNetwork,
     LinearStart,
@@ -32,6 +33,7 @@ STRANGE, LEAST_JUDGED, N_JUDGED = 1.0, 100, 1000
 
 
 class DensityAutoencoder(
+    DensityExports,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     DensityScoreMixin,

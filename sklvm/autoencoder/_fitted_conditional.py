@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklvm._alone import check_array
 from sklvm._base import check_count, check_sample_weight, weighted_mean
 from sklvm._warn import warn_user
+from sklvm.autoencoder._export import ConditionalExports
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import few_rows, read_rows
 from sklvm.autoencoder._targets import (
@@ -42,7 +43,7 @@ def _has_labels(estimator):
 
 
 class FittedConditional(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowEstimates
+    ConditionalExports, ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowEstimates
 ):
     """Methods of an estimator whose `net_.module` is a `ConditionalModel`."""
 
