@@ -6,6 +6,7 @@ float64 with NaN, or objects with None.
 """
 
 import sys
+from functools import cached_property
 from itertools import chain, count
 
 import numpy as np
@@ -144,10 +145,12 @@ class PandasTable:
         self.source = X
         self.names = list(X.columns)
         self.n_rows = len(X)
-        # Each question for one column would make objects that take longer to make than
-        # the cells of a row to read.
-        self.dtypes = X.dtypes.tolist()
-        self.columns = [column for _, column in X.items()]
+        self.dtypes = X.dtypes.tolist()  # each question for them makes a Series
+
+    @cached_property
+    def columns(self):
+        """All at once, which takes less than one after the other."""
+        return [column for _, column in self.source.items()]
 
     def dtype(self, j):
         return self.dtypes[j]
