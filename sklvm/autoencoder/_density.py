@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklvm._base import DensityScoreMixin, check_count
 from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import StandardNormal
+from sklvm.autoencoder._export import DensityExports
 from sklvm.autoencoder._linear_start import (
     LinearAndNetwork,
     LinearStart,
@@ -32,6 +33,7 @@ STRANGE, LEAST_JUDGED, N_JUDGED = 1.0, 100, 1000
 
 
 class DensityAutoencoder(
+    DensityExports,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     DensityScoreMixin,
@@ -94,7 +96,8 @@ class DensityAutoencoder(
             )
 
     def _validate_new(self, X):
-        check_is_fitted(self)
+        if not hasattr(self, "net_"):  # what scikit-learn asks takes a tenth of a score
+            check_is_fitted(self)
         return self._validate_rows(X, None, reset=False)[0]
 
     def _check_combinations(self):

@@ -10,15 +10,16 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklvm._alone import check_array
 from sklvm._base import check_count, check_sample_weight, weighted_mean
 from sklvm._warn import warn_user
+from sklvm.autoencoder._export import ConditionalExports
 from sklvm.autoencoder._monte_carlo import RowEstimates
-from sklvm.autoencoder._rows import few_rows, is_few_numbers, read_rows
+from sklvm.autoencoder._rows import few_rows, read_rows
 from sklvm.autoencoder._targets import (
     is_table_kind,
     plain_target,
     read_target,
     target_numbers,
 )
-from sklvm.columns._numbers import validate_rows, with_remedy
+from sklvm.columns._numbers import is_few_numbers, validate_rows, with_remedy
 from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
 
@@ -42,7 +43,7 @@ def _has_labels(estimator):
 
 
 class FittedConditional(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowEstimates
+    ConditionalExports, ClassNamePrefixFeaturesOutMixin, TransformerMixin, RowEstimates
 ):
     """Methods of an estimator whose `net_.module` is a `ConditionalModel`."""
 

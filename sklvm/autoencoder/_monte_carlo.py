@@ -6,6 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklvm._warn import warn_user
 from sklvm.autoencoder._estimator import BaseAutoencoder
+from sklvm.autoencoder._few_rows import chunk_rows
 from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
 from sklvm.neural._device import as_dense, as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
@@ -122,6 +123,7 @@ class RowEstimates(BaseAutoencoder):
         module, device = self._fitted_module()
         row_size = max(module.row_size * n_draws, module.encoder_row_size)
         size = max(1, CHUNK_SIZE // row_size)
+        size = chunk_rows(module, X.shape[0], size, n_draws)
         # One tensor: small ones that stay between the large ones of the chunks would
         # keep the allocator from using freed memory again.
         results, n = None, X.shape[0]

@@ -20,12 +20,9 @@ from sklvm.autoencoder.likelihoods._make import (
 from sklvm.columns import Schema
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._column import REAL
-from sklvm.columns._numbers import validate_rows
+from sklvm.columns._numbers import are_few_rows, validate_rows
 from sklvm.columns._tables import holds_words
 from sklvm.state._classes import stateful
-
-# Most numbers of an X that is looked at before scikit-learn's checks.
-FEW = 10_000
 
 
 def read_rows(estimator, X, likelihood, sparse=False):
@@ -44,20 +41,12 @@ def read_rows(estimator, X, likelihood, sparse=False):
     return Table(estimator, X, likelihood)
 
 
-def is_few_numbers(array):
-    """Whether it is a small array of finite numbers, with which nothing is wrong."""
-    is_plain = type(array) is np.ndarray and array.dtype.kind in "iuf"
-    return is_plain and 0 < array.size <= FEW and bool(np.isfinite(array).all())
-
-
 def few_rows(estimator, X):
     """What `validate_data` makes of a few plain rows of a fitted estimator, or None.
 
     Its questions about other kinds of X take longer than the encoding of a row.
     """
-    if not is_few_numbers(X) or hasattr(estimator, "feature_names_in_"):
-        return None
-    if X.ndim != 2 or X.shape[1] != estimator.n_features_in_:
+    if not are_few_rows(estimator, X):
         return None
     with np.errstate(over="ignore"):
         rows = np.asarray(X, dtype=np.float32, order="C")

@@ -82,6 +82,8 @@ def refuse(problems):
     ----------
     problems : list of (name, key of `UNREADABLE` or `UNFIT` or None)
     """
+    if all(problem is None for _, problem in problems):
+        return
     sentences = []
     for key, (what, remedy) in (UNREADABLE | UNFIT).items():
         names = [name for name, problem in problems if problem == key]

@@ -18,6 +18,29 @@ NO_NUMBERS = {
     "category": ("categories", "encode them as numbers, as by OrdinalEncoder"),
 }
 
+# Most numbers of an X that is looked at before scikit-learn's checks.
+FEW = 10_000
+
+
+def is_few_numbers(array, allow_nan=False):
+    """Whether it is a small array of finite numbers, with which nothing is wrong."""
+    if type(array) is not np.ndarray or array.dtype.kind not in "iuf":
+        return False
+    if not 0 < array.size <= FEW:
+        return False
+    return not np.isinf(array).any() if allow_nan else bool(np.isfinite(array).all())
+
+
+def are_few_rows(estimator, X, allow_nan=False):
+    """Whether a fitted estimator may take X as it is, for rows as those of its fit.
+
+    scikit-learn's questions about other kinds of X take longer than the answer for a
+    row.
+    """
+    if not is_few_numbers(X, allow_nan) or hasattr(estimator, "feature_names_in_"):
+        return False
+    return X.ndim == 2 and X.shape[1] == getattr(estimator, "n_features_in_", None)
+
 
 def validate_rows(estimator, X, y="no_validation", *, reset, **how):
     """scikit-learn's `validate_data` of rows of numbers, with a remedy in each error.

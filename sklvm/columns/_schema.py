@@ -1,6 +1,7 @@
 """The schema of a table: read once in `fit`, then values in and out."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -205,11 +206,17 @@ class Schema:
 
     def _check_names(self, X):
         """scikit-learn's own check of the columns, in the estimator's name."""
-        estimator = type(self.estimator_name, (BaseEstimator,), {})()
+        estimator = _class_of_name(self.estimator_name)()
         estimator.n_features_in_ = len(self.columns)
         if self.is_frame and all(isinstance(name, str) for name in self.names):
             estimator.feature_names_in_ = np.array(self.names, dtype=object)
         validate_data(estimator, X, reset=False, skip_check_array=True)
+
+
+@lru_cache
+def _class_of_name(name):
+    """An estimator in whose name scikit-learn speaks; slow to make."""
+    return type(name, (BaseEstimator,), {})
 
 
 def _check_unique(names):

@@ -6,6 +6,7 @@ float64 with NaN, or objects with None.
 """
 
 import sys
+from functools import cached_property
 from itertools import chain, count
 
 import numpy as np
@@ -144,14 +145,22 @@ class PandasTable:
         self.source = X
         self.names = list(X.columns)
         self.n_rows = len(X)
+        self.dtypes = X.dtypes.tolist()  # each question for them makes a Series
+
+    @cached_property
+    def columns(self):
+        """All at once, which takes less than one after the other."""
+        return [column for _, column in self.source.items()]
 
     def dtype(self, j):
-        return self.source.dtypes.iloc[j]
+        return self.dtypes[j]
 
     def cells(self, j):
         import pandas as pd
 
-        column, dtype = self.source.iloc[:, j], self.dtype(j)
+        column, dtype = self.columns[j], self.dtypes[j]
+        if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+            return Cells("number", column.to_numpy(dtype=np.float64))
         if isinstance(dtype, pd.CategoricalDtype):
             return category_cells(column.cat.codes.to_numpy(), dtype.categories)
         if pd.api.types.is_bool_dtype(dtype):
@@ -165,7 +174,7 @@ class PandasTable:
 
     def column(self, j):
         """The column j as it was given, an iterable."""
-        return self.source.iloc[:, j]
+        return self.columns[j]
 
     def is_numeric(self, j):
         """Whether scikit-learn makes numbers of the column."""

@@ -9,6 +9,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+# So few rows are answered before what is fast for many is prepared.
+FEW_ROWS = 8
+
 
 class Components(ABC):
     """The components of one family.
@@ -49,6 +52,10 @@ class Components(ABC):
         """One row from each of the components `labels`."""
 
     # What has a default ----------------------------------------------------------
+
+    def kernel_for(self, params, n_rows):
+        """The kernel for the posterior of `n_rows` rows, its preparation counted."""
+        return next(self.kernels(params))
 
     def features(self, X):
         """What `statistics` needs of the rows X; NaN is missing."""

@@ -1,6 +1,7 @@
 """What a fitted mixture answers: posteriors, densities, samples, criteria."""
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from functools import partial
 from numbers import Integral
 
@@ -24,6 +25,7 @@ from sklvm.mixture._checks import (
     float_dtype,
     has_missing,
 )
+from sklvm.mixture._components import FEW_ROWS
 from sklvm.mixture._mixture import Mixture, MixtureParams
 from sklvm.mixture._rows import (
     ConvertedRows,
@@ -95,14 +97,16 @@ class FittedMixture(
 
     def _map(self, X, method):
         """`method` of the E-step at the fitted params, over the rows of a checked X."""
-        data = self._chunks(X)
-        with single_threaded_blas() as n_blas:
-            n_threads = effective_n_threads(self.n_jobs, n_blas)
-            missing = not issparse(X) and self._any_missing(data)
-            mixture = self._mixture(X.shape[1], dtype=data.dtype, missing=missing)
-            row_size = mixture.components.row_size(mixture.n_components)
-            batch_size = self.batch_size or chunk_size(row_size, data.dtype)
-            e_step = next(mixture.e_steps(self._params()))
+        data, n = self._chunks(X), X.shape[0]
+        missing = not issparse(X) and self._any_missing(data)
+        mixture = self._mixture(X.shape[1], dtype=data.dtype, missing=missing)
+        row_size = mixture.components.row_size(mixture.n_components)
+        batch_size = self.batch_size or chunk_size(row_size, data.dtype)
+        # The products of a few rows are too small for threads, and a setting of the
+        # process is nothing that each request to a server should touch.
+        with nullcontext(1) if n <= FEW_ROWS else single_threaded_blas() as n_blas:
+            n_threads = effective_n_threads(self.n_jobs, n_blas) if n > FEW_ROWS else 1
+            e_step = mixture.e_step(self._params(), n)
             with MemoryRows(data, batch_size=batch_size, n_threads=n_threads) as rows:
                 return rows.map(partial(method, e_step))
 

@@ -83,6 +83,11 @@ class Mixture:
         for kernel in self.components.kernels(params.components):
             yield EStep(kernel, params.weights)
 
+    def e_step(self, params, n_rows):
+        """The E-step that answers for `n_rows` rows soonest."""
+        kernel = self.components.kernel_for(params.components, n_rows)
+        return EStep(kernel, params.weights)
+
     def m_step(self, statistics, params):
         """Params that maximise F plus the log prior, given the statistics."""
         new = self.components.m_step(statistics.components, params.components)

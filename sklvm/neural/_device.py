@@ -3,7 +3,7 @@
 import mmap
 import os
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Lock
 
 import numpy as np
@@ -130,6 +130,11 @@ class _Float32Convolutions:
 _float32_convolutions = _Float32Convolutions()
 
 
+def _uses_cuda():
+    """Whether a network of this process may be on a GPU; else the setting stays."""
+    return torch.cuda.is_initialized()
+
+
 @contextmanager
 def full_precision():
     """Where no torch.autocast of the user's applies.
@@ -174,6 +179,6 @@ def inference():
         ),
         torch.inference_mode(),
         full_precision(),
-        _float32_convolutions,
+        _float32_convolutions if _uses_cuda() else nullcontext(),
     ):
         yield

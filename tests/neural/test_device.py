@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sklvm import VAE
+from sklvm.neural import _device
 from sklvm.neural._device import inference
 from tests.autoencoder.models import quietly
 from tests.registry import REGISTRY
@@ -71,6 +72,11 @@ def test_auto_is_the_cpu_where_nothing_else_is():
 # Convolutions on a GPU are in TF32 by default, which decodes other maps than a CPU.
 
 
+@pytest.fixture
+def as_with_cuda(monkeypatch):
+    monkeypatch.setattr(_device, "_uses_cuda", lambda: True)
+
+
 def takes_tf32():
     cudnn = torch.backends.cudnn
     if hasattr(cudnn, "conv"):
@@ -86,6 +92,7 @@ class Asking(torch.nn.Linear):
         return super().forward(rows)
 
 
+@pytest.mark.usefixtures("as_with_cuda")
 def test_networks_predict_in_float32_and_leave_the_setting_as_it_was():
     assert takes_tf32()
     encoder = Asking(4, 4)
@@ -99,6 +106,7 @@ def test_networks_predict_in_float32_and_leave_the_setting_as_it_was():
         assert takes_tf32()
 
 
+@pytest.mark.usefixtures("as_with_cuda")
 def test_the_setting_is_put_back_by_the_last_of_nested_predictions():
     with pytest.raises(KeyError), inference():
         with inference():
@@ -108,6 +116,7 @@ def test_the_setting_is_put_back_by_the_last_of_nested_predictions():
     assert takes_tf32()
 
 
+@pytest.mark.usefixtures("as_with_cuda")
 def test_the_setting_is_put_back_by_the_last_of_two_threads():
     """In the order first in, first out."""
     entered, left = threading.Event(), threading.Event()

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from sklvm.mixture._components import Components
+from sklvm.mixture._components import FEW_ROWS, Components
 from sklvm.mixture.families.covariance import SHAPES, safe_divide
 from sklvm.mixture.families.gaussian_floor import floored
 from sklvm.mixture.families.gaussian_full import full_kernel, has_few
 from sklvm.mixture.families.gaussian_kernels import AxisFeatures, WhitenedFeatures
 from sklvm.mixture.families.gaussian_missing import MissingPatterns
-from sklvm.mixture.families.gaussian_subtracting import Subtracting
+from sklvm.mixture.families.gaussian_subtracting import AllAtOnce, Subtracting
 
 FUSED = {
     "full": full_kernel,
@@ -51,6 +51,11 @@ class GaussianComponents(Components):
             return
         yield from fused
         yield Subtracting(self, params)
+
+    def kernel_for(self, params, n_rows):
+        if n_rows <= FEW_ROWS and not self.by_patterns:
+            return AllAtOnce(self, params)
+        return super().kernel_for(params, n_rows)
 
     def _fused(self, params):
         """Fused kernels that are of use at these params, the fastest first."""

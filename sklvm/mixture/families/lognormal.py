@@ -34,6 +34,9 @@ class LognormalComponents(Components):
         for kernel in self.gaussian.kernels(params):
             yield OfLogarithms(self, params, kernel)
 
+    def kernel_for(self, params, n_rows):
+        return OfLogarithms(self, params, self.gaussian.kernel_for(params, n_rows))
+
     def to_y(self, X):
         """y = log x where logged, in an array of its own."""
         Y = np.array(X, dtype=np.float64)

@@ -60,6 +60,11 @@ class ProductComponents(Components):
                 return
             kernels = [new or old for new, old in zip(safer, kernels, strict=True)]
 
+    def kernel_for(self, params, n_rows):
+        own = self.split(params)
+        kernels = [unit.kernel_for(own, n_rows) for unit in self.units]
+        return ProductKernel(self, params, kernels)
+
     @property
     def units(self):
         """What has a kernel: a block, or several that are read as one."""
@@ -230,6 +235,10 @@ class Unit(NamedTuple):
         own = [params[b] for b in self.blocks]
         return self.components.kernels(own if self.is_joint else own[0])
 
+    def kernel_for(self, params, n_rows):
+        own = [params[b] for b in self.blocks]
+        return self.components.kernel_for(own if self.is_joint else own[0], n_rows)
+
 
 class JointBlocks:
     """Several blocks of discrete columns whose groups have one kernel.
@@ -244,6 +253,9 @@ class JointBlocks:
 
     def kernels(self, params):
         yield GroupKernel(self, params)
+
+    def kernel_for(self, params, n_rows):
+        return GroupKernel(self, params)
 
     @property
     def n_levels(self):
