@@ -1,48 +1,33 @@
 """From explicit scikit-learn parameters to a trained skorch net."""
 
-import copy
-import math
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from contextlib import nullcontext
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
-from skorch.dataset import Dataset
-from skorch.helper import predefined_split
-from torch.utils.data import Subset
 
 from sklvm._base import private_random_state, raise_interrupt, unchanged_on_error
-from sklvm._tasks import NOBODY, present_task, watched
-from sklvm._warn import silent, warn_user
-from sklvm.neural._callbacks import (
-    EpochTasks,
-    ProgressBar,
-    StopAfterWarmup,
-    copied,
-    unnamed,
-)
+from sklvm._tasks import watched
+from sklvm._warn import warn_user
 from sklvm.neural._device import (
     as_dense,
     as_tensor,
     full_precision,
     inference,
     memory_errors,
-    place,
     resolve_device,
 )
 from sklvm.neural._interrupt import Interrupted, noticed_ctrl_c
 from sklvm.neural._networks import ACTIVATIONS
+from sklvm.neural._one_training import TrainsItsNet
 from sklvm.neural._training import (
     OPTIMIZERS,
     DivergedError,
     TrainingNet,
-    still_rises,
 )
 from sklvm.neural._values import frozen, unscaled
 from sklvm.state._checkpoint import (
@@ -51,23 +36,16 @@ from sklvm.state._checkpoint import (
     checkpointing,
     present_checkpoint,
 )
-from sklvm.state._estimators import FittedStateMixin
 
 # Numbers that one block of rows may hold in the widest layer: 2 MB, so in the cache.
 BLOCK_SIZE = 2**19
-# Steps over which the learning rate rises where the start is good.
-RAMP = 200
 # Rows on which an interrupted training is finished.
 N_FEW = 500
-# Callbacks of skorch that change a training by what they have seen of it.
-STEERING = LRScheduler, EarlyStopping
 # Devices whose optimisers can update all parameters in one call of a kernel.
 FUSED = {"cpu", "cuda"}
 
 
-class BaseNeuralEstimator(
-    FittedStateMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
-):
+class BaseNeuralEstimator(TrainsItsNet):
     """Estimator whose parameters are trained by stochastic gradients through skorch.
 
     A subclass has the parameters below in its own `__init__`, with `random_state`, and
@@ -100,7 +78,6 @@ class BaseNeuralEstimator(
     # Parameters that shape the module: training that goes on cannot change them.
     _shaping = (*("activation", "optimizer", "compile", "net_params"),)
 
-    _hold_out_remedy = "early_stopping=False"
     _memory_remedy = "lower batch_size or the widths of the networks"
 
     # What a subclass supplies -----------------------------------------------------
@@ -242,10 +219,6 @@ class BaseNeuralEstimator(
     def _warn_of_data(self, X):
         """Say where a training on X is possible and hardly what was meant."""
 
-    def _n_epochs(self, n_rows):
-        """Passes over the rows to train on."""
-        return self.max_epochs
-
     def _draw_seed(self):
         settled = present_checkpoint().settled(self.random_state)
         rng = private_random_state(settled)
@@ -279,166 +252,6 @@ class BaseNeuralEstimator(
         net.split_seed_ = seed
         return net
 
-    def _train(
-        self, X, y, one_pass=False, *, n_epochs=None, n_run=None, lr=None,
-        warms_up=True, may_stop=True, is_usable=True, task="training",
-    ):  # fmt: skip
-        """Train the net for `n_epochs`, None for `max_epochs`, or for one pass.
-
-        `n_run` says that it ends after so many of them, None that it may go on.
-        `is_usable` is whether Ctrl-C after an epoch of it leaves a model; `task` is
-        its name for callbacks.
-        """
-        net = self.net_
-        device = torch.device(net.device)
-        train, valid = Dataset(place(X, device), place(y, device)), None
-        if not one_pass and self._holds_out(len(train)):
-            rows, valid_rows = self._split(len(train), net.split_seed_)
-            if self.early_stopping:
-                valid = Subset(train, valid_rows)
-            train = Subset(train, rows)
-        self._set_up(net, len(train), valid, one_pass, n_epochs, warms_up, lr)
-        if n_run is not None:
-            net.max_epochs = n_run
-        net.callbacks = self._make_callbacks(
-            valid if may_stop else None, len(train), net.max_epochs
-        )
-        net._initialize_callbacks()
-        n_before = len(net.history_)
-        now = None
-        if is_usable:
-            now = lambda: self._attributes_now(X, y, n_before)  # noqa: E731
-        try:
-            self._run(train, task, now)
-            net.check_finite()
-        except KeyboardInterrupt as interrupt:
-            net.drop_unfinished_epoch()
-            if one_pass or not is_usable or not net.history_:
-                raise
-            self._keep_best_weights()
-            self._publish_trace(n_before, one_pass)
-            raise Interrupted(interrupt) from None
-        finally:
-            net.train_split = None  # it holds the data
-            for callback in net.callbacks:
-                if isinstance(callback, ProgressBar):
-                    callback.close()
-        self._publish_trace(n_before, one_pass)
-
-    def _run(self, rows, task, attributes=None):
-        """Train the net on the rows, as a task of this name.
-
-        `attributes()` are those of the estimator if the fit ended here.
-        """
-        net = self.net_
-        with present_task().part(task, net.max_epochs) as task:
-            told = ("tasks", EpochTasks(task, attributes))
-            if task is not NOBODY:
-                net.callbacks_.append(told)
-            try:
-                net.partial_fit(rows)
-            finally:
-                net.callbacks_ = [pair for pair in net.callbacks_ if pair is not told]
-
-    def _attributes_now(self, X, y, n_before):
-        """The attributes of the estimator if the fit ended here; None of no model."""
-        other = copy.copy(self)
-        # Copies, so that a look at a training does not change it.
-        other.random_state = copy.deepcopy(self.random_state)
-        other.net_ = copy.deepcopy(self.net_)
-        other.net_.callbacks = self.net_.callbacks
-        other._keep_best_weights()
-        other._publish_trace(n_before, one_pass=False)
-        try:
-            with silent():
-                other._finish_early(X, y)
-        except DivergedError:
-            return None
-        return vars(other)
-
-    def _holds_out(self, n):
-        """Whether `validation_fraction` of n rows is not trained on."""
-        return self.early_stopping
-
-    def _starts_well(self, module):
-        """Whether a module starts at a model that is good already."""
-        return False
-
-    def _patience(self, n_rows):
-        """Epochs without improvement after which early stopping ends the training."""
-        return self.n_iter_no_change
-
-    def _set_up(self, net, n_rows, valid, one_pass, n_epochs, warms_up, lr=None):
-        """Tell the net what this training is to be."""
-        n_epochs = n_epochs or self._n_epochs(n_rows)
-        net.set_params(
-            max_epochs=1 if one_pass else n_epochs,
-            batch_size=self.batch_size,
-            lr_schedule=self.lr_schedule,
-            max_grad_norm=self.max_grad_norm,
-            train_split=None if valid is None else predefined_split(valid),
-        )
-        n_steps = math.ceil(n_rows / self.batch_size) * n_epochs
-        if warms_up:
-            net.warmup_ = net.step_, net.step_ + round(self.warmup * n_steps)
-        # How many calls of partial_fit will follow is not known: no schedule there.
-        starts_well = net.step_ == 0 and self._starts_well(net.module)
-        n_ramp = min(RAMP, n_steps // 10) if starts_well else 0
-        net.begin(lr or self.lr, None if one_pass else n_steps, n_ramp)
-
-    def _split(self, n, seed):
-        """The n rows' numbers: those to train on, and those held out."""
-        n_valid = round(self.validation_fraction * n)
-        if not 0 < n_valid < n:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {n} rows leaves no "
-                "row for training or none for validation; change it, give more rows, or"
-                f" set {self._hold_out_remedy}."
-            )
-        # The same rows again where a training goes on.
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(n, generator=generator).numpy()
-        return order[n_valid:], order[:n_valid]
-
-    def _make_callbacks(self, valid, n_rows, max_epochs):
-        """The user's callbacks and ours; `valid` are rows that stop the training."""
-        callbacks = [copied(callback) for callback in self.callbacks or []]
-        kinds = [c if isinstance(c, type) else type(c) for c in map(unnamed, callbacks)]
-        if not all(issubclass(kind, Callback) for kind in kinds):
-            raise ValueError(
-                f"callbacks={self.callbacks!r} must hold skorch callbacks, or pairs of "
-                "a name and a callback."
-            )
-        unkept = [k.__name__ for k in kinds if issubclass(k, STEERING)]
-        if unkept and self.checkpoint is not None:
-            raise ValueError(
-                f"checkpoint={self.checkpoint!r} does not keep what {unkept[0]} has "
-                "gathered to steer the training by; leave one of them out, or use "
-                "early_stopping or lr_schedule."
-            )
-        if self.lr_schedule != "constant" and any(
-            issubclass(kind, LRScheduler) for kind in kinds
-        ):
-            raise ValueError(
-                f"lr_schedule={self.lr_schedule!r} and a callback both set the learning"
-                " rate; set lr_schedule='constant' or leave the LRScheduler out."
-            )
-        if valid is not None:
-            callbacks.append(
-                StopAfterWarmup(
-                    valid,
-                    patience=self._patience(n_rows),
-                    # Infinity is about warnings, not about what improves.
-                    threshold=self.tol if self.tol < np.inf else 0.0,
-                    # The relative mode never stops where the loss is negative.
-                    threshold_mode="abs",
-                    load_best=True,
-                )
-            )
-        if self.verbose:
-            callbacks.append(ProgressBar(type(self).__name__, max_epochs))
-        return callbacks
-
     def _why_diverged(self, error, X):
         """One sentence: the epoch, the likely cause, the remedy."""
         cause = self._cause_in_data(X)
@@ -454,44 +267,6 @@ class BaseNeuralEstimator(
     def _cause_in_data(self, X):
         """What in X may have made a training diverge, with the remedy, or None."""
         return unscaled(X, "X")
-
-    def _publish_trace(self, n_before, one_pass):
-        history = self.net_.history_
-        self.lower_bounds_ = -np.array([epoch["train_loss"] for epoch in history])
-        self.n_iter_ = len(history)
-        self.__dict__.pop("best_epoch_", None)
-        stopper = self._stopper()
-        if stopper is not None:
-            self.best_epoch_ = stopper.best_epoch_
-        stopped = self.n_iter_ - n_before < self.net_.max_epochs
-        self.converged_ = not one_pass and (stopped or not self._still_rises(n_before))
-
-    def _stopper(self):
-        """What has stopped the training early and kept the best weights, or None."""
-        for callback in self.net_.callbacks:
-            is_stopper = isinstance(callback, StopAfterWarmup)
-            if is_stopper and getattr(callback, "best_loss_", np.inf) < np.inf:
-                return callback
-        return None
-
-    def _keep_best_weights(self):
-        """Those for held-out rows so far, if a stopper watches them."""
-        if (stopper := self._stopper()) is not None:
-            stopper.on_train_end(self.net_)
-
-    def _still_rises(self, n_before):
-        """Whether the objective still rose while the learning rate had not fallen.
-
-        At the end of a schedule every trace is flat, so that there the middle of the
-        training is looked at.
-        """
-        warmup = self.net_.warmup_[1] / max(self.net_.step_, 1) * self.n_iter_
-        trace = self.lower_bounds_[max(n_before, math.ceil(warmup)) :]
-        window = self.n_iter_no_change
-        if self.lr_schedule == "cosine":
-            window = max(window, len(trace) // 10)
-            trace = trace[: len(trace) // 2 + window]
-        return still_rises(trace, window, self.tol)
 
     def _warn_unless_converged(self):
         if not self.converged_:
