@@ -28,10 +28,12 @@ class RowEstimates(BaseAutoencoder):
     # After the training -----------------------------------------------------------
 
     def _set_noise(self, X):
-        """Make optimal noise that of all the rows."""
-        module = self._fitted_module()[0]
-        if module.likelihood.n_errors(module.n_features):
-            module.likelihood.set_noise(self._sum_errors(X))
+        """Make optimal noise that of held-out rows, or else of all rows."""
+        errors = self.__dict__.pop("_held_out_errors", None)
+        if errors is None:
+            errors = self._sum_errors(X)
+        if len(errors):
+            self.net_.module.likelihood.set_noise(errors)
 
     def _finish(self, X, y, one_pass):
         self.__dict__.pop("noise_", None)
@@ -168,21 +170,27 @@ class RowEstimates(BaseAutoencoder):
         ]
         return torch.cat(blocks)
 
-    def _sum_errors(self, X):
+    def _errors_as_scored(self, X):
+        return self._sum_errors(X, self.n_score_draws)
+
+    def _sum_errors(self, X, n_weighed=None):
         """Sums over the rows of what sets the optimal noise, by draws of q.
 
-        By one draw of each of many rows; where the objective weighs draws, by draws
-        and weights as it had them.
+        None where there is no such noise. By one draw of each of many rows, or by
+        `n_weighed` of each that are weighed as in a score; where the objective weighs
+        draws, by draws and weights as it had them.
         """
-        module = self.net_.module
-        weighs = self.objective == "iwae"
-        n_draws = max(1, min(16, N_ERRORS // X.shape[0]))
-        n_draws = module.n_draws if weighs else n_draws
+        module = self._fitted_module()[0]
+        if not module.likelihood.n_errors(module.n_features):
+            return np.zeros(0)
+        if self.objective == "iwae":
+            n_weighed = module.n_draws
+        n_draws = n_weighed or max(1, min(16, N_ERRORS // X.shape[0]))
 
         def errors(batch, q, p, eps):
             x, observed = module.target(batch)
             weights = eps.new_full(eps.shape[:2], 1 / n_draws)
-            if weighs:
+            if n_weighed:
                 weights = self._log_weights(batch, q, p, eps).softmax(0)
             outputs = module.outputs(batch, q.rsample(eps))
             terms = module.likelihood.errors(x, outputs, observed)

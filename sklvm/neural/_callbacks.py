@@ -49,18 +49,20 @@ class StopAfterWarmup(EarlyStopping):
 class HeldOutCurve(Callback):
     """The loss of held-out rows every so many steps, from the start on.
 
-    The training ends when it has not fallen for `patience` steps.
+    The training ends when it has not fallen for `patience` steps. `errors()` are sums
+    over the same rows that say how large the noise is.
     """
 
-    kept_in_checkpoints = "steps_", "losses_"
+    kept_in_checkpoints = "steps_", "losses_", "errors_"
 
-    def __init__(self, valid, every, patience):
+    def __init__(self, valid, errors, every, patience):
         self.valid = valid
+        self.errors = errors
         self.every = every
         self.patience = patience
 
     def on_train_begin(self, net, **kwargs):
-        self.steps_, self.losses_ = [], []
+        self.steps_, self.losses_, self.errors_ = [], [], []
         self._look(net)
 
     def on_epoch_end(self, net, **kwargs):
@@ -78,6 +80,7 @@ class HeldOutCurve(Callback):
     def _look(self, net):
         self.steps_.append(net.step_)
         self.losses_.append(net.held_out_loss(self.valid))
+        self.errors_.append(self.errors())
 
 
 class EpochTasks(Callback):

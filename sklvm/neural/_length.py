@@ -1,6 +1,7 @@
 """How long to train: by held-out rows, or by folds where the rows are few."""
 
 import math
+from abc import abstractmethod
 from numbers import Integral
 
 import numpy as np
@@ -19,6 +20,8 @@ from sklvm.neural._training import DivergedError
 N_STEPS, N_EPOCHS = 5000, 30
 # Fewer rows are too few to hold some out: every row is, in one of the folds.
 N_ROWS, N_FOLDS = 1000, 5
+# Held-out rows that are enough to say how large the noise is.
+N_NOISE = 100
 # Shorter trainings have no time to learn the rows by heart.
 LEAST_STEPS = 200
 # Steps between two looks at a fold's held-out rows, and steps without improvement
@@ -42,8 +45,13 @@ class FindsLength(BaseNeuralEstimator):
 
     Of many rows it holds some out, and keeps the best weights. Of few it trains on
     folds first, and then on all rows for as many steps as were best for the folds'
-    held-out rows on average; the learning rate falls as it did there.
+    held-out rows on average; the learning rate falls as it did there. The noise is that
+    of the held-out rows, as networks err less on rows that they were trained on.
     """
+
+    @abstractmethod
+    def _errors_as_scored(self, X):
+        """Sums over the rows of what sets the noise; none where nothing does."""
 
     def _steps_per_epoch(self, n_rows):
         return math.ceil(n_rows / self.batch_size)
@@ -88,6 +96,10 @@ class FindsLength(BaseNeuralEstimator):
         self.__dict__.update(found)
         if self.early_stopping == "auto" and hasattr(self, "held_out_bound_"):
             self._cool_down(X, y)
+        if not one_pass and self._holds_out(n):
+            held_out = self._split(n, self.net_.split_seed_)[1]
+            if len(held_out) >= N_NOISE:
+                self._held_out_errors = self._errors_as_scored(X[held_out])
 
     def _cool_down(self, X, y):
         """Go on from the best weights, while the learning rate falls to 0.
@@ -127,15 +139,16 @@ class FindsLength(BaseNeuralEstimator):
         for fold in folds:
             rows = np.setdiff1d(order, fold)
             curves.append(self._held_out_curve(X[rows], X[fold], device, seed))
-        steps = np.unique(np.concatenate([steps for steps, _ in curves]))
+        steps = np.unique(np.concatenate([steps for steps, *_ in curves]))
         # A training that has ended stays where it was.
-        losses = [np.interp(steps, *curve) for curve in curves]
+        losses = [np.interp(steps, *curve) for *curve, _ in curves]
         mean = np.average(losses, axis=0, weights=[len(fold) for fold in folds])
         best = int(np.argmin(mean))
         gains = np.array([loss[0] - loss[best] for loss in losses])
         error = gains.std(ddof=1) / math.sqrt(len(gains))
         if gains.mean() < error and self._starts_well(self.net_.module):
             best = 0  # what few rows say against a good start may be chance
+        errors = [_between(steps[best], *curve) for curve in curves]
         n_steps = self._n_epochs(n) * self._steps_per_epoch(n)
         # A schedule makes every curve flat at its end.
         end = n_steps // 2 if self.lr_schedule == "cosine" else n_steps
@@ -143,18 +156,21 @@ class FindsLength(BaseNeuralEstimator):
         return {
             "best_epoch_": math.ceil(steps[best] / self._steps_per_epoch(n)),
             "held_out_bound_": -float(mean[best]),
+            "_held_out_errors": np.sum(errors, axis=0),
             "converged_": bool(steps[-1] < n_steps or late[0] - late[1] <= self.tol),
         }
 
     def _held_out_curve(self, X, held_out, device, seed):
-        """(steps, losses) of the rows held out of a training on X."""
+        """(steps, losses, errors) of the rows held out of a training on X."""
         net = self.net_ = self._make_net(X, None, device, seed)
         self._configure(net.module)
         n = X.shape[0]
         n_steps = self._n_epochs(n) * self._steps_per_epoch(n)
         n_epochs = math.ceil(n_steps / self._steps_per_epoch(n))
         self._set_up(net, n, None, False, n_epochs, warms_up=True)
-        curve = HeldOutCurve(Dataset(place(held_out, device)), EVERY, PATIENCE)
+        valid = Dataset(place(held_out, device))
+        errors = lambda: self._errors_as_scored(held_out)  # noqa: E731
+        curve = HeldOutCurve(valid, errors, EVERY, PATIENCE)
         net.callbacks = [("held_out", curve)]
         net._initialize_callbacks()
         try:
@@ -162,7 +178,8 @@ class FindsLength(BaseNeuralEstimator):
         except DivergedError:
             curve.steps_.append(net.step_)
             curve.losses_.append(max(curve.losses_))
-        return curve.steps_, curve.losses_
+            curve.errors_.append(curve.errors_[-1])
+        return curve.steps_, curve.losses_, curve.errors_
 
     def _publish_trace(self, n_before, one_pass):
         super()._publish_trace(n_before, one_pass)
@@ -183,3 +200,8 @@ class FindsLength(BaseNeuralEstimator):
                 "rows.",
                 ConvergenceWarning,
             )
+
+
+def _between(step, steps, losses, errors):
+    """The errors at a step, between those at which they are known."""
+    return np.array([np.interp(step, steps, sums) for sums in np.transpose(errors)])
