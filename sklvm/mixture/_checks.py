@@ -56,7 +56,9 @@ def _as_it_is(estimator, X, dtype):
     """Whether every check would hand out these few rows unchanged."""
     if not are_few_rows(estimator, X, allow_nan=True):
         return False
-    return (X.dtype.kind == "f" and X.dtype.itemsize in (4, 8)) or dtype == "numeric"
+    if X.dtype.kind == "f":
+        return X.dtype.itemsize in (4, 8)
+    return dtype == "numeric"
 
 
 def _check_finite(estimator, X, batch_size=8192):
