@@ -15,6 +15,8 @@ from sklvm import VAE
 
 from .helpers import QUICK, AfterEpoch, X, fit
 
+pytestmark = pytest.mark.usefixtures("ctrl_c_counts")
+
 
 class Interrupting(torch.nn.Linear):
     """An encoder during whose fifth batch the user presses Ctrl-C."""
