@@ -28,7 +28,7 @@ class RowEstimates(BaseAutoencoder):
     # After the training -----------------------------------------------------------
 
     def _set_noise(self, X):
-        """Make optimal noise that of held-out rows, or else of all rows."""
+        """Make optimal noise that of rows held out of folds, or else of all rows."""
         errors = self.__dict__.pop("_held_out_errors", None)
         if errors is None:
             errors = self._sum_errors(X)

@@ -20,8 +20,6 @@ from sklvm.neural._training import DivergedError
 N_STEPS, N_EPOCHS = 5000, 30
 # Fewer rows are too few to hold some out: every row is, in one of the folds.
 N_ROWS, N_FOLDS = 1000, 5
-# Held-out rows that are enough to say how large the noise is.
-N_NOISE = 100
 # Shorter trainings have no time to learn the rows by heart.
 LEAST_STEPS = 200
 # Steps between two looks at a fold's held-out rows, and steps without improvement
@@ -45,8 +43,8 @@ class FindsLength(BaseNeuralEstimator):
 
     Of many rows it holds some out, and keeps the best weights. Of few it trains on
     folds first, and then on all rows for as many steps as were best for the folds'
-    held-out rows on average; the learning rate falls as it did there. The noise is that
-    of the held-out rows, as networks err less on rows that they were trained on.
+    held-out rows on average; the learning rate falls as it did there. Then the noise is
+    that of the held-out rows, as networks err less on rows they were trained on.
     """
 
     @abstractmethod
@@ -96,10 +94,6 @@ class FindsLength(BaseNeuralEstimator):
         self.__dict__.update(found)
         if self.early_stopping == "auto" and hasattr(self, "held_out_bound_"):
             self._cool_down(X, y)
-        if not one_pass and self._holds_out(n):
-            held_out = self._split(n, self.net_.split_seed_)[1]
-            if len(held_out) >= N_NOISE:
-                self._held_out_errors = self._errors_as_scored(X[held_out])
 
     def _cool_down(self, X, y):
         """Go on from the best weights, while the learning rate falls to 0.
