@@ -8,6 +8,7 @@ from sklvm._warn import warn_user
 from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._few_rows import chunk_rows
 from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
+from sklvm.autoencoder.likelihoods._gaussian import Gaussian
 from sklvm.neural._device import as_dense, as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
 from sklvm.neural._training import DivergedError
@@ -28,12 +29,21 @@ class RowEstimates(BaseAutoencoder):
     # After the training -----------------------------------------------------------
 
     def _set_noise(self, X):
-        """Make optimal noise that of rows held out of folds, or else of all rows."""
-        errors = self.__dict__.pop("_held_out_errors", None)
-        if errors is None:
-            errors = self._sum_errors(X)
-        if len(errors):
-            self.net_.module.likelihood.set_noise(errors)
+        """Make optimal noise that of all rows, or of those held out where it is more.
+
+        It may be less where few rows show what there is: the folds' nets are others.
+        """
+        held_out = self.__dict__.pop("_held_out_errors", None)
+        errors, likelihood = self._sum_errors(X), self.net_.module.likelihood
+        if not len(errors):
+            return
+        likelihood.set_noise(errors)
+        parts = [part for part in likelihood.modules() if isinstance(part, Gaussian)]
+        if held_out is not None and parts:
+            variances = [part.variance().clone() for part in parts]
+            likelihood.set_noise(held_out)
+            for part, variance in zip(parts, variances, strict=True):
+                part.raise_noise(variance)
 
     def _finish(self, X, y, one_pass):
         self.__dict__.pop("noise_", None)

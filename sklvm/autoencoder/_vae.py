@@ -51,9 +51,9 @@ class VAE(MissingCells, FindsLength):
         Standard deviations sigma_d of the Gaussian p(x|z), in units of X; of log x for
         "lognormal". "optimal" is sqrt(mean squared error) of each column, the maximum
         of F in closed form: of each batch in training; for `noise_` of all rows or,
-        where folds find the length, of those held out, by draws weighed as in a score.
-        "shared" is one such sigma for all columns (of a table whose columns have kinds,
-        in standard units). "learned" makes them parameters;
+        where folds find the length and it is more, of those held out, by draws weighed
+        as in a score. "shared" is one such sigma for all columns (of a table whose
+        columns have kinds, in standard units). "learned" makes them parameters;
         "heteroscedastic" lets the decoder give a sigma(z) for each column. Numbers fix
         them, one for all or one a column.
     min_noise : float, default=0.01

@@ -231,6 +231,10 @@ class Gaussian(_Real):
             torch.where(shown.view(shape), variance.view(shape), self._variance)
         )
 
+    def raise_noise(self, variance):
+        """Make sigma^2 no less than `variance`."""
+        self._variance.copy_(torch.maximum(self._variance, variance))
+
     def adapt(self, x, outputs, observed, weights):
         """Move the running sigma^2 to that of a batch whose draws have weights."""
         if self.noise in CLOSED:
