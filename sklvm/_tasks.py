@@ -7,7 +7,7 @@ have iterations or epochs. Where no callback is set, nothing is told and nothing
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-NAME = "_skl_callbacks"  # where scikit-learn's `set_callbacks` puts them
+CALLBACKS = "_skl_callbacks"  # where scikit-learn's `set_callbacks` puts them
 
 
 class Task:
@@ -92,7 +92,7 @@ def watched(estimator, n_parts, X, y=None, *, side_by_side=False, **metadata):
         Whether parts run in parallel, and have numbers.
     """
     task = NOBODY
-    if getattr(estimator, NAME, None):
+    if getattr(estimator, CALLBACKS, None):
         context = estimator._init_callback_context(
             max_subtasks=n_parts, sequential_subtasks=not side_by_side
         )

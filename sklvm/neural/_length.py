@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -44,7 +45,7 @@ class FindsLength(BaseNeuralEstimator):
     Of many rows it holds some out, and keeps the best weights. Of few it trains on
     folds first, and then on all rows for as many steps as were best for the folds'
     held-out rows on average; the learning rate falls as it did there. Then the noise is
-    that of the held-out rows, as networks err less on rows they were trained on.
+    no less than that of the held-out rows: networks err less on rows they know.
     """
 
     @abstractmethod
@@ -163,7 +164,7 @@ class FindsLength(BaseNeuralEstimator):
         n_epochs = math.ceil(n_steps / self._steps_per_epoch(n))
         self._set_up(net, n, None, False, n_epochs, warms_up=True)
         valid = Dataset(place(held_out, device))
-        errors = lambda: self._errors_as_scored(held_out)  # noqa: E731
+        errors = partial(self._errors_as_scored, held_out)
         curve = HeldOutCurve(valid, errors, EVERY, PATIENCE)
         net.callbacks = [("held_out", curve)]
         net._initialize_callbacks()

@@ -3,6 +3,7 @@
 import copy
 import math
 from abc import ABCMeta, abstractmethod
+from functools import partial
 
 import numpy as np
 import torch
@@ -74,9 +75,7 @@ class TrainsItsNet(
         )
         net._initialize_callbacks()
         n_before = len(net.history_)
-        now = None
-        if is_usable:
-            now = lambda: self._attributes_now(X, y, n_before)  # noqa: E731
+        now = partial(self._attributes_now, X, y, n_before) if is_usable else None
         try:
             self._run(train, task, now)
             net.check_finite()

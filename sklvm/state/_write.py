@@ -12,6 +12,7 @@ from types import BuiltinFunctionType, FunctionType
 
 import numpy as np
 
+from sklvm._tasks import CALLBACKS
 from sklvm.state._arrays import take_apart
 from sklvm.state._classes import foreign_name, own_name
 from sklvm.state._kinds import base_of, kind_of
@@ -19,7 +20,6 @@ from sklvm.state._kinds import base_of, kind_of
 PLAIN = (type(None), bool, int, str)
 MAPPINGS = {dict: "dict", OrderedDict: "ordered"}
 # Left out of the names of arrays, which then read as those of a `state_dict`.
-CALLBACKS = "_skl_callbacks"  # of scikit-learn's `set_callbacks`
 SILENT = ("_modules", "_parameters", "_buffers")
 
 
