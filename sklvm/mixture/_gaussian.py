@@ -13,7 +13,7 @@ from sklvm.mixture._checks import check_init, check_params, check_rows
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._gaussian_attributes import CovarianceAttributes, cholesky
 from sklvm.mixture._gaussian_warnings import few_values, ridge_dominates, sits_on_value
-from sklvm.mixture._starts import ranges
+from sklvm.mixture._sample import ranges
 from sklvm.mixture.families.covariance import SHAPES
 from sklvm.mixture.families.gaussian import GaussianComponents
 from sklvm.state._classes import stateful
@@ -290,7 +290,7 @@ default="k-means++"
         params = self._component_params()
         names = getattr(self, "feature_names_in_", range(self.n_features_in_))
         covariance = mixture.components.covariance
-        values = few_values(starts.rows)
+        values = few_values(starts.sample[0])
         if found := sits_on_value(params, covariance, values):
             k, d, value = found
             warn_user(

@@ -9,19 +9,24 @@ MOST_ROWS = 4096
 AT_FLOOR = 1 + 1e-6
 
 
-def few_values(rows):
+def few_values(sample):
     """The distinct values of each feature where they are few, else None.
 
-    They are those of a few thousand rows, and few if they repeat.
+    They are those of the canonical sample, and few if they repeat.
     """
-    n = rows.shape[0]
-    X = rows.take(np.linspace(0, n - 1, min(n, MOST_ROWS)).astype(np.intp))
+    counts = _row_counts(sample)
     found = []
-    for column in X.T:
-        column = column[~np.isnan(column)]
-        values = np.unique(column).astype(np.float64)
-        found.append(values if len(values) <= len(column) / 2 else None)
+    for column in sample.rows.T:
+        observed = ~np.isnan(column)
+        values = np.unique(column[observed]).astype(np.float64)
+        found.append(values if len(values) <= counts[observed].sum() / 2 else None)
     return found
+
+
+def _row_counts(sample):
+    """How many of a few thousand rows each of a sample stands for."""
+    n = len(sample.sample_weight)
+    return sample.sample_weight * (max(n, min(sample.total_weight, MOST_ROWS)) / n)
 
 
 def sits_on_value(params, covariance, values):
@@ -81,20 +86,20 @@ def _resolutions(values):
     return np.where(constant, min(gaps), gaps)
 
 
-def of_blocks(blocks, names, rows):
+def of_blocks(blocks, names, sample):
     """What the first of these signs says in a table of mixed columns, or None.
 
     Parameters
     ----------
     blocks : iterable of (Block, Components, params)
     names : list of the columns
-    rows : Rows
+    sample : Sample
     """
     found = None
     for block, part, params in blocks:
         if block.kind not in ("gaussian", "lognormal", "real"):
             continue
-        found = few_values(rows) if found is None else found
+        found = few_values(sample) if found is None else found
         values = [found[j] for j in block.columns]
         gaussian = getattr(part, "gaussian", part)
         logged = getattr(part, "logged", [False] * len(values))
@@ -108,11 +113,11 @@ def of_blocks(blocks, names, rows):
         if where:
             k, d = where[:2]
             scale = np.log if logged[d] else np.asarray
-            return _sentence(k, d, gaussian, params, names, block, rows, scale)
+            return _sentence(k, d, gaussian, params, names, block, sample, scale)
     return None
 
 
-def _sentence(k, d, part, params, names, block, rows, scale):
+def _sentence(k, d, part, params, names, block, sample, scale):
     name, of = names[block.columns[d]], f"component {k}"
     if part.covariance.is_shared:
         of = "all components"
@@ -120,7 +125,7 @@ def _sentence(k, d, part, params, names, block, rows, scale):
         f"Nothing but the option reg_covar keeps {of} from being narrower in a "
         f"direction of the column {name!r}, so densities depend on it; "
     )
-    found = _frequent(params, part, k, d, rows, block, scale)
+    found = _frequent(params, part, k, d, sample, block, scale)
     if found is None:
         return start + (
             "decrease n_components, drop the column, or set reg_covar in components to "
@@ -134,17 +139,16 @@ def _sentence(k, d, part, params, names, block, rows, scale):
     )
 
 
-def _frequent(params, part, k, d, rows, block, scale):
+def _frequent(params, part, k, d, sample, block, scale):
     """(value, share) that holds a component in a column, or None."""
     means, covariances, _ = params
-    n = rows.shape[0]
-    few = np.linspace(0, n - 1, min(n, MOST_ROWS)).astype(np.intp)
-    x = rows.take(few)[:, block.columns[d]]
-    x = x[~np.isnan(x)]
-    values, counts = np.unique(x, return_counts=True)
+    x = sample.rows[:, block.columns[d]]
+    observed = ~np.isnan(x)
+    values, at = np.unique(x[observed], return_inverse=True)
+    counts = np.bincount(at, _row_counts(sample)[observed])
     deviation = np.broadcast_to(part.covariance.deviations(covariances), means.shape)
     near = abs(scale(values) - means[k, d]) < 3 * deviation[k, d]
     if not near.any() or counts[near].max() < max(2, 0.5 * counts[near].sum()):
         return None
     best = np.flatnonzero(near)[counts[near].argmax()]
-    return values[best], counts[best] / len(x)
+    return values[best], counts[best] / counts.sum()

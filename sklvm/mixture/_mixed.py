@@ -284,7 +284,7 @@ default="k-means++"
             mixture.components.split(params),
             strict=True,
         )
-        if sentence := of_blocks(blocks, self._schema.names, starts.rows):
+        if sentence := of_blocks(blocks, self._schema.names, starts.sample[0]):
             warn_user(sentence)
 
     @property

@@ -1,18 +1,17 @@
 """Where EM begins: a function of the weighted set of rows, not of their order.
 
-Everything starts from a canonical sample: the distinct rows in the order of a random
-projection, with their weights summed. Rows that repeat, rows of weight zero and the
-order of the rows leave it unchanged to the last bit, and so all that follows from it.
+Everything starts from the canonical sample of `_sample`, which neither the order of the
+rows nor where they lie changes, and so nothing that follows from it.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import kmeans_plusplus
 
 from sklvm.mixture._rows import MemoryRows, Workspace, chunk_size
+from sklvm.mixture._sample import canonical_sample
 from sklvm.mixture._short_runs import best_of
 
 SAMPLE_SIZE = 4096
@@ -20,89 +19,6 @@ LLOYD_STEPS = {"k-means++": 5, "kmeans": 300}
 N_STARTS = 6
 # Rows on which all starts make their first steps.
 LEAST_ROWS, ROWS_PER_PARAMETER = 1024, 8
-
-
-class Sample(NamedTuple):
-    """A few rows, with weights of mean one, that stand for all of them."""
-
-    rows: Any
-    sample_weight: np.ndarray
-    total_weight: float
-
-    def thinned(self, size):
-        """About `size` of the rows, equally spaced, if all weigh the same."""
-        step = len(self.sample_weight) // int(size)
-        if step < 2 or np.ptp(self.sample_weight) > 0:
-            return self
-        weight = self.sample_weight[::step]
-        return Sample(self.rows[::step], weight, self.total_weight)
-
-
-def ranges(rows):
-    """Least and greatest value of each feature among the rows with a weight."""
-
-    def of_chunk(X, weight, workspace):
-        if weight is not None:
-            X = X[weight > 0]
-        if issparse(X):
-            empty = X.shape[0] == 0
-            extremes = (np.inf, -np.inf) if empty else (X.min(axis=0), X.max(axis=0))
-            return tuple(_dense(x, X.shape[1]) for x in extremes)
-        low = np.fmin.reduce(X, axis=0, initial=np.inf)
-        return low, np.fmax.reduce(X, axis=0, initial=-np.inf)
-
-    return rows.sum(of_chunk, add=(np.fmin, np.fmax))
-
-
-def _dense(values, size):
-    values = values.toarray() if issparse(values) else values
-    return np.broadcast_to(np.ravel(values), size).astype(np.float64)
-
-
-def _projection(rows, rng):
-    """Random projection of each row, rounded alike wherever the row stands."""
-    direction, missing_direction = rng.normal(size=(2, rows.shape[1]))
-    # In units of the ranges, so that no feature drowns the digits of the others.
-    low, high = ranges(rows)
-    low = low.astype(np.float64)
-    slope = direction / np.where(high > low, high - low, 1)
-
-    def project(X, workspace):
-        if issparse(X):  # sparse products go row after row
-            return X @ slope
-        products = (X - low) * slope
-        np.copyto(products, missing_direction, where=np.isnan(products))
-        return np.ascontiguousarray(products).sum(axis=1)  # BLAS would not do
-
-    return rows.map(project)
-
-
-def canonical_sample(rows, size, rng):
-    """Distinct rows and their weights, or `size` draws if there are more of them.
-
-    The draws are systematic: equally spaced points of the cumulative weight of the rows
-    in the order of a random projection.
-    """
-    sample_weight = rows.sample_weight
-    key = _projection(rows, rng)
-    order = np.argsort(key)
-    if sample_weight is not None:
-        order = order[sample_weight[order] > 0]
-    key = key[order]
-    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    del key
-    if len(first) <= size:
-        weight = np.ones(len(order)) if sample_weight is None else sample_weight[order]
-        weight = np.add.reduceat(weight, first)
-        total = weight.sum()
-        return Sample(rows.take(order[first]), weight * (len(weight) / total), total)
-    points = (np.arange(size) + rng.uniform()) / size
-    if sample_weight is None:
-        position = (points * len(order)).astype(np.intp)
-    else:
-        cumulative = np.cumsum(sample_weight[order])
-        position = np.searchsorted(cumulative, points * cumulative[-1], side="right")
-    return Sample(rows.take(order[position]), np.ones(size), rows.total_weight)
 
 
 def draw_rows(sample, n, rng):
