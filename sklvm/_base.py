@@ -14,15 +14,18 @@ data compare directly.
 """
 
 from contextlib import contextmanager
+from functools import partial, wraps
+from itertools import chain
 from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklvm._alone import _check_sample_weight
 from sklvm.columns._numbers import numbers, refuse_mask, with_remedy
+from sklvm.sources._source import as_source, check_weight_column, split_weight
 
 
 def private_random_state(random_state):
@@ -70,6 +73,27 @@ def raise_interrupt(interrupt, estimator):
     raise interrupt
 
 
+def in_chunks(method):
+    """Let a method of a fitted estimator take a source of rows.
+
+    Its answers then are an iterator, with one for each chunk. That for the first chunk
+    is made at once, so that what is wrong is told where it was asked.
+    """
+
+    @wraps(method)
+    def answer(self, X, *args, **kwargs):
+        source = as_source(X)
+        if source is None:
+            return method(self, X, *args, **kwargs)
+        check_is_fitted(self)
+        tables = source.filled_chunks()
+        answers = (method(self, table, *args, **kwargs) for table in tables)
+        first = next(answers, None)
+        return iter(()) if first is None else chain([first], answers)
+
+    return answer
+
+
 class DensityScoreMixin:
     """`score` for estimators with `_log_density(X)`, log p(x) or its bound, float64."""
 
@@ -87,9 +111,7 @@ class DensityScoreMixin:
         -------
         score : float
         """
-        log_density = self._log_density(X)
-        sample_weight = check_sample_weight(sample_weight, log_density)
-        return weighted_mean(log_density, sample_weight)
+        return mean_over_rows(self._log_density, X, sample_weight)[0]
 
 
 def largest_magnitude(X):
@@ -112,6 +134,63 @@ def weighted_mean(values, sample_weight):
         return float(values.mean())
     kept = sample_weight > 0
     return float(np.average(values[kept], weights=sample_weight[kept]))
+
+
+def effective_sample_size(sample_weight):
+    """Number of rows that weights stand for.
+
+    Whole numbers count rows. Others, whose unit is arbitrary, have Kish's effective
+    size (sum w)^2 / sum w^2.
+    """
+    if (sample_weight == np.round(sample_weight)).all():
+        return sample_weight.sum()
+    weight = sample_weight / sample_weight.max()
+    return weight.sum() ** 2 / (weight @ weight)
+
+
+def mean_over_rows(function, X, sample_weight):
+    """Weighted mean of `function(X)`, a number for each row, and how many rows count.
+
+    Of a source of rows a chunk at a time is looked at, where it lies.
+    """
+    source = as_source(X)
+    if source is None:
+        values = function(X)
+        sample_weight = check_sample_weight(sample_weight, values)
+        n = len(values)
+        if sample_weight is not None:
+            n = effective_sample_size(sample_weight)
+        return weighted_mean(values, sample_weight), n
+    check_weight_column(sample_weight)
+    sums = source.sum(partial(_sums_of_table, function, sample_weight), _added_sums)
+    if sums is None or not sums[1] > 0:
+        raise ValueError("X has no rows with a weight; give a source that has some.")
+    total, weight, squares, are_whole = sums
+    n = weight if are_whole else weight**2 / squares
+    return float(total / weight), n
+
+
+def _sums_of_table(function, weight_column, table):
+    """Sums of weighted values, weights and their squares; whether these are whole."""
+    table, weight = split_weight(table, weight_column)
+    values = function(table)
+    if weight is None:
+        return values.sum(), len(values), len(values), True
+    weight = check_chunk_weight(weight)
+    kept = weight > 0
+    total = weight[kept] @ values[kept]
+    return total, weight.sum(), weight @ weight, bool((weight % 1 == 0).all())
+
+
+def _added_sums(one, other):
+    sums = (a + b for a, b in zip(one[:3], other[:3], strict=True))
+    return (*sums, one[3] and other[3])
+
+
+def check_chunk_weight(weight):
+    """The weights of a chunk, which may all be 0 if those of others are not."""
+    weight = np.append(weight, 1)
+    return check_sample_weight(weight, weight)[:-1]
 
 
 def check_sample_weight(sample_weight, X):

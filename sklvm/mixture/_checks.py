@@ -13,11 +13,12 @@ from sklvm.columns._numbers import (
 from sklvm.mixture._rows import is_memory_map
 
 
-def check_n_components(n_components, X, sample_weight):
+def check_n_components(n_components, rows):
     """As many rows as components; a row of weight 2 is two rows."""
-    n = X.shape[0]
-    if sample_weight is not None:
-        n = max(np.count_nonzero(sample_weight), sample_weight.sum())
+    n = rows.shape[0]
+    if rows.sample_weight is not None:
+        n = np.count_nonzero(rows.sample_weight)
+    n = max(n, rows.total_weight)
     if n < n_components:
         raise ValueError(
             f"n_components={n_components} must not be more than n_samples={n:g}; "
@@ -158,18 +159,6 @@ def has_missing(X):
     return bool(np.isnan(X.sum()) and np.isnan(X).any())
 
 
-def effective_sample_size(sample_weight):
-    """Number of rows that weights stand for.
-
-    Whole numbers count rows. Others, whose unit is arbitrary, have Kish's effective
-    size (sum w)^2 / sum w^2.
-    """
-    if (sample_weight == np.round(sample_weight)).all():
-        return sample_weight.sum()
-    weight = sample_weight / sample_weight.max()
-    return weight.sum() ** 2 / (weight @ weight)
-
-
 def check_observed(estimator, observed):
     """Every feature must have been seen at least once."""
     never = np.flatnonzero(observed == 0)
@@ -184,15 +173,20 @@ def check_observed(estimator, observed):
 def observed_weight(rows):
     """Total weight of the observed entries of each feature; None if all are."""
 
-    def observed(X, weight, workspace):
-        total = len(X) if weight is None else weight.sum()
-        if not has_missing(X):
-            return False, np.full(X.shape[1], float(total))
-        present = ~np.isnan(X)
-        return True, present.sum(axis=0) if weight is None else weight @ present
-
-    missing, weight = rows.sum(observed, add=(np.logical_or, np.add))
+    missing, weight = rows.sum(
+        lambda X, weight, workspace: observed_entries(X, weight),
+        add=(np.logical_or, np.add),
+    )
     return weight if missing else None
+
+
+def observed_entries(X, weight):
+    """Whether any entry of a chunk is missing; weight of the others, by feature."""
+    total = len(X) if weight is None else weight.sum()
+    if not has_missing(X):
+        return False, np.full(X.shape[1], float(total))
+    present = ~np.isnan(X)
+    return True, present.sum(axis=0) if weight is None else weight @ present
 
 
 def holds_no_codes(X, batch_size=8192):

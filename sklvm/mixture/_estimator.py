@@ -5,43 +5,34 @@ from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import (
-    check_sample_weight,
     private_random_state,
     raise_interrupt,
     unchanged_on_error,
 )
 from sklvm._tasks import watched
 from sklvm._warn import warn_user
-from sklvm.mixture._checks import (
-    check_n_components,
-    check_observed,
-    check_weights,
-    observed_weight,
-)
 from sklvm.mixture._em import e_and_m_pass, first_best
-from sklvm.mixture._mixture import Mixture
-from sklvm.mixture._questions import Questions
+from sklvm.mixture._prepare import PreparesRows
 from sklvm.mixture._restarts import run_restarts
 from sklvm.mixture._rows import (
     MemoryRows,
-    chunk_size,
     effective_n_threads,
     single_threaded_blas,
 )
 from sklvm.mixture._starts import Starts
+from sklvm.sources._source import weighted_tables
 from sklvm.state._checkpoint import CHECKPOINT_CONSTRAINT, checkpointing
 from sklvm.state._estimators import FittedStateMixin
 
 
 class BaseMixtureEM(
-    Questions, DensityMixin, FittedStateMixin, CallbackSupportMixin, BaseEstimator
+    PreparesRows, DensityMixin, FittedStateMixin, CallbackSupportMixin, BaseEstimator
 ):
     """Finite mixture fitted by EM. A subclass supplies the components."""
 
@@ -79,35 +70,10 @@ class BaseMixtureEM(
     def _set_component_params(self, components, params):
         """Set the fitted attributes from params of the components."""
 
-    def _check_data(self, X, rows):
-        """Errors and warnings about the values of X; the first time it is fitted."""
-
     def _check_fit(self, mixture, starts):
         """Warnings about the fitted params."""
 
-    def _encoded(self, mixture, rows):
-        """Both in the form on which passes are fastest; starts keep to the rows."""
-        return mixture, rows
-
-    def _compact(self, rows, mixture):
-        """The rows in a shorter form if there is one, in chunks that fit a cache."""
-        components = mixture.components
-        row_size = components.row_size(mixture.n_components)
-        return rows.of_size(self.batch_size or chunk_size(row_size, rows.dtype))
-
     # Checks -----------------------------------------------------------------------
-
-    def _initial_values(self, n_features):
-        """The user's initial values, checked, by parameter name."""
-        if self.weights_init is None:
-            return {}
-        weights = check_weights("weights_init", self.weights_init, self.n_components)
-        if self.weights == "uniform" and not np.allclose(weights, weights[0]):
-            raise ValueError(
-                f"weights_init={self.weights_init} contradicts weights='uniform'; "
-                "leave one of them at its default."
-            )
-        return {"weights": weights}
 
     def _check_continues(self):
         """The fitted parameters are those of the mixture that is asked for."""
@@ -120,51 +86,18 @@ class BaseMixtureEM(
 
     # Fitting ----------------------------------------------------------------------
 
-    def _prepare(self, X, sample_weight, first, n_threads):
-        """Mixture, rows, and the checked data that they are made of.
-
-        `first` is false where the call goes on from fitted parameters.
-        """
-        X = self._check_rows(X, reset=first)
-        sample_weight = check_sample_weight(sample_weight, X)
-        if first:
-            check_n_components(self.n_components, X, sample_weight)
-        else:
-            self._check_continues()
-        data = self._chunks(X)
-        size = self.batch_size or chunk_size(X.shape[1], data.dtype)
-        rows = MemoryRows(data, sample_weight, batch_size=size, n_threads=n_threads)
-        with rows:
-            observed = None if issparse(X) else observed_weight(rows)
-            if first:
-                if observed is not None:
-                    check_observed(self, observed)
-                self._check_data(X, rows)
-        d, missing = X.shape[1], observed is not None
-        mixture = Mixture(
-            self._make_components(
-                d, fitted=not first, dtype=data.dtype, missing=missing
-            ),
-            self.n_components,
-            self.weights,
-            self.weights_prior,
-            self._initial_values(d) if first else {},
-        )
-        data = {}
-        if self.checkpoint is not None:
-            data = {"X": X, "sample_weight": sample_weight}
-        return mixture, self._compact(rows, mixture), data
-
     def fit(self, X, y=None, sample_weight=None):
         """Maximise F by EM.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN is missing at random and summed out exactly.
+        X : array-like or source of shape (n_samples, n_features)
+            NaN is missing at random and summed out exactly. Of a source of rows that
+            are not in memory, as in `sklvm.sources`, each iteration is one pass.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 counts a row twice, a weight of 0 leaves it out.
+        sample_weight : array-like of shape (n_samples,), or str, default=None
+            A weight of 2 counts a row twice, a weight of 0 leaves it out. For a source,
+            the name of a column.
 
         Returns
         -------
@@ -192,7 +125,9 @@ class BaseMixtureEM(
         ):
             rng = private_random_state(checkpoint.settled(self.random_state))
             starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
-            encoded = self._encoded(mixture, rows)
+            encoded = mixture, rows
+            if isinstance(rows, MemoryRows):
+                encoded = self._encoded(mixture, rows)
             runs, interrupt = run_restarts(
                 self, *encoded, starts, rng, fitted, checkpoint, task,
                 lambda run: self._attributes_of(run, mixture),
@@ -260,9 +195,11 @@ class BaseMixtureEM(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or source of shape (n_samples, n_features)
+            A source of rows is a batch for each of its chunks.
         y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,), or str, default=None
+            For a source, the name of a column.
 
         Returns
         -------
@@ -271,14 +208,18 @@ class BaseMixtureEM(
         """
         with unchanged_on_error(self), single_threaded_blas() as n_blas:
             self._validate_params()
-            first = not hasattr(self, "weights_")
             n_threads = effective_n_threads(self.n_jobs, n_blas)
-            mixture, rows, _ = self._prepare(X, sample_weight, first, n_threads)
-            rng = private_random_state(self.random_state)
-            starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
-            with rows:
-                self._stepwise(mixture, rows, starts, rng, first)
+            for table, weight in weighted_tables(X, sample_weight):
+                self._take_step(table, weight, n_threads)
         return self
+
+    def _take_step(self, X, sample_weight, n_threads):
+        first = not hasattr(self, "weights_")
+        mixture, rows, _ = self._prepare(X, sample_weight, first, n_threads)
+        rng = private_random_state(self.random_state)
+        starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
+        with rows:
+            self._stepwise(mixture, rows, starts, rng, first)
 
     def _stepwise(self, mixture, rows, starts, rng, first):
         if first:

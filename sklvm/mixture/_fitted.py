@@ -13,15 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import (
     DensityScoreMixin,
-    check_sample_weight,
+    in_chunks,
+    mean_over_rows,
     private_random_state,
-    weighted_mean,
 )
 from sklvm._warn import warn_user
 from sklvm.columns._numbers import check_numbers
 from sklvm.mixture._checks import (
     check_weights,
-    effective_sample_size,
     float_dtype,
     has_missing,
 )
@@ -142,6 +141,7 @@ class FittedMixture(
             )
         return log_density
 
+    @in_chunks
     def score_samples(self, X):
         """log p(x) of each row, in nats, exact.
 
@@ -156,6 +156,7 @@ class FittedMixture(
         """
         return self._log_density(X).astype(np.asarray(self.weights_).dtype, copy=False)
 
+    @in_chunks
     def predict_proba(self, X):
         """Responsibilities p(z | x).
 
@@ -197,6 +198,7 @@ class FittedMixture(
         """
         return self._responsibilities(X)
 
+    @in_chunks
     def predict(self, X):
         """The component with the highest responsibility for each row.
 
@@ -271,12 +273,8 @@ class FittedMixture(
 
     def _deviance(self, X, sample_weight):
         """-2 log-likelihood of the weighted sample, and the number of its rows."""
-        log_density = self._log_density(X)
-        sample_weight = check_sample_weight(sample_weight, log_density)
-        n = len(log_density)
-        if sample_weight is not None:
-            n = effective_sample_size(sample_weight)
-        return -2 * n * weighted_mean(log_density, sample_weight), n
+        mean, n = mean_over_rows(self._log_density, X, sample_weight)
+        return -2 * n * mean, n
 
     def aic(self, X, sample_weight=None):
         """Akaike information criterion; the lower the better.
@@ -330,9 +328,15 @@ class FittedMixture(
         icl : float
         """
         deviance, n = self._deviance(X, sample_weight)
-        entropy = self._map(
+        entropy, _ = mean_over_rows(self._entropy, X, sample_weight)
+        return float(deviance + self._n_parameters() * np.log(n) + 2 * n * entropy)
+
+    def _entropy(self, X):
+        """That of the responsibilities of each row."""
+        return self._map(
             self._checked(X), lambda e, X, w: entr(e.posterior(X, w)).sum(axis=0)
         )
-        sample_weight = check_sample_weight(sample_weight, entropy)
-        penalty = self._n_parameters() * np.log(n)
-        return float(deviance + penalty + 2 * n * weighted_mean(entropy, sample_weight))
+
+
+# Outside of scikit-learn's own wrapper, so that each chunk comes in its container.
+FittedMixture.transform = in_chunks(FittedMixture.transform)

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
 from sklvm._alone import validate_data
-from sklvm._base import check_sample_weight
+from sklvm._base import check_sample_weight, effective_sample_size
 from sklvm._warn import warn_user
 from sklvm.columns import Schema
 from sklvm.mixture._blocks import (
@@ -20,7 +20,6 @@ from sklvm.mixture._blocks import (
     make_part,
     resolved_options,
 )
-from sklvm.mixture._checks import effective_sample_size
 from sklvm.mixture._gaussian_warnings import of_blocks
 from sklvm.mixture._given import FromParametersMixin
 from sklvm.mixture._summary import ComponentSummaryMixin

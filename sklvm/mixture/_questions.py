@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import issparse
 
-from sklvm._base import check_count, private_random_state
+from sklvm._base import check_count, in_chunks, private_random_state
 from sklvm.mixture._checks import float_dtype
 from sklvm.mixture._fitted import FittedMixture
 from sklvm.mixture._rows import chunk_size
@@ -12,6 +12,7 @@ from sklvm.mixture._rows import chunk_size
 class Questions(FittedMixture):
     """Missing cells given the observed ones, and some observed cells given others."""
 
+    @in_chunks
     def impute(self, X):
         """X with each NaN replaced by its conditional expectation.
 
@@ -37,6 +38,7 @@ class Questions(FittedMixture):
             filled[rows] = np.where(missing[rows], values, filled[rows])
         return filled
 
+    @in_chunks
     def sample_missing(self, X, n_draws=1):
         """X with each NaN replaced by a draw from p(x_missing | x_observed).
 
@@ -81,6 +83,7 @@ class Questions(FittedMixture):
             draws[draw, rows[row]] = components.draw(params, labels, given, rng)
         return draws
 
+    @in_chunks
     def conditional_score_samples(self, X, given):
         """log p(rest | given) of each row, in nats, exact.
 

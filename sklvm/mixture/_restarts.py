@@ -20,7 +20,7 @@ def run_restarts(
     """
     max_iter = estimator.max_iter
     n_runs = estimator.n_init if fitted is None else 1
-    n_parallel = min(rows.n_threads, n_runs)
+    n_parallel = rows.n_side_by_side(n_runs)
     bar = tqdm(
         desc=type(estimator).__name__,
         total=n_runs * max_iter,

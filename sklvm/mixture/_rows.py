@@ -1,8 +1,7 @@
 """Where the rows lie. Knows no model and no loop.
 
-`Rows.sum` and `Rows.map` are the only two ways to touch rows, for fits and for
-predictions. Whoever keeps rows elsewhere, in files or on other machines, supplies these
-two and `take`; nothing else knows of threads, chunks or memory maps.
+`Rows.sum` is the only way in which a fit touches rows. Those that are not in memory are
+in `_source_rows`; nothing else knows of threads, chunks or memory maps.
 """
 
 import os
@@ -62,12 +61,16 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def map(self, function):
-        """`function(X, workspace)`, an array with a row for each of X, of all rows."""
+    def of_size(self, batch_size):
+        """The same rows in chunks of another size."""
 
     @abstractmethod
-    def take(self, indices):
-        """These rows, as one chunk."""
+    def over(self, n_threads):
+        """The same rows for another number of threads."""
+
+    @abstractmethod
+    def n_side_by_side(self, n_runs):
+        """How many of several runs over the rows go on at the same time."""
 
 
 class MemoryRows(Rows):
@@ -112,7 +115,6 @@ class MemoryRows(Rows):
         self._blocks = [chunks[a:b] for a, b in pairwise(ends)]
 
     def of_size(self, batch_size):
-        """The same rows in chunks of another size."""
         return self.stored_as(self.data, self.sample_weight, batch_size)
 
     def stored_as(self, data, sample_weight, batch_size):
@@ -124,19 +126,24 @@ class MemoryRows(Rows):
         return rows
 
     def over(self, n_threads):
-        """The same rows for another number of threads."""
         rows = copy(self)
         rows.n_threads = n_threads
         return rows
 
+    def n_side_by_side(self, n_runs):
+        return min(self.n_threads, n_runs)
+
     def __enter__(self):
-        n_threads = min(self.n_threads, len(self._blocks))
+        self.open(min(self.n_threads, len(self._blocks)))
+        return self
+
+    def open(self, n_threads):
+        """Begin to keep threads, and their workspaces, until the block is left."""
         if n_threads > 1:
             self._local = threading.local()
             self._pool = ThreadPoolExecutor(n_threads)
         else:
             self._local = _Local()
-        return self
 
     def __exit__(self, kind, *exc):
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
@@ -169,15 +176,17 @@ class MemoryRows(Rows):
             for rows in block:
                 self._check_goes_on()
                 w = None if self.sample_weight is None else self.sample_weight[rows]
-                sums = _added(sums, function(self.data[rows], w, workspace), add)
+                sums = added(sums, function(self.data[rows], w, workspace), add)
             return sums
 
         sums = None
         for terms in self._over_blocks(block_sum):
-            sums = _added(sums, terms, add)
+            sums = added(sums, terms, add)
         return sums
 
     def map(self, function):
+        """`function(X, workspace)`, an array with a row for each of X, of all rows."""
+
         def block_map(block, workspace):
             parts = []
             for rows in block:
@@ -197,6 +206,7 @@ class MemoryRows(Rows):
         return out
 
     def take(self, indices):
+        """These rows, as one chunk."""
         return self.data[indices]
 
 
@@ -204,7 +214,7 @@ class _Local:
     """What `threading.local` is where there is one thread."""
 
 
-def _added(sums, terms, add):
+def added(sums, terms, add):
     """Elementwise sum of two tuples; None is the empty sum."""
     if sums is None:
         return terms

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import check_count
+from sklvm._base import check_count, in_chunks
 from sklvm.mixture._estimator import BaseMixtureEM
 
 
@@ -17,6 +17,7 @@ class TableAnswers(BaseMixtureEM):
         as_frame = wanted or not self._schema.is_numeric
         return self._schema.decode(values, like, as_frame, observed)
 
+    @in_chunks
     def impute(self, X):
         """X with each missing cell replaced by its conditional expectation.
 
@@ -36,6 +37,7 @@ class TableAnswers(BaseMixtureEM):
         cells = self._checked(X)
         return self._table(self._filled(cells), X, ~np.isnan(cells))
 
+    @in_chunks
     def sample_missing(self, X, n_draws=1):
         """X with each missing cell replaced by a draw from p(x_missing | x_observed).
 
@@ -90,6 +92,7 @@ class TableAnswers(BaseMixtureEM):
         values, labels = super().sample(n_samples)
         return self._table(values), labels
 
+    @in_chunks
     def predict_missing_proba(self, X, column):
         """p(x_column | the other cells) of a bernoulli or categorical column.
 

@@ -1,0 +1,193 @@
+"""Rows of a source, of which a chunk at a time is in memory."""
+
+import threading
+from copy import copy
+from functools import partial
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sklvm._base import check_chunk_weight
+from sklvm.mixture._checks import observed_entries
+from sklvm.mixture._rows import MemoryRows, Rows, added, single_threaded_blas
+from sklvm.mixture._sample import row_hashes
+from sklvm.sources._source import split_weight
+
+
+class Reader:
+    """Tables of a source as checked rows and weights, for an estimator.
+
+    Parameters
+    ----------
+    estimator : BaseMixtureEM
+        It knows the columns already.
+    weight_column : str or None
+    table : object
+        The first rows; the dtype of the others is theirs.
+    """
+
+    def __init__(self, estimator, weight_column, table):
+        self.estimator, self.weight_column = estimator, weight_column
+        self.dtype = None
+        data, _ = self(table)
+        self.shape, self.dtype = data.shape, data.dtype
+
+    def __call__(self, table):
+        table, weight = split_weight(table, self.weight_column)
+        data = self.estimator._chunks(self.estimator._check_rows(table, reset=False))
+        if self.dtype is not None and data.dtype != self.dtype:
+            raise ValueError(
+                f"X has chunks of {self.dtype} and of {data.dtype}; give all of them "
+                "in one dtype."
+            )
+        if weight is not None:
+            weight = check_chunk_weight(weight)
+        return data, weight
+
+
+class SourceRows(Rows):
+    """Rows of a `RowSource`, read anew in each pass.
+
+    Parameters
+    ----------
+    source : RowSource
+    reader : Reader
+    batch_size : int
+        Most rows in one of the pieces into which chunks are cut for threads.
+    n_threads : int
+    """
+
+    sample_weight = None  # a column, which comes with the chunks
+
+    def __init__(self, source, reader, *, batch_size, n_threads=1):
+        self.source, self.reader = source, reader
+        self.batch_size, self.n_threads = batch_size, n_threads
+        self.dtype = reader.dtype
+        self.shape = (source.n_rows, reader.shape[1])
+        self.weight_unit = 1.0
+        self.stop = threading.Event()
+        self._opened = None
+        self._look()
+
+    def _look(self):
+        """The first pass: what the rows are, all of them checked."""
+        weight, largest, missing, observed = self.sum(
+            _look_at, (np.add, np.fmax, np.logical_or, np.add)
+        )
+        if not weight > 0:
+            raise ValueError(
+                "sample_weight is 0 for every row; give at least one row a positive "
+                "weight."
+            )
+        self.total_weight = weight
+        self.observed_weight = observed if missing else None
+        if not 1e-6 < largest < 1e6:
+            # Products with float32 must not vanish or overflow; 2^m rounds nothing.
+            self.weight_unit = np.exp2(np.round(np.log2(largest)))
+
+    def of_size(self, batch_size):
+        """The same rows in pieces of another size."""
+        rows = copy(self)
+        rows.batch_size = batch_size
+        return rows
+
+    def over(self, n_threads):
+        """The same rows for another number of threads."""
+        rows = copy(self)
+        rows.n_threads = n_threads
+        return rows
+
+    def n_side_by_side(self, n_runs):
+        return 1  # each would read all rows for itself
+
+    def __enter__(self):
+        self._opened = self._of_memory()
+        self._opened.open(self.n_threads)
+        self._thread = threading.get_ident()
+        return self
+
+    def __exit__(self, *error):
+        self._opened.__exit__(*error)
+        self._opened = None
+
+    def __copy__(self):
+        rows = object.__new__(type(self))
+        rows.__dict__.update(self.__dict__)
+        return rows
+
+    def __getstate__(self):
+        # What workers on other machines need, one chunk after the other.
+        kept = ("reader", "batch_size", "weight_unit", "shape", "dtype")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.n_threads, self.stop, self._opened = 1, threading.Event(), None
+
+    def _of_memory(self):
+        rows = MemoryRows(
+            np.empty((1, self.shape[1]), self.dtype),
+            batch_size=self.batch_size,
+            n_threads=self.n_threads,
+        )
+        rows.stop = self.stop
+        return rows
+
+    def _in_memory(self, table):
+        """The rows of one table."""
+        data, weight = self.reader(table)
+        if weight is not None:
+            weight = weight / self.weight_unit
+        # Threads of Dask share this object, but not its workspace.
+        is_own = self._opened is not None and self._thread == threading.get_ident()
+        rows = self._opened if is_own else self._of_memory()
+        return rows.stored_as(data, weight, self.batch_size)
+
+    def sum(self, function, add=np.add):
+        sums = self.source.sum(
+            partial(_part_sum, self, function, add), partial(_both, add)
+        )
+        n, *sums = (0,) if sums is None else sums
+        if n == 0 or n != (self.shape[0] or n):
+            raise ValueError(
+                f"X gave {n} rows in one pass and {self.shape[0] or 'some'} in another;"
+                " give a source whose passes all have the same rows."
+            )
+        self.shape = (n, self.shape[1])
+        return tuple(sums)
+
+    def digest(self):
+        """A number that tells these rows and weights from others, in any order."""
+        factors = np.random.RandomState(0).randint(
+            0, 2**64, self.shape[1] + 1, dtype=np.uint64
+        )
+        (total,) = self.sum(partial(_hash_sum, factors | np.uint64(1)))
+        return total
+
+
+def _part_sum(rows, function, add, table):
+    """The number of rows of a table, and their sums."""
+    with single_threaded_blas():  # workers elsewhere have not set it
+        own = rows._in_memory(table)
+        return (own.shape[0], *own.sum(function, add))
+
+
+def _both(add, one, other):
+    adders = add if isinstance(add, tuple) else (add,) * (len(one) - 1)
+    return added(one, other, (np.add, *adders))
+
+
+def _look_at(X, weight, workspace):
+    n = X.shape[0]
+    total, largest = (n, 1) if weight is None else (weight.sum(), weight.max(initial=0))
+    missing, observed = False, 0
+    if not issparse(X):
+        missing, observed = observed_entries(X, weight)
+    return float(total), largest, missing, observed
+
+
+def _hash_sum(factors, X, weight, workspace):
+    hashes = row_hashes(X, factors[1:])
+    if weight is not None:
+        hashes ^= row_hashes(weight[:, np.newaxis], factors[:1])
+    return (hashes.sum(),)

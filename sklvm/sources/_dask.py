@@ -1,0 +1,79 @@
+"""Collections of Dask. Sums over their rows are made where the rows are."""
+
+import numpy as np
+
+from sklvm.sources._source import RowSource, n_rows
+
+FIRST_ROWS = 1000
+
+
+class DaskSource(RowSource):
+    """Rows in the partitions of a collection, which any scheduler of Dask computes.
+
+    Nothing but sums, and what predictions are asked for, leaves the workers. They are
+    added in a fixed tree, so that the result does not depend on who is done first; a
+    partition that is lost with its worker is computed again by Dask.
+    """
+
+    def __init__(self, collection):
+        self.partitions = [p for row in collection.to_delayed() for p in np.ravel(row)]
+
+    def chunks(self):
+        return (partition.compute() for partition in self.partitions)
+
+    def first(self):
+        import dask
+
+        for partition in self.partitions:
+            table = dask.delayed(_head)(partition).compute()
+            if n_rows(table):
+                return table
+        raise ValueError("X has no rows; give a collection with at least one.")
+
+    def sum(self, function, add):
+        import dask
+
+        # Each of them is sent once, not with each task.
+        function, add = (
+            dask.delayed(f, traverse=False, pure=False) for f in (function, add)
+        )
+        part, both = (dask.delayed(f, pure=False) for f in (_part, _both))
+        sums = [part(function, partition) for partition in self.partitions]
+        while len(sums) > 1:
+            pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
+            sums = [both(add, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        return sums[0].compute()
+
+
+class DaskFrameSource(DaskSource):
+    """Rows of a `dask.dataframe.DataFrame`."""
+
+    def __init__(self, frame):
+        super().__init__(frame)
+        self.columns = list(frame.columns)
+
+
+class DaskArraySource(DaskSource):
+    """Rows of a `dask.array.Array`."""
+
+    def __init__(self, array):
+        if array.ndim != 2:
+            raise ValueError(
+                f"X has {array.ndim} axes; give an array of two, rows and columns."
+            )
+        super().__init__(array.rechunk({1: -1}))
+        self.n_rows = None if np.isnan(array.shape[0]) else int(array.shape[0])
+
+
+def _head(table):
+    return table[:FIRST_ROWS]
+
+
+def _part(function, table):
+    return function(table) if n_rows(table) else None
+
+
+def _both(add, one, other):
+    if one is None or other is None:
+        return other if one is None else one
+    return add(one, other)

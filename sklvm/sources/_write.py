@@ -1,0 +1,71 @@
+"""Results of many rows, written as they come."""
+
+import os
+
+import numpy as np
+
+
+def write(chunks, path, columns=None):
+    """Write an iterator of chunks to a Parquet file; the whole is never in memory.
+
+    Parameters
+    ----------
+    chunks : iterable of arrays or DataFrames
+        As the methods of an estimator give them for a source of rows.
+    path : str or path-like
+        If writing fails, there is no file.
+    columns : list of str, default=None
+        Names of the columns of arrays. None is their numbers.
+
+    Returns
+    -------
+    n_rows : int
+        Number of rows that were written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import numpy as np
+    >>> from sklvm.sources import write
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "labels.parquet"
+    >>> write((np.arange(3) + 3 * i for i in range(4)), path, ["label"])
+    12
+    """
+    import pyarrow.parquet as pq
+
+    part = f"{os.fspath(path)}.part"
+    writer, n = None, 0
+    try:
+        for chunk in chunks:
+            table = _as_arrow(chunk, columns)
+            writer = writer or pq.ParquetWriter(part, table.schema)
+            writer.write_table(table.cast(writer.schema))
+            n += table.num_rows
+        if writer is None:
+            raise ValueError("There are no chunks to write; give one at least.")
+        writer.close()
+        os.replace(part, path)
+    finally:
+        if writer is not None:
+            writer.close()
+        if os.path.exists(part):
+            os.remove(part)
+    return n
+
+
+def _as_arrow(chunk, columns):
+    import pyarrow as pa
+
+    if hasattr(chunk, "to_arrow"):  # of polars
+        return chunk.to_arrow()
+    if hasattr(chunk, "columns"):
+        return pa.Table.from_pandas(chunk, preserve_index=False)
+    array = np.asarray(chunk)
+    array = array[:, np.newaxis] if array.ndim == 1 else array
+    names = [str(j) for j in range(array.shape[1])] if columns is None else columns
+    if len(names) != array.shape[1]:
+        raise ValueError(
+            f"columns has {len(names)} names; give one for each of the "
+            f"{array.shape[1]} columns."
+        )
+    return pa.table([pa.array(column) for column in array.T], names=list(names))
