@@ -95,6 +95,13 @@ class Schema:
             name and the remedy.
         """
         table = read_table(X)
+        return cls.of_table(table, components, estimator_name, sample_weight, parameter)
+
+    @classmethod
+    def of_table(
+        cls, table, components, estimator_name, sample_weight, parameter="components"
+    ):
+        """The same of a table by `read_table`, or of one of a source's rows."""
         _check_shape(table)
         entries = read_kinds(components, table, parameter)
         by_hand = {j: kind for kind, at, _ in entries for j in at if kind != "auto"}

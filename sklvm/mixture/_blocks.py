@@ -28,15 +28,27 @@ DEFAULTS = {
 }
 
 
-def resolved_options(schema, values, weight):
-    """The options of each block, checked, with defaults that the rows tell."""
+def resolved_options(schema, sample, largest):
+    """The options of each block, checked, with defaults that the rows tell.
+
+    Parameters
+    ----------
+    schema : Schema
+    sample : Sample
+    largest : ndarray of shape (n_features,)
+        Of all rows.
+    """
+    values, weight = sample.rows, sample.sample_weight
     return [
-        resolved(block, schema.columns, values[:, block.columns], weight)
+        resolved(
+            block, schema.columns, values[:, block.columns], weight,
+            largest[block.columns],
+        )
         for block in schema.blocks
-    ]
+    ]  # fmt: skip
 
 
-def resolved(block, columns, values=None, weight=None):
+def resolved(block, columns, values=None, weight=None, largest=None):
     """The same of one block; without rows none may be left for them to tell."""
     options = DEFAULTS[block.kind] | block.options
     _check_options(block, options)
@@ -49,8 +61,8 @@ def resolved(block, columns, values=None, weight=None):
             options["reg_covar"] = options["reg_covar"].mean()
     if options.get("n_levels", 0) is None:
         # Room for the larger counts of rows that come later.
-        largest = np.nanmax(values, axis=0).astype(int)
-        options["n_levels"] = np.minimum(2 * largest + 32, MOST_LEVELS)
+        n_levels = np.minimum(2 * largest + 32, MOST_LEVELS)
+        options["n_levels"] = n_levels.astype(int)
     if block.kind in ("lognormal", "real"):
         options["logged"] = np.array([kind == "lognormal" for kind in kinds])
     if block.kind == "categorical":
@@ -136,14 +148,14 @@ def _are_numbers(value, shapes, least, kinds="iuf"):
     return bool(np.isfinite(array).all() and (array >= least).all())
 
 
-def check_counts(schema, options, values):
-    """Counts that are fitted are below `n_levels`."""
+def check_counts(schema, options, largest):
+    """Counts that are fitted, at most the `largest`, are below `n_levels`."""
     for block, own in zip(schema.blocks, options, strict=True):
         if "n_levels" not in own:
             continue
-        largest = np.fmax.reduce(values[:, block.columns], axis=0, initial=0)
-        n_levels = np.broadcast_to(own["n_levels"], largest.shape)
-        for j, x, n in zip(block.columns, largest, n_levels, strict=True):
+        n_levels = np.broadcast_to(own["n_levels"], block.columns.shape)
+        for j, n in zip(block.columns, n_levels, strict=True):
+            x = largest[j]
             if x < n:
                 continue
             remedy = f"give the option n_levels={x + 1:.0f} or more"

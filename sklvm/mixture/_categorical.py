@@ -15,6 +15,7 @@ from sklvm.mixture._checks import (
     feature_name,
     holds_no_codes,
 )
+from sklvm.mixture._codes import check_codes, check_whole, largest_codes, largest_of
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.categorical import CategoricalComponents
@@ -241,46 +242,24 @@ default="k-means++"
             )
             X = np.floor(X)
         if X.dtype.kind == "f":
-            for start in range(0, len(X), 8192):
-                self._check_whole(X[start : start + 8192])
+            check_whole(self, X)
         return X
-
-    def _check_whole(self, X):
-        whole = (np.floor(X) == X) | np.isnan(X)
-        if not whole.all():
-            d = (~whole).any(axis=0).argmax()
-            raise ValueError(
-                f"X has the value {X[~whole[:, d], d][0]:g} in the feature "
-                f"{feature_name(self, d)}; codes are whole numbers, encode "
-                "categories with OrdinalEncoder."
-            )
 
     def _checked(self, X):
         X = super()._checked(X)
-        self._check_codes(_largest(X), self.n_categories_)
+        check_codes(self, largest_codes(X), self.n_categories_)
         return X
 
     def _prepare(self, X, sample_weight, first, n_threads):
         mixture, rows, data = super()._prepare(X, sample_weight, first, n_threads)
         if not first:
-            self._check_codes(_largest_of(rows), self.n_categories_)
+            check_codes(self, largest_of(rows), self.n_categories_)
         return mixture, rows, data
 
     def _check_data(self, X, rows):
-        largest = _largest_of(rows)
+        largest = largest_of(rows)
         self._n_categories = self._count_categories(largest)
-        self._check_codes(largest, self._n_categories)
-
-    def _check_codes(self, largest, n_categories):
-        above = np.flatnonzero(largest >= n_categories)
-        if len(above):
-            d = above[0]
-            raise ValueError(
-                f"X has the code {largest[d]:g} in the feature "
-                f"{feature_name(self, d)}, which has the categories 0 to "
-                f"{n_categories[d] - 1}; set n_categories to {largest[d] + 1:g} or "
-                "more, or mark the value missing (NaN)."
-            )
+        check_codes(self, largest, self._n_categories)
 
     def _count_categories(self, largest):
         """n_categories, checked, an integer for each feature."""
@@ -340,16 +319,6 @@ default="k-means++"
     def _set_component_params(self, components, params):
         theta = params[0].astype(components.dtype)
         self.theta_ = np.split(theta, components.starts[1:], axis=1)
-
-
-def _largest(X):
-    """Largest code of each feature; 0 where none is observed."""
-    return np.fmax.reduce(X, axis=0, initial=0).astype(np.float64)
-
-
-def _largest_of(rows):
-    (largest,) = rows.sum(lambda X, weight, workspace: (_largest(X),), add=np.fmax)
-    return largest
 
 
 def _check_theta(name, theta, n_components, n_categories):

@@ -22,11 +22,17 @@ from sklvm.mixture._blocks import (
 )
 from sklvm.mixture._gaussian_warnings import of_blocks
 from sklvm.mixture._given import FromParametersMixin
+from sklvm.mixture._sample import canonical_sample, ranges
+from sklvm.mixture._source_schema import source_schema
 from sklvm.mixture._summary import ComponentSummaryMixin
 from sklvm.mixture._symbols import blocks_in_groups
 from sklvm.mixture._table_answers import TableAnswers
 from sklvm.mixture.families.product import ProductComponents
+from sklvm.sources._source import as_source, split_weight
 from sklvm.state._classes import stateful
+
+# Most rows that tell options which the user leaves open.
+OPTION_ROWS = 2**16
 
 
 @stateful
@@ -237,28 +243,39 @@ default="k-means++"
         return tags
 
     def _prepare(self, X, sample_weight, first, n_threads):
+        if (source := as_source(X)) is not None:
+            table, _ = split_weight(source.first(), sample_weight)
+            if first:
+                self._set_schema(source_schema(self, source, sample_weight))
+        else:
+            table, sample_weight = self._with_weight(X, sample_weight)
+            X = table
+            if first:
+                self._read_schema(X, sample_weight)
+        mixture, rows, data = super()._prepare(X, sample_weight, first, n_threads)
+        if not first:
+            check_same_blocks(self.components, self._fitted_components, table)
+            check_counts(self._schema, self._options, ranges(rows)[1])
+        return mixture, rows, data
+
+    def _with_weight(self, X, sample_weight):
+        """The rows of X that have a weight, and their weights."""
         sample_weight = check_sample_weight(sample_weight, X)
         if sample_weight is not None and not sample_weight.all():
             # A row of weight 0 is absent, and with it what categories it has.
             kept = np.flatnonzero(sample_weight)
             X, sample_weight = _safe_indexing(X, kept), sample_weight[kept]
-        if first:
-            self._read_schema(X, sample_weight)
-        mixture, rows, data = super()._prepare(X, sample_weight, first, n_threads)
-        if not first:
-            check_same_blocks(self.components, self._fitted_components, X)
-            check_counts(self._schema, self._options, rows.data)
-        return mixture, rows, data
+        return X, sample_weight
 
     def _read_schema(self, X, sample_weight):
         name, counts = type(self).__name__, sample_weight
         if counts is not None:
             counts = counts * (effective_sample_size(counts) / counts.sum())
         self._set_schema(Schema.read(X, self.components, name, counts))
-        if self.verbose:
-            tqdm.write(self._schema.describe(), file=sys.stderr)
 
     def _set_schema(self, schema):
+        if self.verbose:
+            tqdm.write(schema.describe(), file=sys.stderr)
         self._schema = schema
         self._fitted_components = deepcopy(self.components)
         self.columns_ = {c.name: c.kind for c in schema.columns}
@@ -272,8 +289,10 @@ default="k-means++"
         return self._schema.encode(X, self.handle_unknown)
 
     def _check_data(self, X, rows):
-        self._options = resolved_options(self._schema, X, rows.sample_weight)
-        check_counts(self._schema, self._options, X)
+        _, largest = ranges(rows)
+        sample = canonical_sample(rows, OPTION_ROWS, np.random.RandomState(0))
+        self._options = resolved_options(self._schema, sample, largest)
+        check_counts(self._schema, self._options, largest)
 
     def _check_fit(self, mixture, starts):
         params = self._component_params()

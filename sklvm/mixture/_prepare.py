@@ -110,7 +110,10 @@ class PreparesRows(Questions):
         source = as_source(X)
         table = source.first()
         X = self._check_rows(split_weight(table, weight_column)[0], reset=first)
-        reader = Reader(self, weight_column, table)
+        reader = Reader(self._read_chunk, weight_column, table)
         size = self.batch_size or chunk_size(X.shape[1], reader.dtype)
         rows = SourceRows(source, reader, batch_size=size, n_threads=n_threads)
         return X, rows
+
+    def _read_chunk(self, table):
+        return self._chunks(self._check_rows(table, reset=False))

@@ -15,34 +15,32 @@ from sklvm.sources._source import split_weight
 
 
 class Reader:
-    """Tables of a source as checked rows and weights, for an estimator.
+    """Tables of a source as rows and weights.
 
     Parameters
     ----------
-    estimator : BaseMixtureEM
-        It knows the columns already.
+    read : callable
+        `read(table)` gives checked rows; for other machines, it can be pickled.
     weight_column : str or None
     table : object
         The first rows; the dtype of the others is theirs.
     """
 
-    def __init__(self, estimator, weight_column, table):
-        self.estimator, self.weight_column = estimator, weight_column
+    def __init__(self, read, weight_column, table):
+        self.read, self.weight_column = read, weight_column
         self.dtype = None
         data, _ = self(table)
         self.shape, self.dtype = data.shape, data.dtype
 
     def __call__(self, table):
         table, weight = split_weight(table, self.weight_column)
-        data = self.estimator._chunks(self.estimator._check_rows(table, reset=False))
+        data = self.read(table)
         if self.dtype is not None and data.dtype != self.dtype:
             raise ValueError(
                 f"X has chunks of {self.dtype} and of {data.dtype}; give all of them "
                 "in one dtype."
             )
-        if weight is not None:
-            weight = check_chunk_weight(weight)
-        return data, weight
+        return data, None if weight is None else check_chunk_weight(weight)
 
 
 class SourceRows(Rows):

@@ -1,5 +1,7 @@
 """Collections of Dask. Sums over their rows are made where the rows are."""
 
+from concurrent.futures import CancelledError
+
 import numpy as np
 
 from sklvm.sources._source import RowSource, n_rows
@@ -19,13 +21,13 @@ class DaskSource(RowSource):
         self.partitions = [p for row in collection.to_delayed() for p in np.ravel(row)]
 
     def chunks(self):
-        return (partition.compute() for partition in self.partitions)
+        return map(_computed, self.partitions)
 
     def first(self):
         import dask
 
         for partition in self.partitions:
-            table = dask.delayed(_head)(partition).compute()
+            table = _computed(dask.delayed(_head)(partition))
             if n_rows(table):
                 return table
         raise ValueError("X has no rows; give a collection with at least one.")
@@ -42,7 +44,7 @@ class DaskSource(RowSource):
         while len(sums) > 1:
             pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
             sums = [both(add, *pair) if len(pair) == 2 else pair[0] for pair in pairs]
-        return sums[0].compute()
+        return _computed(sums[0])
 
 
 class DaskFrameSource(DaskSource):
@@ -63,6 +65,16 @@ class DaskArraySource(DaskSource):
             )
         super().__init__(array.rechunk({1: -1}))
         self.n_rows = None if np.isnan(array.shape[0]) else int(array.shape[0])
+
+
+def _computed(delayed):
+    try:
+        return delayed.compute()
+    except (CancelledError, OSError) as error:
+        raise RuntimeError(
+            f"The cluster of Dask went away in the middle of a pass over X ({error}); "
+            "start it again, and repeat the call."
+        ) from error
 
 
 def _head(table):

@@ -8,6 +8,8 @@ import sklvm
 from tests.state.cases import CASES
 from tests.state.golden import FOLDER, chosen, fitted_arrays, numbers
 
+# Not in the file, but made of what is: other processors round it otherwise.
+DERIVED = ["precisions_", "precisions_cholesky_"]
 FILES = sorted(FOLDER.glob("*/*.sklvm"))
 
 
@@ -19,7 +21,9 @@ def test_golden_files_load(file):
         said = numbers(est, CASES[file.stem])
         for key in kept:
             what, _, name = key.partition(" ")
-            if what == "array":
+            if what == "array" and name in DERIVED:
+                assert_allclose(arrays[name], kept[key], rtol=1e-12, err_msg=name)
+            elif what == "array":
                 assert_array_equal(arrays[name], kept[key], err_msg=name)
             else:
                 # Products are rounded otherwise on other machines.

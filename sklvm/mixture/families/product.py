@@ -306,15 +306,15 @@ class ProductKernel(Kernel):
         sums = []
         for u, (kernel, own) in enumerate(zip(self.kernels, features, strict=True)):
             sums += [kernel.statistics(own, resp, workspace.part(u))]
-        self._sizes = list(map(len, sums))  # the same for every chunk
-        return tuple(array for arrays in sums for array in arrays)
+        # How many each has goes with the sums: who adds them up may be elsewhere.
+        marks = np.array([1, *map(len, sums)])
+        return marks, *(array for arrays in sums for array in arrays)
 
     def finalize(self, sums):
-        arrays = iter(sums)
+        marks, *arrays = sums
+        arrays, sizes = iter(arrays), np.rint(marks[1:] / marks[0]).astype(np.intp)
         statistics = [None] * len(self.components.parts)
-        for unit, kernel, size in zip(
-            self.units, self.kernels, self._sizes, strict=True
-        ):
+        for unit, kernel, size in zip(self.units, self.kernels, sizes, strict=True):
             own = kernel.finalize(tuple(islice(arrays, size)))
             for b, values in zip(
                 unit.blocks, own if unit.is_joint else [own], strict=True

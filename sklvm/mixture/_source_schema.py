@@ -1,0 +1,47 @@
+"""What the columns of a table are of which a chunk at a time is in memory."""
+
+from functools import partial
+
+import numpy as np
+
+from sklvm._base import effective_sample_size
+from sklvm.columns._stream import both_seen, codes_of, read_schema, see
+from sklvm.mixture._rows import chunk_size
+from sklvm.mixture._sample import canonical_sample
+from sklvm.mixture._source_rows import Reader, SourceRows
+from sklvm.sources._source import split_weight
+
+# Most rows from which kinds are read.
+SCHEMA_ROWS = 2**16
+
+
+def source_schema(estimator, source, weight_column):
+    """The `Schema` of all rows of a source, in three or four passes."""
+    first = source.first()
+    seen = source.sum(partial(_seen, weight_column), both_seen)
+    reader = Reader(codes_of, weight_column, first)
+    size = chunk_size(reader.shape[1], reader.dtype)
+    rows = SourceRows(source, reader, batch_size=size)
+    sample = canonical_sample(rows, SCHEMA_ROWS, np.random.RandomState(0))
+    return read_schema(
+        split_weight(first, weight_column)[0],
+        seen,
+        *_as_rows(sample, weight_column is not None),
+        estimator.components,
+        type(estimator).__name__,
+    )
+
+
+def _seen(weight_column, table):
+    return see(split_weight(table, weight_column)[0])
+
+
+def _as_rows(sample, is_weighted):
+    """Rows as if they had been drawn, and weights where the user gave some."""
+    n = len(sample.sample_weight)
+    counts = sample.sample_weight * (sample.total_weight / n)
+    if is_weighted:
+        return sample.rows, counts * (effective_sample_size(counts) / counts.sum())
+    if sample.total_weight > SCHEMA_ROWS:
+        counts = sample.sample_weight * (SCHEMA_ROWS / n)
+    return np.repeat(sample.rows, np.rint(counts).astype(np.intp), axis=0), None

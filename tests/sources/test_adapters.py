@@ -1,0 +1,136 @@
+"""Sources give the rows that lie in them, as often as they are asked."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklvm.sources import ChunkSource, SliceSource, write
+from sklvm.sources._source import as_source
+from tests.sources.forms import KINDS, OF_FRAMES, names_of, source_of
+
+N = 3000
+
+
+@pytest.fixture
+def X():
+    return np.random.default_rng(0).normal(size=(N, 3))
+
+
+def sorted_rows(tables):
+    rows = np.concatenate([np.asarray(table) for table in tables])
+    return rows[np.lexsort(rows.T)]
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_all_rows_come_in_each_pass(kind, X, tmp_path):
+    source = as_source(source_of(X, kind, tmp_path))
+    for _ in range(2):
+        np.testing.assert_array_equal(sorted_rows(source.chunks()), sorted_rows([X]))
+    assert source.n_rows in (None, N)
+    if kind in OF_FRAMES:
+        assert source.columns == names_of(X)
+    first = source.first()
+    assert 0 < len(first) <= N
+
+
+@pytest.mark.parametrize("table", [[[1.0, 2.0]], pd.DataFrame({"a": [1]}), np.eye(2)])
+def test_tables_in_memory_are_no_sources(table):
+    assert as_source(table) is None
+
+
+def test_chunks_without_rows_are_passed_over(X):
+    source = ChunkSource(lambda: iter([X[:0], X[:5], X[:0]]))
+    assert len(source.first()) == 5
+    assert source.sum(len, int.__add__) == 5
+    assert ChunkSource(lambda: iter([X[:0]])).sum(len, int.__add__) is None
+
+
+def test_sums_of_dask_have_a_tree(X):
+    """Adding texts, which no order leaves the same."""
+    da = pytest.importorskip("dask.array")
+    source = as_source(da.from_array(X[:7], chunks=(1, 3)))
+
+    def told(table):
+        return f"{table[0, 0]:.3f}"
+
+    def added(one, other):
+        return f"({one} {other})"
+
+    a, b, c, d, e, f, g = map(told, X[:7, np.newaxis])
+    assert source.sum(told, added) == f"((({a} {b}) ({c} {d})) (({e} {f}) {g}))"
+
+
+def test_whole_chunks_of_a_file_are_read(tmp_path):
+    """A stored chunk is unpacked once in a pass, not for each slice."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        X = file.create_dataset("x", shape=(500_000, 16), dtype="f4", chunks=(1000, 16))
+        sizes = [len(chunk) for chunk in SliceSource(X).chunks()]
+    assert sum(sizes) == 500_000
+    assert all(size % 1000 == 0 for size in sizes)
+    assert max(sizes) * 16 * 8 <= 2**24
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        (lambda X: (x for x in [X]), TypeError, "function that returns a fresh one"),
+        (lambda X: lambda: X, TypeError, "iterator over tables"),
+        (lambda X: lambda: None, TypeError, "iterator over tables"),
+        (lambda X: lambda: [1.0], TypeError, "no table of rows"),
+    ],
+)
+def test_what_is_no_source_is_told(given, error, words, X):
+    with pytest.raises(error, match=words):
+        as_source(given(X)).first()
+
+
+def test_an_array_of_three_axes_is_refused(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    da = pytest.importorskip("dask.array")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        X = file.create_dataset("x", shape=(4, 4, 4), dtype="f4")
+        with pytest.raises(ValueError, match="two axes"):
+            as_source(X)
+    with pytest.raises(ValueError, match="axes"):
+        as_source(da.zeros((4, 4, 4)))
+
+
+class TestWrite:
+    def test_arrays(self, X, tmp_path):
+        path = tmp_path / "out.parquet"
+        assert write((X[i : i + 7] for i in range(0, N, 7)), path, list("abc")) == N
+        found = pd.read_parquet(path)
+        assert list(found) == ["a", "b", "c"]
+        np.testing.assert_array_equal(found, X)
+
+    def test_frames_of_pandas_and_polars(self, X, tmp_path):
+        pl = pytest.importorskip("polars")
+        frame = pd.DataFrame(X, columns=list("abc"))
+        for table in (frame, pl.from_pandas(frame)):
+            assert write([table[:9], table[9:]], tmp_path / "out.parquet") == N
+            found = pd.read_parquet(tmp_path / "out.parquet")
+            pd.testing.assert_frame_equal(found, frame)
+
+    def test_a_failure_leaves_what_was_there(self, X, tmp_path):
+        path = tmp_path / "out.parquet"
+        write([X], path)
+        before = path.read_bytes()
+
+        def broken():
+            yield X
+            raise OSError("no more")
+
+        with pytest.raises(OSError, match="no more"):
+            write(broken(), path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.parametrize(
+        ("chunks", "columns", "words"),
+        [([], None, "no chunks"), ([np.eye(3)], ["a"], "columns has 1 names")],
+    )
+    def test_bad_input(self, chunks, columns, words, tmp_path):
+        with pytest.raises(ValueError, match=words):
+            write(chunks, tmp_path / "out.parquet", columns)
+        assert not list(tmp_path.iterdir())
