@@ -11,6 +11,7 @@ class LazyFrameSource(RowSource):
 
     def chunks(self):
         n = rows_in_chunk(len(self.columns))
-        for frame in self.frame.collect_batches(chunk_size=n):
+        # `lazy` only begins the query at the first batch, and holds fewer of them.
+        for frame in self.frame.collect_batches(chunk_size=n, lazy=True):
             # A batch may be larger than it was asked to be.
             yield from frame.iter_slices(n)

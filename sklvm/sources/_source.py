@@ -3,17 +3,19 @@
 import sys
 from abc import ABC, abstractmethod
 from functools import partial
+from os import PathLike
 from types import FunctionType, MethodType
 
 import numpy as np
 
-CHUNK_BYTES = 2**24
+CHUNK_BYTES = 2**23
 MOST_ROWS = 2**18
 FUNCTIONS = (FunctionType, MethodType, partial)
+ENDINGS = (".parquet", ".feather", ".arrow", ".csv")
 
 
 def rows_in_chunk(n_columns):
-    """Rows of float64 that make a chunk of 16 MB."""
+    """Rows of float64 that make a chunk of 8 MB."""
     return int(np.clip(CHUNK_BYTES // (8 * max(n_columns, 1)), 1024, MOST_ROWS))
 
 
@@ -178,6 +180,10 @@ def as_source(X):
         return X if isinstance(X, RowSource) else None
     if isinstance(X, FUNCTIONS):
         return ChunkSource(X)
+    if isinstance(X, PathLike) or (isinstance(X, str) and X.endswith(ENDINGS)):
+        from sklvm.sources._arrow import source_of_path
+
+        return source_of_path(X)
     if hasattr(X, "__next__"):
         raise TypeError(
             f"X is a {type(X).__name__}, which can be read once, and no table of rows; "

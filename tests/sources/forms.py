@@ -8,6 +8,7 @@ KINDS = [
     "memory map",
     "dataset",
     "Parquet file",
+    "path",
     "Feather",
     "LazyFrame",
     "Dask array",
@@ -73,6 +74,9 @@ def frame_source(frame, kind, folder, size):
 
             frame.to_parquet(folder / "x.parquet", row_group_size=size)
             return pq.ParquetFile(folder / "x.parquet")
+        case "path":
+            frame.to_parquet(folder / "x.parquet", row_group_size=size)
+            return folder / "x.parquet"
         case "Feather":
             import pyarrow.dataset as ds
 

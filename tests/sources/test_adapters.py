@@ -68,7 +68,7 @@ def test_whole_chunks_of_a_file_are_read(tmp_path):
         sizes = [len(chunk) for chunk in SliceSource(X).chunks()]
     assert sum(sizes) == 500_000
     assert all(size % 1000 == 0 for size in sizes)
-    assert max(sizes) * 16 * 8 <= 2**24
+    assert max(sizes) * 16 * 8 <= 2**23
 
 
 @pytest.mark.parametrize(
