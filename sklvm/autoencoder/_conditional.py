@@ -235,6 +235,24 @@ class ConditionalVAE(FittedConditional, FindsLength):
         """
         return self._fit(X, y)
 
+    def partial_fit(self, X, y):
+        """One pass over a batch of rows, at the constant learning rate `lr`.
+
+        The first batch also fixes what the networks are started with. `early_stopping`
+        is for `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+        Returns
+        -------
+        self : object
+            `lower_bound_` is the objective of the batch while it was trained on.
+        """
+        return self._fit(X, y, one_pass=True)
+
     def _make_module(self, X, y, generator):
         y, x = self._split_rows(X)
         likelihood = self._make_likelihood(y, self._y_rows)

@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import DensityScoreMixin, check_count
+from sklvm._base import DensityScoreMixin, check_count, in_chunks
 from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import StandardNormal
 from sklvm.autoencoder._export import DensityExports
@@ -221,6 +221,7 @@ class DensityAutoencoder(
             module.row_size,
         )
 
+    @in_chunks
     def reconstruct(self, X):
         """E[x|z] at the posterior mean of each row; missing entries are filled, too.
 
@@ -297,6 +298,7 @@ class DensityAutoencoder(
 
     # The density ------------------------------------------------------------------
 
+    @in_chunks
     def score_samples(self, X):
         """The importance-weighted lower bound on log p(x) of each row.
 
@@ -320,6 +322,7 @@ class DensityAutoencoder(
         check_count("n_score_draws", self.n_score_draws)
         return self._lower_bounds_of_rows(self._validate_new(X), self.n_score_draws)
 
+    @in_chunks
     def log_likelihood(self, X, n_importance=5000):
         """log p(x) of each row by importance sampling with q(z|x) as the proposal.
 
@@ -352,3 +355,7 @@ class DensityAutoencoder(
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+# Outside of scikit-learn's own wrapper, so that each chunk comes in its container.
+DensityAutoencoder.transform = in_chunks(DensityAutoencoder.transform)

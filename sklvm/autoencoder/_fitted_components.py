@@ -7,7 +7,7 @@ import torch
 from sklearn.utils import Bunch, ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import check_count
+from sklvm._base import check_count, in_chunks
 from sklvm.autoencoder._missing import MissingCells
 from sklvm.autoencoder._monte_carlo import of_something
 
@@ -15,6 +15,7 @@ from sklvm.autoencoder._monte_carlo import of_something
 class FittedComponents(MissingCells):
     """Methods of an estimator whose `net_.module` is a `MixtureModel`."""
 
+    @in_chunks
     def predict_proba(self, X):
         """q(z|x) of each row, the mean of q(z|w,x) over draws of w.
 
@@ -30,6 +31,7 @@ class FittedComponents(MissingCells):
         """
         return self._responsibilities(self._validate_new(X)).astype(np.float32)
 
+    @in_chunks
     def predict(self, X):
         """The component with the largest q(z|x).
 

@@ -19,6 +19,7 @@ from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
 from sklvm.autoencoder._objectives import NEED_DRAWS
 from sklvm.neural._interrupt import Interrupted
 from sklvm.neural._training import DivergedError
+from sklvm.sources._source import weighted_tables
 from sklvm.state._classes import stateful
 
 
@@ -287,6 +288,29 @@ class GMVAE(FittedComponents):
         """
         return self._fit(X, None)
 
+    def partial_fit(self, X, y=None):
+        """One pass over a batch of rows, at the constant learning rate `lr`.
+
+        The first batch also chooses the start: on it the networks are trained alone for
+        the `pretraining` of `max_epochs`, and the components begin at the mixture of
+        its codes. It should be large enough to show every component. `n_init` and
+        `early_stopping` are for `fit`.
+
+        Parameters
+        ----------
+        X : array-like or source of shape (n_samples, n_features)
+            A source of rows, as in `sklvm.sources`, is a batch for each of its chunks.
+        y : Ignored
+
+        Returns
+        -------
+        self : object
+            `lower_bound_` is the objective of the batch while it was trained on.
+        """
+        for table, _ in weighted_tables(X, None):
+            self._fit(table, None, one_pass=True)
+        return self
+
     def fit_predict(self, X, y=None):
         """Fit, then the component of each row.
 
@@ -334,6 +358,9 @@ class GMVAE(FittedComponents):
     def _train_anew(self, X, y, device, one_pass):
         """All restarts; the one with the highest held-out F stays."""
         first = self._draw_seed()
+        if one_pass:
+            self._train_once(X, device, first, first, one_pass)
+            return
         others = np.random.RandomState(first).randint(2**31 - 1, size=self.n_init - 1)
         attempts, best = [], None
         for seed in [first, *others.tolist()]:
@@ -364,8 +391,8 @@ class GMVAE(FittedComponents):
             interrupt = Interrupted(interrupt)
         raise interrupt
 
-    def _train_once(self, X, device, seed, split_seed):
-        """One training of the three stages."""
+    def _train_once(self, X, device, seed, split_seed, one_pass=False):
+        """One training of the three stages; of the last one pass only, if so asked."""
         self.net_ = self._make_net(X, None, device, seed)
         self.net_.split_seed_ = split_seed
         module = self.net_.module
@@ -386,7 +413,12 @@ class GMVAE(FittedComponents):
         resp = self._start_components(X, seed)
         if n_alone and self.net_.was_stopped_:
             return  # by a callback, which means the whole training
-        module.is_held = self.warmup > 0
+        module.is_held = self.warmup > 0 or one_pass
+        if one_pass:
+            # Of later batches nobody knows responsibilities to hold q(z|x) at.
+            module.release()
+            self._train(X, None, one_pass)
+            return
         try:
             self._train(X, resp, n_epochs=self.max_epochs - n_alone)
         except Interrupted:

@@ -5,7 +5,7 @@ import torch
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import check_count
+from sklvm._base import check_count, in_chunks
 from sklvm.autoencoder._density import DensityAutoencoder
 
 
@@ -16,6 +16,7 @@ class MissingCells(DensityAutoencoder):
     to the row.
     """
 
+    @in_chunks
     def impute(self, X, n_importance=1000):
         """Fill missing cells by E[x_missing | x_observed].
 
@@ -51,6 +52,7 @@ class MissingCells(DensityAutoencoder):
         # On the device, where the likelihood is.
         return likelihood.decide(mean).cpu()
 
+    @in_chunks
     def sample_missing(self, X, n_draws=1, n_importance=1000):
         """X with each missing cell replaced by a draw from p(x_missing | x_observed).
 
@@ -106,6 +108,7 @@ class MissingCells(DensityAutoencoder):
 
         return draw
 
+    @in_chunks
     def conditional_score_samples(self, X, given, n_importance=5000, return_std=False):
         """log p(rest | given) of each row, in nats.
 
@@ -151,6 +154,7 @@ class MissingCells(DensityAutoencoder):
         std = np.sqrt(v + v_given).astype(np.float32)
         return (log_density, std) if return_std else log_density
 
+    @in_chunks
     def predict_missing_proba(self, X, column, n_importance=1000):
         """p(x_column | the other cells) of a bernoulli or categorical column.
 

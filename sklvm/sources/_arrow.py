@@ -18,23 +18,35 @@ class DatasetSource(RowSource):
 
     def chunks(self):
         import pyarrow as pa
+
+        for part, options in self._parts():
+            batches = part.to_batches(
+                batch_size=rows_in_chunk(len(self.columns)),
+                # Arrow's own pool would keep the memory of each.
+                memory_pool=pa.system_memory_pool(),
+                **options,
+            )
+            yield from map(as_frame, batches)
+
+    def _parts(self):
+        """What is scanned one after the other, and how.
+
+        The scanner of a dataset reads hundreds of megabytes in advance.
+        """
         import pyarrow.dataset as ds
 
-        options = None
-        if isinstance(getattr(self.dataset, "format", None), ds.ParquetFileFormat):
-            options = ds.ParquetFragmentScanOptions(
-                pre_buffer=False, use_buffered_stream=True, buffer_size=2**16
-            )
-        batches = self.dataset.to_batches(
-            batch_size=rows_in_chunk(len(self.columns)),
-            # Few batches in advance: the default would hold dozens of them, and
-            # Arrow's own pool would keep their memory.
-            batch_readahead=2,
-            fragment_readahead=1,
-            fragment_scan_options=options,
-            memory_pool=pa.system_memory_pool(),
-        )
-        return map(as_frame, batches)
+        bounded = {"batch_readahead": 0, "use_threads": False}
+        try:
+            fragments = list(self.dataset.get_fragments())
+        except ValueError:  # a query on a dataset has none
+            return [(self.dataset, bounded)]
+        schema, parts = {"schema": self.dataset.schema}, []
+        for fragment in fragments:
+            if isinstance(fragment, ds.ParquetFileFragment):
+                parts += [(group, schema) for group in fragment.split_by_row_group()]
+            else:
+                parts.append((fragment, schema | bounded))
+        return parts
 
 
 class ParquetSource(RowSource):
