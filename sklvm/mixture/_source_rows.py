@@ -188,4 +188,4 @@ def _hash_sum(factors, X, weight, workspace):
     hashes = row_hashes(X, factors[1:])
     if weight is not None:
         hashes ^= row_hashes(weight[:, np.newaxis], factors[:1])
-    return (hashes.sum(),)
+    return (hashes.sum(keepdims=True),)  # as an array, whose sums may wrap around
