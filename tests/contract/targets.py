@@ -149,7 +149,10 @@ def of_fit(est, data):
     if len(data) == 2 and not isinstance(est, (ConditionalVAE, JointDensityClassifier)):
         pair = data  # maps and images
 
-    def fit_to(at):
+    def one_pass(est, *data):
+        return est.partial_fit(*data)
+
+    def fit_to(at, data, fit):
         def call(value):
             given = [*data[:at], value, *data[at + 1 :]]
             return getattr(fit(clone(est), *given), answer)(*pair)
@@ -158,13 +161,10 @@ def of_fit(est, data):
 
     for at, argument in enumerate(("X", "images" if hasattr(est, "rate") else "y")):
         if at < len(data):
-            yield Target(est, "fit", argument, data[at], fit_to(at))
-    if hasattr(est, "partial_fit"):
-
-        def go_on(value):
-            return getattr(clone(est).partial_fit(value), answer)(*data[:1])
-
-        yield Target(est, "partial_fit", "X", data[0], go_on)
+            yield Target(est, "fit", argument, data[at], fit_to(at, data, fit))
+        if at < len(pair) and hasattr(est, "partial_fit"):
+            call = fit_to(at, pair, one_pass)
+            yield Target(est, "partial_fit", argument, pair[at], call)
 
 
 def of_methods(est, X, names):
