@@ -143,6 +143,8 @@ class ConditionalVAE(FittedConditional, FindsLength):
         "prior": [nn.Module, HasMethods("build"), None],
     }
     _shaping = (*FittedConditional._shaping, "n_prior_components", "prior")
+    # Until z tells several answers to one question apart, there is a plateau.
+    _n_steps_no_change = 1500
     _data_name = "y"
     _bits_remedy = "binarise y"
 

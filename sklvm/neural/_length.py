@@ -23,9 +23,8 @@ N_STEPS, N_EPOCHS = 5000, 30
 N_ROWS, N_FOLDS = 1000, 5
 # Shorter trainings have no time to learn the rows by heart.
 LEAST_STEPS = 200
-# Steps between two looks at a fold's held-out rows, and steps without improvement
-# after which a training ends.
-EVERY, PATIENCE = 20, 500
+# Steps between two looks at a fold's held-out rows.
+EVERY = 20
 # Epochs that follow on those that were best, as a share of them, with a learning rate
 # that falls to 0; where less than so much of a schedule was done.
 COOLING, MOST_DONE = 0.3, 0.9
@@ -47,6 +46,8 @@ class FindsLength(BaseNeuralEstimator):
     held-out rows on average; the learning rate falls as it did there. Then the noise is
     no less than that of the held-out rows: networks err less on rows they know.
     """
+
+    _n_steps_no_change = 500  # without improvement, after which a training ends
 
     @abstractmethod
     def _errors_as_scored(self, X):
@@ -80,7 +81,7 @@ class FindsLength(BaseNeuralEstimator):
     def _patience(self, n_rows):
         if self.early_stopping != "auto":
             return self.n_iter_no_change
-        n_epochs = math.ceil(PATIENCE / self._steps_per_epoch(n_rows))
+        n_epochs = math.ceil(self._n_steps_no_change / self._steps_per_epoch(n_rows))
         return max(self.n_iter_no_change, n_epochs)
 
     def _train_anew(self, X, y, device, one_pass):
@@ -165,7 +166,7 @@ class FindsLength(BaseNeuralEstimator):
         self._set_up(net, n, None, False, n_epochs, warms_up=True)
         valid = Dataset(place(held_out, device))
         errors = partial(self._errors_as_scored, held_out)
-        curve = HeldOutCurve(valid, errors, EVERY, PATIENCE)
+        curve = HeldOutCurve(valid, errors, EVERY, self._n_steps_no_change)
         net.callbacks = [("held_out", curve)]
         net._initialize_callbacks()
         try:
