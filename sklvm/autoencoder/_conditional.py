@@ -83,7 +83,8 @@ class ConditionalVAE(FittedConditional, FindsLength):
         The training, as in `VAE`.
     early_stopping, validation_fraction, n_iter_no_change, tol : \
             default="auto", 0.1, 10, 1e-2
-        When to stop, as in `VAE`.
+        When to stop, as in `VAE`; "auto" waits for 1,500 steps, as there is a plateau
+        until z tells several answers to one question apart.
     warm_start, callbacks, device, compile, net_params, random_state, checkpoint, \
             verbose : default=False, None, "cpu", False, None, None, None, 0
         As in `VAE`.
