@@ -2,13 +2,14 @@
 
 It is a function of the weighted set of distinct rows: their order, their chunks and the
 number of workers leave it unchanged, so that all that follows from it is the same, too.
-Each row has a key, an exponential variate made of its values alone, and those of the
-least keys are kept: samples of parts merge to the sample of the whole.
+Each row has a key, an exponential variate made of its values alone over what the row
+may weigh, and those of the least keys are kept: samples of parts merge to the sample of
+the whole. What is kept is weighed by its exact weight over its chance to be kept, as in
+Cohen and Kaplan (2007), Summarizing data using bottom-k sketches.
 
-Rows that make up a large share of the weight have keys that are as much smaller. How
-much a row may weigh is known from a first pass, which adds up the weights of rows with
-the same last bits of their hash. What is kept is weighed by the inverse of its chance
-to be kept, as in Cohen and Kaplan (2007), Summarizing data using bottom-k sketches.
+What a row may weigh is known from a first pass, a count-min sketch (Cormode and
+Muthukrishnan, 2005): sums of weights by parts of the hash. A row with a large share is
+told from the others by it, and kept for certain; all others count as the average row.
 """
 
 from functools import partial
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-N_BUCKETS = 2**16
-# A row that may weigh so many times the weight for which one row is kept is large.
-LARGE = 4
+N_TABLES, N_BITS = 3, 15
+# A row is large if it weighs so many times the weight for which one row is kept. By
+# chance, rows share a part of the hash with an eighth of it.
+LARGE = 0.5
 
 
 class Sample(NamedTuple):
@@ -115,8 +117,10 @@ def _stirred(hashes):
     return hashes ^ (hashes >> np.uint64(33))
 
 
-def _bucket(hashes):
-    return (hashes % np.uint64(N_BUCKETS)).astype(np.intp)
+def _buckets(hashes):
+    """Places in the tables, (N_TABLES, n): each by other bits of the hash."""
+    shifts = N_BITS * np.arange(N_TABLES, dtype=np.uint64)[:, np.newaxis]
+    return ((hashes >> shifts) % np.uint64(2**N_BITS)).astype(np.intp)
 
 
 class _Kept:
@@ -128,26 +132,50 @@ class _Kept:
 
     def __init__(self, size, factors, rows):
         self.size, self.factors = size, factors
-        self.limit = np.inf  # of the keys that may be kept; spares work
-        self.least, self.buckets = 1.0, None
+        # Of the hashes and keys that may be kept; spares work.
+        self.hash_limit, self.limit = 2.0**64, np.inf
+        self.average, self.tables = 1.0, None
         if rows.shape[0] > size:
-            (self.buckets,) = rows.sum(self._bucket_sums)
-            self.least = LARGE * self.buckets.sum() / size
+            self._sketch(rows)
 
-    def _bucket_sums(self, X, weight, workspace):
-        buckets = _bucket(row_hashes(X, self.factors))
-        return (np.bincount(buckets, weight, N_BUCKETS).astype(np.float64),)
+    def _sketch(self, rows):
+        """The first pass: weights by parts of the hash, and that of an average row."""
+        add = (np.add, self._least_hashes)
+        self.tables, hashes = rows.sum(self._sketched, add)
+        total, n_distinct = self.tables[0].sum(), len(hashes)
+        if n_distinct == self.size:
+            n_distinct = (self.size - 1) / (hashes[-1] / 2.0**64)
+        self.average = total / n_distinct
+        self.large = LARGE * total / self.size
+
+    def _sketched(self, X, weight, workspace):
+        hashes = row_hashes(X, self.factors)
+        tables = [np.bincount(b, weight, 2**N_BITS) for b in _buckets(hashes)]
+        is_kept = hashes <= self.hash_limit
+        if weight is not None:
+            is_kept &= weight > 0
+        least = np.unique(hashes[is_kept])[: self.size]
+        return np.array(tables, dtype=np.float64), least
+
+    def _least_hashes(self, one, other):
+        least = np.unique(np.concatenate([one, other]))[: self.size]
+        if len(least) == self.size:
+            self.hash_limit = min(self.hash_limit, least[-1])
+        return least
 
     def sizes(self, hashes):
-        """What each row may weigh at most, and no less than `least`."""
-        if self.buckets is None:
-            return np.full(len(hashes), self.least)
-        return np.maximum(self.buckets[_bucket(hashes)], self.least)
+        """What each row may weigh, for the large ones; for all others the average."""
+        if self.tables is None:
+            return np.full(len(hashes), self.average)
+        weights = np.take_along_axis(self.tables, _buckets(hashes), axis=1)
+        at_most = weights.min(axis=0)
+        return np.where(at_most > self.large, at_most, self.average)
 
     def of_chunk(self, X, weight, workspace):
         hashes = row_hashes(X, self.factors)
-        # Buckets have used up the last bits.
-        uniform = ((hashes >> np.uint64(16)) + np.uint64(1)) / 2.0**48
+        # The tables have used up the bits.
+        again = _stirred(hashes + np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(16)
+        uniform = (again + np.uint64(1)) / 2.0**48
         keys = -np.log(uniform) / self.sizes(hashes)
         is_kept = keys <= self.limit
         if weight is not None:

@@ -302,7 +302,7 @@ class TestMixedColumns:
         monkeypatch.setattr("sklvm.mixture._source_schema.SCHEMA_ROWS", 500)
         frame = self.table().astype({column: object})
         chunks = [frame[:3000].infer_objects(), frame[3000:].infer_objects()]
-        strange = frame[:1].copy()
+        strange = frame[5:6].copy()
         strange[column] = pd.Series(
             value if isinstance(value, list) else [value], index=strange.index
         )
