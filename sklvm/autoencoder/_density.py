@@ -24,6 +24,7 @@ from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.columns._numbers import check_numbers
 from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
+from sklvm.sources._source import weighted_tables
 
 # A covariance of more rows is hardly another one.
 MAX_START_ROWS = 20_000
@@ -163,6 +164,12 @@ class DensityAutoencoder(
         if self._holds_out(n) and 0 < round(self.validation_fraction * n) < n:
             rows = np.sort(self._split(n, generator.initial_seed())[0])
         return rows[:: -(-len(rows) // MAX_START_ROWS)]
+
+    def _pass_over(self, X):
+        """One pass over a batch of rows, or over each chunk of a source."""
+        for table, _ in weighted_tables(X, None):
+            self._fit(table, None, one_pass=True)
+        return self
 
     # The latent -------------------------------------------------------------------
 

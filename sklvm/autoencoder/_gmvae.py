@@ -19,7 +19,6 @@ from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
 from sklvm.autoencoder._objectives import NEED_DRAWS
 from sklvm.neural._interrupt import Interrupted
 from sklvm.neural._training import DivergedError
-from sklvm.sources._source import weighted_tables
 from sklvm.state._classes import stateful
 
 
@@ -299,7 +298,8 @@ class GMVAE(FittedComponents):
         Parameters
         ----------
         X : array-like or source of shape (n_samples, n_features)
-            A source of rows, as in `sklvm.sources`, is a batch for each of its chunks.
+            A source of rows, as in `sklvm.sources`, is a batch for each of its chunks;
+            if one fails, those before it count.
         y : Ignored
 
         Returns
@@ -307,9 +307,7 @@ class GMVAE(FittedComponents):
         self : object
             `lower_bound_` is the objective of the batch while it was trained on.
         """
-        for table, _ in weighted_tables(X, None):
-            self._fit(table, None, one_pass=True)
-        return self
+        return self._pass_over(X)
 
     def fit_predict(self, X, y=None):
         """Fit, then the component of each row.
@@ -413,12 +411,12 @@ class GMVAE(FittedComponents):
         resp = self._start_components(X, seed)
         if n_alone and self.net_.was_stopped_:
             return  # by a callback, which means the whole training
-        module.is_held = self.warmup > 0 or one_pass
         if one_pass:
             # Of later batches nobody knows responsibilities to hold q(z|x) at.
-            module.release()
+            module.start_heads()
             self._train(X, None, one_pass)
             return
+        module.is_held = self.warmup > 0
         try:
             self._train(X, resp, n_epochs=self.max_epochs - n_alone)
         except Interrupted:

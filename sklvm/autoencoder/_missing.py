@@ -52,7 +52,6 @@ class MissingCells(DensityAutoencoder):
         # On the device, where the likelihood is.
         return likelihood.decide(mean).cpu()
 
-    @in_chunks
     def sample_missing(self, X, n_draws=1, n_importance=1000):
         """X with each missing cell replaced by a draw from p(x_missing | x_observed).
 

@@ -11,7 +11,6 @@ from sklvm.autoencoder._model import LatentVariableModel
 from sklvm.autoencoder.likelihoods import column_moments
 from sklvm.neural._device import as_dense
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
-from sklvm.sources._source import weighted_tables
 from sklvm.state._classes import stateful
 
 
@@ -363,7 +362,8 @@ class VAE(MissingCells, FindsLength):
         Parameters
         ----------
         X : array-like or source of shape (n_samples, n_features)
-            A source of rows, as in `sklvm.sources`, is a batch for each of its chunks.
+            A source of rows, as in `sklvm.sources`, is a batch for each of its chunks;
+            if one fails, those before it count.
         y : Ignored
 
         Returns
@@ -371,9 +371,7 @@ class VAE(MissingCells, FindsLength):
         self : object
             `lower_bound_` is the objective of the batch while it was trained on.
         """
-        for table, _ in weighted_tables(X, None):
-            self._fit(table, None, one_pass=True)
-        return self
+        return self._pass_over(X)
 
     def _make_module(self, X, y, generator):
         parts = self._make_parts(X, generator)

@@ -59,9 +59,14 @@ def _digest(label):
     return float(int.from_bytes(digest))
 
 
-def see(table):
-    """A `Seen` for each column of a chunk."""
+def see(table, names):
+    """A `Seen` for each column of a chunk, which has these names."""
     table = read_table(table)
+    if table.names != names:
+        raise ValueError(
+            f"X has chunks with the columns {names} and {table.names}; give the same "
+            "columns in the same order in all."
+        )
     seen = []
     for j, name in enumerate(table.names):
         cells = table.cells(j)

@@ -38,7 +38,6 @@ class Questions(FittedMixture):
             filled[rows] = np.where(missing[rows], values, filled[rows])
         return filled
 
-    @in_chunks
     def sample_missing(self, X, n_draws=1):
         """X with each NaN replaced by a draw from p(x_missing | x_observed).
 

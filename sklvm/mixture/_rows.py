@@ -51,6 +51,7 @@ class Rows(ABC):
     total_weight: float  # number of samples that the rows stand for
     sample_weight: np.ndarray | None  # in units of weight_unit
     weight_unit: float
+    n_threads: int
 
     @abstractmethod
     def sum(self, function, add=np.add):
@@ -64,9 +65,11 @@ class Rows(ABC):
     def of_size(self, batch_size):
         """The same rows in chunks of another size."""
 
-    @abstractmethod
     def over(self, n_threads):
         """The same rows for another number of threads."""
+        rows = copy(self)
+        rows.n_threads = n_threads
+        return rows
 
     @abstractmethod
     def n_side_by_side(self, n_runs):
@@ -123,11 +126,6 @@ class MemoryRows(Rows):
         rows.data, rows.sample_weight = data, sample_weight
         rows.shape, rows.dtype = data.shape, data.dtype
         rows._cut(batch_size)
-        return rows
-
-    def over(self, n_threads):
-        rows = copy(self)
-        rows.n_threads = n_threads
         return rows
 
     def n_side_by_side(self, n_runs):

@@ -89,12 +89,6 @@ class SourceRows(Rows):
         rows.batch_size = batch_size
         return rows
 
-    def over(self, n_threads):
-        """The same rows for another number of threads."""
-        rows = copy(self)
-        rows.n_threads = n_threads
-        return rows
-
     def n_side_by_side(self, n_runs):
         return 1  # each would read all rows for itself
 

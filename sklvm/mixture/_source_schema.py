@@ -6,6 +6,7 @@ import numpy as np
 
 from sklvm._base import effective_sample_size
 from sklvm.columns._stream import both_seen, codes_of, read_schema, see
+from sklvm.columns._tables import read_table
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture._sample import canonical_sample
 from sklvm.mixture._source_rows import Reader, SourceRows
@@ -18,7 +19,8 @@ SCHEMA_ROWS = 2**16
 def source_schema(estimator, source, weight_column):
     """The `Schema` of all rows of a source, in three or four passes."""
     first = source.first()
-    seen = source.sum(partial(_seen, weight_column), both_seen)
+    names = read_table(split_weight(first, weight_column)[0]).names
+    seen = source.sum(partial(_seen, weight_column, names), both_seen)
     reader = Reader(codes_of, weight_column, first)
     size = chunk_size(reader.shape[1], reader.dtype)
     rows = SourceRows(source, reader, batch_size=size)
@@ -32,8 +34,8 @@ def source_schema(estimator, source, weight_column):
     )
 
 
-def _seen(weight_column, table):
-    return see(split_weight(table, weight_column)[0])
+def _seen(weight_column, names, table):
+    return see(split_weight(table, weight_column)[0], names)
 
 
 def _as_rows(sample, is_weighted):

@@ -37,7 +37,6 @@ class TableAnswers(BaseMixtureEM):
         cells = self._checked(X)
         return self._table(self._filled(cells), X, ~np.isnan(cells))
 
-    @in_chunks
     def sample_missing(self, X, n_draws=1):
         """X with each missing cell replaced by a draw from p(x_missing | x_observed).
 

@@ -1,5 +1,6 @@
 """Datasets and files of Arrow: Parquet, Feather, CSV."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from sklvm.sources._source import RowSource, rows_in_chunk
@@ -75,10 +76,8 @@ def source_of_path(path):
 
 def as_frame(batch):
     """A batch of Arrow as a DataFrame of pandas or, without it, of polars."""
-    try:
-        import pandas  # noqa: F401
-    except ImportError:
-        import polars
+    if find_spec("pandas") is not None:
+        return batch.to_pandas()
+    import polars
 
-        return polars.from_arrow(batch)
-    return batch.to_pandas()
+    return polars.from_arrow(batch)

@@ -13,7 +13,7 @@ def write(chunks, path, columns=None):
     chunks : iterable of arrays or DataFrames
         As the methods of an estimator give them for a source of rows.
     path : str or path-like
-        If writing fails, there is no file.
+        If writing fails, it is as it was.
     columns : list of str, default=None
         Names of the columns of arrays. None is their numbers.
 

@@ -311,6 +311,12 @@ class TestMixedColumns:
                 lambda: iter([*chunks, strange.infer_objects()])
             )
 
+    def test_chunks_have_the_same_columns(self):
+        frame = self.table()
+        for other in (frame[frame.columns[::-1]], frame.drop(columns="city")):
+            with pytest.raises(ValueError, match="chunks with the columns"):
+                MixtureEM(K).fit(lambda other=other: iter([frame, other]))
+
     def test_kinds_by_hand_take_all_values(self, monkeypatch):
         monkeypatch.setattr("sklvm.mixture._source_schema.SCHEMA_ROWS", 500)
         frame = self.table()
