@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.stats import qmc
+
+from sklvm._compat import sobol
 
 # splitmix64 (Steele, Lea and Flood, 2014).
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -44,7 +45,7 @@ def uniforms(keys, n, stream):
 @lru_cache(maxsize=8)
 def _points(n_draws, n_dims):
     """Sobol points; a fixed scrambling, as the bare ones repeat between dimensions."""
-    sampler = qmc.Sobol(n_dims, scramble=True, rng=np.random.default_rng(0))
+    sampler = sobol(n_dims, np.random.default_rng(0))
     return sampler.random_base2(max(0, int(np.ceil(np.log2(n_draws)))))[:n_draws]
 
 

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal, norm, qmc
+from scipy.stats import multivariate_normal, norm
 from sklearn.cluster import kmeans_plusplus
 
 from sklvm._base import check_count, private_random_state
+from sklvm._compat import sobol
 from sklvm.divergence._closed_forms import LOG_2PI
 from sklvm.divergence._densities import as_density
 from sklvm.divergence._estimates import choose_method
@@ -194,8 +195,8 @@ def _trapezoidal(n_nodes):
 
 
 def _quasi_random(d, n, rng):
-    seed = rng.randint(np.iinfo(np.int32).max)
-    half = qmc.Sobol(d, rng=seed).random_base2(max(1, int(np.log2(n / 2))))
+    generator = np.random.default_rng(rng.randint(np.iinfo(np.int32).max))
+    half = sobol(d, generator).random_base2(max(1, int(np.log2(n / 2))))
     half = norm.ppf(half.clip(1e-12, 1 - 1e-12))
     nodes = np.concatenate([half, -half])
     # The rule is exact for the mean and the covariance.

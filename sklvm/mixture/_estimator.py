@@ -6,7 +6,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -15,6 +14,7 @@ from sklvm._base import (
     raise_interrupt,
     unchanged_on_error,
 )
+from sklvm._compat import CallbackSupportMixin, with_callbacks
 from sklvm._tasks import watched
 from sklvm._warn import warn_user
 from sklvm.mixture._em import e_and_m_pass, first_best

@@ -6,11 +6,11 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import private_random_state, raise_interrupt, unchanged_on_error
+from sklvm._compat import with_callbacks
 from sklvm._tasks import watched
 from sklvm._warn import warn_user
 from sklvm.neural._device import (

@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch.utils.data import Subset
 
+from sklvm._compat import CallbackSupportMixin
 from sklvm._tasks import NOBODY, present_task
 from sklvm._warn import silent
 from sklvm.neural._callbacks import (

@@ -3,10 +3,10 @@
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
-from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from sklvm._compat import CallbackSupportMixin, with_callbacks
 from sklvm._tasks import watched
 from sklvm.columns._cells import is_missing
 from sklvm.columns._forms import plain

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.multiclass import check_classification_targets
@@ -10,6 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvm._alone import validate_data
 from sklvm._base import unchanged_on_error
+from sklvm._compat import CallbackSupportMixin, with_callbacks
 from sklvm._tasks import watched
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._tables import read_table
@@ -34,7 +34,8 @@ class JointDensityClassifier(
 
     .. math::
 
-        \sum_{i \in labelled} \log p(x_i, y_i) + \sum_{i \in unlabelled} \log p(x_i)
+        \sum_{i \in \text{labelled}} \log p(x_i, y_i)
+            + \sum_{i \in \text{unlabelled}} \log p(x_i)
 
     and a row is classified by Bayes' rule,
 

@@ -41,6 +41,7 @@ class PatternTails:
     def log_probability(self, observed, log_density):
         """Of rows with these cells observed and this log p(x_obs)."""
         patterns, of_row = np.unique(observed, axis=0, return_inverse=True)
+        of_row = of_row.ravel()  # NumPy 2.0 gives it as many axes as `observed`
         keys = _keys(patterns)
         rare = np.array([key not in self.common for key in keys])
         # Every tenth draw: a mixture's are sorted by component.

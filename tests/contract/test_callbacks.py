@@ -8,11 +8,15 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 brings callbacks")
+
+from sklearn.callback import ProgressBar, ScoringMonitor
 
 from sklvm import (
     GMVAE,
