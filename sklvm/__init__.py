@@ -1,7 +1,10 @@
 """Latent-variable models with scikit-learn's interface."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
+from sklvm._optional import missing_torch
+from sklvm._show_versions import show_versions
 from sklvm.mixture import (
     BernoulliMixtureEM,
     CategoricalMixtureEM,
@@ -19,37 +22,41 @@ from sklvm.wrappers import (
     select_n_components,
 )
 
+if TYPE_CHECKING:
+    from sklvm.autoencoder import GMVAE, VAE, ConditionalVAE
+    from sklvm.segmentation import SparseSegmentationRDA
+
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "GMVAE",
-    "VAE",
     "BernoulliMixtureEM",
     "CategoricalMixtureEM",
-    "ConditionalVAE",
     "DensityOutlierDetector",
     "GaussianMixtureEM",
     "JointDensityClassifier",
     "MixtureEM",
     "ModelImputer",
     "PoissonMixtureEM",
-    "SparseSegmentationRDA",
     "__version__",
     "elbo",
     "load",
     "save",
     "score_in_units",
     "select_n_components",
+    "show_versions",
 ]
 
 # Imported when they are first asked for: torch takes longer to import than the rest of
-# the package, and the mixtures do not need it.
+# the package, and the mixtures do not need it. Where it is not installed, they are not
+# in what `from sklvm import *` and `dir` give, and who asks for one is told what to do.
 _NEURAL = {
     "GMVAE": "sklvm.autoencoder",
     "VAE": "sklvm.autoencoder",
     "ConditionalVAE": "sklvm.autoencoder",
     "SparseSegmentationRDA": "sklvm.segmentation",
 }
+if not missing_torch():
+    __all__ += ["GMVAE", "VAE", "ConditionalVAE", "SparseSegmentationRDA"]
 
 
 def __getattr__(name):
@@ -59,4 +66,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *_NEURAL])
+    return sorted({*globals(), *__all__})

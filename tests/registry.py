@@ -11,19 +11,17 @@ from typing import Any
 import numpy as np
 
 from sklvm import (
-    GMVAE,
-    VAE,
     BernoulliMixtureEM,
     CategoricalMixtureEM,
-    ConditionalVAE,
     DensityOutlierDetector,
     GaussianMixtureEM,
     JointDensityClassifier,
     MixtureEM,
     ModelImputer,
     PoissonMixtureEM,
-    SparseSegmentationRDA,
 )
+
+from .networks import GMVAE, VAE, ConditionalVAE, Missing, SparseSegmentationRDA
 
 
 @dataclass(frozen=True)
@@ -265,6 +263,7 @@ REGISTRY = [
         integers=True,
     ),
 ]
+REGISTRY = [entry for entry in REGISTRY if entry.estimator is not Missing]
 
 # What stands on a density model: no density itself, but held to scikit-learn's checks.
 WRAPPERS = [

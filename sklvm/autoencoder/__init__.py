@@ -1,5 +1,6 @@
 """Latent-variable models with an amortised posterior."""
 
+import sklvm._needs_torch  # noqa: F401
 from sklvm.autoencoder._conditional import ConditionalVAE
 from sklvm.autoencoder._gmvae import GMVAE
 from sklvm.autoencoder._vae import VAE

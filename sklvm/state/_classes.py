@@ -7,6 +7,8 @@ renamed keeps its own, `stateful(name=...)`.
 
 from importlib import import_module
 
+from sklvm._optional import missing_torch
+
 # What is registered when its module is imported, which is before it is written. Who
 # loads a file with networks may not have imported the half that needs torch.
 NEURAL = ("sklvm.autoencoder", "sklvm.segmentation")
@@ -46,7 +48,9 @@ def find(names, given):
     """What the names stand for: ours, or else those given by name."""
     if not all(isinstance(name, str) for name in names):
         raise ValueError("a name of a class is no text")
-    if any(name not in _by_name for name in names):
+    unknown = {name.split(".")[0] for name in names if name not in _by_name}
+    # Without torch a file that names the user's own classes alone can still be read.
+    if unknown & {"sklvm", "torch", "skorch"} or (unknown and not missing_torch()):
         for half in NEURAL:
             import_module(half)
     missing = [n for n in names if n not in _by_name and n not in given]

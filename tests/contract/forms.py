@@ -12,7 +12,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-import torch
+
+from ..networks import HAS_TORCH, torch
 
 FORMS = {}
 
@@ -101,8 +102,9 @@ same("subclass", lambda X: X.view(Subclass))
 same("array-like", ArrayLike)
 same("objects", object_array)
 same("decimals", lambda X: np.vectorize(Decimal, otypes=[object])(X))
-same("tensor", torch.tensor)
-same("tensor with gradient", lambda X: torch.tensor(X, requires_grad=True))
+if HAS_TORCH:
+    same("tensor", torch.tensor)
+    same("tensor with gradient", lambda X: torch.tensor(X, requires_grad=True))
 same("frame", pd.DataFrame)
 same("frame of objects", lambda X: pd.DataFrame(X, dtype=object))
 same("nullable frame", lambda X: pd.DataFrame(X).astype("Float64"))
@@ -281,12 +283,13 @@ wrong("a dict", lambda X: {"a": X[:, 0], "b": X[:, 1]})
 wrong("1-d", lambda X: X[0])
 wrong("1-d list", lambda X: X[0].tolist())
 wrong("1-d masked", lambda X: masked(X)[:, 0])
-wrong("1-d tensor", lambda X: torch.tensor(X[0]))
 wrong("Series", lambda X: pd.Series(X[0]))
 wrong("3-d", lambda X: X[np.newaxis])
 wrong("3-d list", lambda X: [X.tolist()])
 wrong("3-d masked", lambda X: masked(X)[np.newaxis])
-wrong("3-d tensor", lambda X: torch.tensor(X)[None])
+if HAS_TORCH:
+    wrong("1-d tensor", lambda X: torch.tensor(X[0]))
+    wrong("3-d tensor", lambda X: torch.tensor(X)[None])
 wrong("4-d", lambda X: X[np.newaxis, np.newaxis])
 wrong("a column more", lambda X: np.hstack([X, X[:, :1]]))
 wrong("a column less", lambda X: X[:, 1:])
@@ -319,7 +322,6 @@ VECTORS = {
     "read-only": lambda y: (read_only(y), y),
     "Series": lambda y: (pd.Series(y), y),
     "nullable Series": lambda y: (pd.Series(y).astype("Float64"), y),
-    "tensor with gradient": lambda y: (torch.tensor(y, requires_grad=True), y),
     "masked array without a mask": lambda y: (np.ma.array(y), y),
     "masked": lambda y: (masked(y[:, np.newaxis])[:, 0], vector_with_gap(y)),
     "NaN": lambda y: (vector_with_gap(y), vector_with_gap(y)),
@@ -335,6 +337,11 @@ VECTORS = {
     "a dict": lambda y: ({"a": 1.0}, None),
     "a generator": lambda y: (iter(y.tolist()), None),
 }
+if HAS_TORCH:
+    VECTORS["tensor with gradient"] = lambda y: (
+        torch.tensor(y, requires_grad=True),
+        y,
+    )
 # No weights, but labels.
 TEXT = {
     "text": lambda y: (np.full(len(y), "ink"), None),

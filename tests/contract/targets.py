@@ -9,19 +9,15 @@ import numpy as np
 from sklearn.base import clone
 
 from sklvm import (
-    GMVAE,
-    VAE,
-    BernoulliMixtureEM,
-    ConditionalVAE,
     DensityOutlierDetector,
     JointDensityClassifier,
     MixtureEM,
     ModelImputer,
-    SparseSegmentationRDA,
     elbo,
 )
 
-from ..registry import REGISTRY, three_customers
+from ..networks import GMVAE, HAS_TORCH, VAE, ConditionalVAE, SparseSegmentationRDA
+from ..registry import REGISTRY, three_blobs, three_customers
 
 # Columns have kinds where there are twenty rows or more.
 N_ROWS, N_TABLE = 12, 24
@@ -61,6 +57,19 @@ def models():
             params |= {"max_epochs": 1, "channels": (4,)}
         data = rows(entry, N_TABLE if entry.estimator is MixtureEM else N_ROWS)
         yield entry.estimator.__name__, entry.make(**params), data
+    if HAS_TORCH:
+        yield from networks_of_more_kinds()
+    table = three_customers(0, N_TABLE)[0]
+    table = np.round(table * 4) / 4
+    yield "ModelImputer of MixtureEM", ModelImputer(MixtureEM(random_state=0)), (table,)
+    model = JointDensityClassifier(MixtureEM(n_components=2, random_state=0))
+    yield "JointDensityClassifier", model, (table, (table[:, 3] > 0).astype(float))
+    (blobs,) = (np.round(array * 4) / 4 for array in three_blobs(0, N_ROWS))
+    yield "ModelImputer", ModelImputer(), (blobs,)
+    yield "DensityOutlierDetector", DensityOutlierDetector(), (blobs,)
+
+
+def networks_of_more_kinds():
     by_name = {entry.estimator: entry for entry in REGISTRY}
     table = three_customers(0, N_TABLE)[0]
     table = np.round(table * 4) / 4
@@ -75,12 +84,6 @@ def models():
     with_images = by_name[SparseSegmentationRDA].make(max_epochs=1, channels=(4,))
     maps = rows(by_name[SparseSegmentationRDA])[0]
     yield "SparseSegmentationRDA with images", with_images, (maps, images)
-    blobs = rows(by_name[BernoulliMixtureEM])[0]
-    yield "ModelImputer", ModelImputer(), (blobs,)
-    yield "ModelImputer of MixtureEM", ModelImputer(MixtureEM(random_state=0)), (table,)
-    yield "DensityOutlierDetector", DensityOutlierDetector(), (blobs,)
-    model = JointDensityClassifier(MixtureEM(n_components=2, random_state=0))
-    yield "JointDensityClassifier", model, (table, (table[:, 3] > 0).astype(float))
 
 
 @cache

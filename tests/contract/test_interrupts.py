@@ -9,8 +9,9 @@ import warnings
 import numpy as np
 import pytest
 
-from sklvm import GaussianMixtureEM, ModelImputer, SparseSegmentationRDA
+from sklvm import GaussianMixtureEM, ModelImputer
 
+from ..networks import SparseSegmentationRDA
 from ..registry import REGISTRY, three_blobs
 
 pytestmark = pytest.mark.usefixtures("ctrl_c_counts")

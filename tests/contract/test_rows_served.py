@@ -5,11 +5,9 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sklvm import GMVAE, VAE, ConditionalVAE
-
+from ..networks import GMVAE, HAS_TORCH, VAE, ConditionalVAE, torch
 from ..registry import REGISTRY
 
 METHODS = "predict", "predict_proba", "transform", "score_samples", "reconstruct"
@@ -42,9 +40,13 @@ def questions(est, data):
 
 def settings(blas):
     """What belongs to the process, as any thread sees it."""
+    numbers = [library.num_threads for library in blas.lib_controllers], np.geterr()
+    return numbers, *(settings_of_torch() if HAS_TORCH else ())
+
+
+def settings_of_torch():
     cudnn = torch.backends.cudnn
     return (
-        [library.num_threads for library in blas.lib_controllers],
         torch.get_num_threads(),
         torch.get_default_dtype(),
         torch.are_deterministic_algorithms_enabled(),
@@ -52,7 +54,6 @@ def settings(blas):
         # Those of a thread, of another one than that which predicts.
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
-        np.geterr(),
     )
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from sklvm import ConditionalVAE, SparseSegmentationRDA
-
+from ..networks import ConditionalVAE, SparseSegmentationRDA
 from ..registry import REGISTRY
 from ..test_contract import global_state
 from .targets import fitted

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+
 from sklvm import GMVAE, VAE, ConditionalVAE
 
 QUICK = {"hidden_layer_sizes": (16,), "random_state": 0}

@@ -13,8 +13,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklvm import VAE, GaussianMixtureEM, ModelImputer
+from sklvm import GaussianMixtureEM, ModelImputer
 
+from ..networks import VAE, needs_torch
 from .models import correlated, with_missing
 
 
@@ -46,6 +47,11 @@ def test_sample_weight_reaches_the_estimator():
     weighted = ModelImputer().fit(X, sample_weight=weight).transform(X)
     repeated = ModelImputer().fit(np.repeat(X, weight, axis=0)).transform(X)
     assert_allclose(weighted, repeated, atol=1e-6)
+
+
+@needs_torch
+def test_sample_weight_is_no_argument_of_an_autoencoder():
+    X, weight = correlated(50), np.ones(50)
     with pytest.raises(ValueError, match=r"sample_weight.*VAE"):
         ModelImputer(VAE()).fit(X, sample_weight=weight)
 

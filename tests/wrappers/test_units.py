@@ -17,7 +17,6 @@ from sklearn.preprocessing import (
 )
 
 from sklvm import (
-    VAE,
     BernoulliMixtureEM,
     CategoricalMixtureEM,
     GaussianMixtureEM,
@@ -26,6 +25,7 @@ from sklvm import (
     score_in_units,
 )
 
+from ..networks import VAE, needs_torch
 from .models import correlated, with_missing
 
 X = correlated(150) * [1, 10, 0.1, 1000]
@@ -90,6 +90,7 @@ def test_frames_and_missing_cells():
     assert score_in_units(pipeline, blank) == 0
 
 
+@needs_torch
 def test_an_autoencoder():
     vae = VAE(max_epochs=3, tol=np.inf, hidden_layer_sizes=(4,), random_state=0)
     pipeline = make_pipeline(StandardScaler(), vae).fit(X)

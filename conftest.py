@@ -1,0 +1,10 @@
+"""Where torch is not installed, tests of what needs it are left out."""
+
+from importlib.util import find_spec
+
+HALF = ["sklvm/autoencoder", "sklvm/neural", "sklvm/segmentation"]
+HALF += ["tests/autoencoder", "tests/neural", "tests/segmentation"]
+# Whose peers are distributions of torch, or whose models are networks.
+HALF += ["tests/divergence", "tests/inspection", "tests/state"]
+
+collect_ignore = [] if find_spec("torch") and find_spec("skorch") else HALF

@@ -1,0 +1,8 @@
+"""Which optional packages are there, without importing them."""
+
+from importlib.util import find_spec
+
+
+def missing_torch():
+    """What the half with networks needs and is not installed: an extra, `neural`."""
+    return [name for name in ("torch", "skorch") if find_spec(name) is None]
