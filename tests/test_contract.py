@@ -6,6 +6,7 @@ import random
 import re
 import sys
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -362,6 +363,15 @@ def check_trace(est):
 
 
 @pytest.mark.slow
+def test_its_picture_links_to_its_page(entry):
+    est = entry.make()
+    name = type(est).__name__
+    assert f"/generated/sklvm.{name}.html" in est._repr_html_()
+    api = Path(__file__).parents[1] / "docs" / "api.md"
+    if api.exists():  # the page is made of a line there; not in a source distribution
+        assert f"\n   {name}\n" in api.read_text(encoding="utf-8")
+
+
 def test_lives_in_a_pipeline(entry):
     est, data = entry.fitted()
     pipe = make_pipeline(FunctionTransformer(), entry.make()).fit(*data)

@@ -23,6 +23,11 @@ class FittedStateMixin:
     take, and the version of the package.
     """
 
+    # Where the pictures of estimators in notebooks link to.
+    _doc_link_module = "sklvm"
+    _doc_link_template = (
+        "https://sklvm.github.io/sklvm/generated/sklvm.{estimator_name}.html"
+    )
     # Whether a pickle keeps what only a training needs that goes on, large or not.
     _pickles_resumable = False
 
