@@ -2,28 +2,16 @@
 
 from numbers import Integral, Real
 
-import numpy as np
-import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm._warn import warn_user
 from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS
-from sklvm.autoencoder._components import (
-    USED_SHARE,
-    TendComponents,
-    start_components,
-)
-from sklvm.autoencoder._fitted_components import FittedComponents
-from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
 from sklvm.autoencoder._objectives import NEED_DRAWS
-from sklvm.neural._interrupt import Interrupted
-from sklvm.neural._training import DivergedError
+from sklvm.autoencoder._stages import TrainsInStages
 from sklvm.state._classes import stateful
 
 
 @stateful
-class GMVAE(FittedComponents):
+class GMVAE(TrainsInStages):
     r"""Gaussian mixture variational autoencoder: clusters in a latent space.
 
     Maximises the evidence lower bound, the mean over the rows of
@@ -72,33 +60,105 @@ class GMVAE(FittedComponents):
     n_init : int, default=1
         Number of whole trainings. With more than one, `validation_fraction` of the rows
         is held out, and the training with the highest F of these rows is kept.
-    likelihood, noise, min_noise, binarize, mask_rate : \
-            default=None, "optimal", 0.01, None, 0.0
-        p(x|w), as in `VAE`.
-    objective, n_draws, n_score_draws : default="kl", 1, 16
+    likelihood : {"gaussian", "lognormal", "bernoulli", "poisson", \
+            "negative_binomial", "categorical", "auto"}, list or Likelihood, \
+            default=None
+        p(x|w). A kind is that of all columns; "auto" reads the kind of each, and a list
+        of (kind, columns) or (kind, columns, {"noise": ...}) names them. None is
+        "gaussian" for a table of numbers and "auto" for one with text or categories.
+        `VAE` says more of it.
+    noise : {"optimal", "shared", "learned", "heteroscedastic"}, float or array-like \
+            of shape (n_features,), default="optimal"
+        Standard deviations of the Gaussian p(x|w), in units of X: in closed form, one
+        for each column or one "shared" by all; parameters that are "learned"; given by
+        the decoder ("heteroscedastic"); or fixed numbers.
+    min_noise : float, default=0.01
+        The least of them, in standard deviations of the column, where they are not
+        fixed.
+    binarize : {"dynamic"} or None, default=None
+        "dynamic" takes the values of X for probabilities and draws bits of them anew in
+        each epoch, for the Bernoulli likelihood.
+    mask_rate : float, default=0.0
+        Share of the cells that training hides, anew in each step, at most 0.5. A model
+        of complete rows then answers for rows with missing cells.
+    objective : {"kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"}, \
+            default="kl"
         How the bound is estimated, as in `VAE`. "kl" has the entropy of q(w|x) in
-        closed form, like "entropy".
-    beta, free_bits : default=1.0, 0.0
-        As in `VAE`, for the terms of w and z together.
+        closed form, like "entropy"; "iwae" and "forward_kl" need `n_draws` of 2 or
+        more.
+    n_draws : int, default=1
+        Draws of w for each row and step of the training.
+    n_score_draws : int, default=16
+        Draws of w for each row in `score` and `score_samples`: with more the bound
+        comes closer to log p(x).
+    beta : float, default=1.0
+        Weight in training of the terms of w and z together. Scores always have
+        beta = 1.
     warmup : float, default=0.3
         Share of the steps after the start during which beta rises linearly from 0 and
         q(z|x) is held at the responsibilities of the start. A fit that goes on has no
         warm-up of its own.
-    posterior, encoder, decoder, hidden_layer_sizes, activation : \
-            default="diag", None, None, (200,), "relu"
-        q(w|x) and the networks, as in `VAE`. For a `categorical` other than "exact" an
-        encoder of your own is a torch.nn.Sequential that ends in a Linear.
-    max_epochs, lr, batch_size, optimizer, lr_schedule, max_grad_norm : \
-            default=100, 1e-3, 128, "adam", "cosine", None
-        The training, as in `VAE`; a schedule starts again after the pretraining.
-    early_stopping, validation_fraction, n_iter_no_change, tol : \
-            default=False, 0.1, 10, 1e-2
-        When to stop, as in `VAE`.
+    free_bits : float, default=0.0
+        Nats of these terms, a mean over the batch, that training does not penalise.
+    posterior : {"diag", "full"}, default="diag"
+        Covariance of q(w|x).
+    encoder : torch.nn.Module, ConvEncoder or None, default=None
+        None is an MLP of `hidden_layer_sizes`. A module maps rows of n_features (with
+        NaN of 2 * n_features) to rows of 2 * latent_dim, means and log standard
+        deviations, as in `VAE`. For a `categorical` other than "exact" it is a
+        torch.nn.Sequential that ends in a Linear.
+    decoder : torch.nn.Module, ConvDecoder or None, default=None
+        None is an MLP of `hidden_layer_sizes` in reverse. A module maps rows of
+        latent_dim to rows of n_features, logits or means, as in `VAE`.
+    hidden_layer_sizes : array-like of int, default=(200,)
+        Widths of the hidden layers; () makes encoder and decoder linear.
+    activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
+        Of the hidden layers.
+    max_epochs : int, default=100
+        Passes over the training rows, those of the pretraining included.
+    lr : float, default=1e-3
+        Learning rate.
+    batch_size : int, default=128
+        Most rows in a step; a pass is cut into batches of nearly equal size.
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer class, default="adam"
+        More of its parameters go into `net_params`, as
+        ``{"optimizer__weight_decay": 1e-4}``.
+    lr_schedule : {"constant", "cosine"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 over the steps, and starts again after
+        the pretraining; "constant" leaves it alone, or to a skorch LRScheduler among
+        the `callbacks`.
+    max_grad_norm : float or None, default=None
+        Gradients of a larger norm are shortened to it.
+    early_stopping : bool, default=False
+        True holds out `validation_fraction` of the rows, stops when their bound has not
+        improved by `tol` for `n_iter_no_change` epochs after the warm-up, and keeps the
+        weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows held out, for early stopping and to choose among restarts.
+    n_iter_no_change : int, default=10
+        Epochs over which improvement is judged.
+    tol : float, default=1e-2
+        Improvement, in nats per sample, that counts as one; infinity says that
+        `max_epochs` is wanted as it is, without a warning.
     warm_start : bool, default=False
         Go on from the present parameters in the next `fit`, without a new start.
-    callbacks, device, compile, net_params, random_state, checkpoint, verbose : \
-            default=None, "cpu", False, None, None, None, 0
-        As in `VAE`. A callback that stops the pretraining stops the training.
+    callbacks : list of skorch callbacks or None, default=None
+        Told of every epoch, and of batches where they have a method for batches. One
+        that stops the pretraining stops the training.
+    device : str, default="cpu"
+        "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there.
+    compile : bool, default=False
+        Compile the module with `torch.compile`.
+    net_params : dict or None, default=None
+        Further parameters of the `skorch.NeuralNet`: "optimizer__...", "compile__..."
+        and "verbose".
+    random_state : int, RandomState instance or None, default=None
+        Determines first weights, starts, batches, noise, and what `sample` draws.
+    checkpoint : str, path-like or None, default=None
+        File in which `fit` keeps what it has reached, and from which the same fit goes
+        on after its process was killed; when it is done, it removes the file.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs.
 
     Attributes
     ----------
@@ -117,9 +177,25 @@ class GMVAE(FittedComponents):
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective of each epoch, a mean over its batches: log p(x|w) in the
         pretraining, then F with beta and free bits; for "gumbel" its relaxation.
-    columns_, categories_, net_, noise_, lower_bound_, n_iter_, converged_, \
-            best_epoch_, n_features_in_, feature_names_in_ :
-        As in `VAE`.
+    net_ : skorch.NeuralNet
+        The trained net: `net_.history`, and `net_.module_` with `encoder`, `decoder`
+        and `likelihood`, as in `VAE`.
+    noise_ : ndarray of shape (n_features,) or float
+        Standard deviations of p(x|w), for a Gaussian likelihood of all columns.
+    lower_bound_ : float
+        F of the training rows at the returned parameters, beta = 1.
+    n_iter_ : int
+        Epochs run, those of the pretraining and of continued fits included.
+    converged_ : bool
+        Whether early stopping ended the training, or the objective had stopped to rise.
+    best_epoch_ : int
+        With early stopping, the epoch whose weights were kept, counted from 1.
+    columns_ : dict
+        The kind of each column, by its name or position, where columns have kinds.
+    categories_ : dict
+        Of each bernoulli and categorical column, where columns have kinds.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
 
     Raises
     ------
@@ -153,7 +229,7 @@ class GMVAE(FittedComponents):
     """
 
     _parameter_constraints = {
-        **FittedComponents._parameter_constraints,
+        **TrainsInStages._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions({"diag", "spherical"})],
         "weights": [StrOptions({"uniform", "free"})],
@@ -163,7 +239,7 @@ class GMVAE(FittedComponents):
         "n_init": [Interval(Integral, 1, None, closed="left")],
     }
     _shaping = (
-        *FittedComponents._shaping,
+        *TrainsInStages._shaping,
         *("n_components", "covariance_type", "weights", "categorical", "reg_covar"),
     )
 
@@ -322,172 +398,3 @@ class GMVAE(FittedComponents):
         labels : ndarray of shape (n_samples,), int64
         """
         return self.fit(X).predict(X)
-
-    def _make_module(self, X, y, generator):
-        n = X.shape[0]
-        if self._holds_out(n):
-            n -= round(self.validation_fraction * n)
-        if n < self.n_components:
-            raise ValueError(
-                f"n_components={self.n_components} is above the n_samples = {n} rows "
-                "to train on; decrease n_components or give more rows."
-            )
-        parts = self._make_parts(X, generator)
-        if self.categorical != "exact":
-            check_trunk(parts["encoder"], self.categorical)
-        return MixtureModel(
-            n_components=self.n_components,
-            covariance_type=self.covariance_type,
-            free_weights=self.weights == "free",
-            categorical=self.categorical,
-            **parts,
-        )
-
-    def _starts_linear(self, likelihood, X):
-        # The pretraining is without noise, and scales the latent as it likes.
-        return False
-
-    def _holds_out(self, n):
-        return self.early_stopping or self.n_init > 1
-
-    def _n_trainings(self, n_rows):
-        return 2 * self.n_init
-
-    def _train_anew(self, X, y, device, one_pass):
-        """All restarts; the one with the highest held-out F stays."""
-        first = self._draw_seed()
-        if one_pass:
-            self._train_once(X, device, first, first, one_pass)
-            return
-        others = np.random.RandomState(first).randint(2**31 - 1, size=self.n_init - 1)
-        attempts, best = [], None
-        for seed in [first, *others.tolist()]:
-            try:
-                self._train_once(X, device, seed, split_seed=first)
-                attempts.append(self._held_out_bound(X) if self.n_init > 1 else np.nan)
-            except DivergedError as diverged:
-                attempts.append(-np.inf)
-                error = diverged
-            except (Interrupted, KeyboardInterrupt) as interrupt:
-                self._keep_restart(interrupt, attempts, best)
-            else:
-                if best is None or attempts[-1] == np.nanmax(attempts):
-                    best = self.__dict__.copy()
-        if best is None:
-            raise error
-        self.__dict__.update(best)
-        self.attempts_ = np.array(attempts)
-
-    def _keep_restart(self, interrupt, attempts, best):
-        """After Ctrl-C the best finished restart stays, or else the present one."""
-        if best is None:
-            self.attempts_ = np.array([np.nan])
-            raise interrupt
-        self.__dict__.update(best)
-        self.attempts_ = np.array(attempts)
-        if isinstance(interrupt, KeyboardInterrupt):
-            interrupt = Interrupted(interrupt)
-        raise interrupt
-
-    def _train_once(self, X, device, seed, split_seed, one_pass=False):
-        """One training of the three stages; of the last one pass only, if so asked."""
-        self.net_ = self._make_net(X, None, device, seed)
-        self.net_.split_seed_ = split_seed
-        module = self.net_.module
-        self._configure(module)
-        if seed == split_seed:
-            self._warn_of_data(X)
-        n_alone = min(round(self.pretraining * self.max_epochs), self.max_epochs - 1)
-        if n_alone:
-            module.pretraining = True
-            self._train(
-                X, None, n_epochs=n_alone, warms_up=False, may_stop=False,
-                is_usable=False, task="pretraining",
-            )  # fmt: skip
-            module.pretraining = False
-            # Adam's moments are 0 for what the first stage did not train; going on with
-            # them, its next steps would be several times lr.
-            self.net_._initialize_optimizer()
-        resp = self._start_components(X, seed)
-        if n_alone and self.net_.was_stopped_:
-            return  # by a callback, which means the whole training
-        if one_pass:
-            # Of later batches nobody knows responsibilities to hold q(z|x) at.
-            module.start_heads()
-            self._train(X, None, one_pass)
-            return
-        module.is_held = self.warmup > 0
-        try:
-            self._train(X, resp, n_epochs=self.max_epochs - n_alone)
-        except Interrupted:
-            module.release()
-            raise
-        module.release()
-
-    def _start_components(self, X, seed):
-        """Start the mixture at that of the codes; its responsibilities."""
-        module = self.net_.module
-        codes = self._map_codes(X)
-        rows = self._training_rows(X)
-        variance = codes[rows].var(axis=0, dtype=np.float64).mean()
-        if self.encoder is None and self.decoder is None and variance < 1:
-            # Adam's steps have the size lr, whatever the scale of the latent: in a
-            # small one they would be too large.
-            codes, variance = module.scale_up(codes, variance)
-        resp = start_components(
-            module,
-            codes,
-            rows,
-            variance=variance,
-            reg_covar=self.reg_covar,
-            seed=seed,
-            n_components=self.n_components,
-            weights=self.weights,
-            verbose=self.verbose,
-        )
-        if self.encoder is None:
-            module.set_posterior_scale(np.sqrt(variance) / 5)
-        return resp
-
-    def _training_rows(self, X):
-        n = X.shape[0]
-        if not self._holds_out(n):
-            return slice(None)
-        return self._split(n, self.net_.split_seed_)[0]
-
-    def _held_out_bound(self, X):
-        """F of the rows that choose among the restarts."""
-        self._set_noise(X[self._training_rows(X)])
-        held_out = X[self._split(X.shape[0], self.net_.split_seed_)[1]]
-        F = float(self._lower_bounds_of_rows(held_out, self.n_score_draws).mean())
-        if not np.isfinite(F):
-            raise DivergedError(self.n_iter_, -F)
-        return F
-
-    def _make_callbacks(self, valid, n_rows, max_epochs):
-        callbacks = super()._make_callbacks(valid, n_rows, max_epochs)
-        if not self.net_.module.pretraining:
-            callbacks.append(TendComponents())
-        return callbacks
-
-    def _finish(self, X, y, one_pass):
-        super()._finish(X, y, one_pass)
-        module = self.net_.module
-        if len(getattr(self, "attempts_", [0])) == 1:
-            self.attempts_ = np.array([self.lower_bound_])
-        with torch.no_grad():
-            variances = module.component_variances().cpu().numpy()
-            self.means_ = module.component_means.detach().cpu().numpy().copy()
-            self.weights_ = module.prior().log_pi().exp().cpu().numpy()
-        self.covariances_ = (
-            variances if self.covariance_type == "diag" else variances[:, 0]
-        )
-        self.component_usage_ = self._responsibilities(X).mean(axis=0)
-        dead = np.flatnonzero(self.component_usage_ < USED_SHARE / self.n_components)
-        if len(dead):
-            warn_user(
-                f"n_components={self.n_components} and {len(dead)} of them hold hardly "
-                f"any row ({', '.join(map(str, dead))}); decrease n_components or "
-                "increase n_init.",
-                ConvergenceWarning,
-            )
