@@ -24,6 +24,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
@@ -46,12 +47,28 @@ def close_fences(app, docname, source):
 
 # Reference --------------------------------------------------------------------------
 
+# A name in single backticks is code, and a link where it is one of the reference.
+default_role = "py:obj"
 autosummary_generate = True
 autodoc_typehints = "none"
 toc_object_entries_show_parents = "hide"
 # The template of a class lists its methods itself.
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+
+# Links to the pages of others need their lists of names from the network; a build that
+# has one asks for them: `sphinx-build -t online`. Without, such names are code.
+intersphinx_mapping = {}
+if tags.has("online"):  # noqa: F821  Sphinx puts it here
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "torch": ("https://pytorch.org/docs/stable", None),
+        "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+    }
 
 
 def skip_foreign(app, what, name, obj, skip, options):
@@ -73,8 +90,8 @@ def plain_text(app, what, name, obj, options, lines):
     for i in range(len(lines) - 1, -1, -1):
         for pattern, replacement in NO_LINKS:
             lines[i] = pattern.sub(replacement, lines[i])
-        # A line that ends in a backslash goes on, as in Python.
-        if i > 0 and lines[i - 1].endswith("\\"):
+        # A line that ends in a backslash goes on, as in Python; two are LaTeX's.
+        if i > 0 and re.search(r"(?<!\\)\\$", lines[i - 1]):
             lines[i - 1 : i + 1] = [lines[i - 1][:-1] + lines[i].lstrip()]
 
 

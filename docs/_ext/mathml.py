@@ -1,10 +1,27 @@
-"""Formulas as MathML, which browsers draw themselves: no script, no font, no network.
+r"""Formulas as MathML, which browsers draw themselves: no script, no font, no network.
 
 docutils, on which Sphinx stands, already has a converter from LaTeX. An unknown command
-is an error in it and a warning here, so that a strict build finds it.
+is an error in it and a warning here, so that a strict build finds it; so is what it
+would read otherwise than LaTeX does, without a word.
+
+>>> list(faults(r"\frac12 \log x"))
+['write the arguments of \\frac in braces']
+>>> list(faults(r"x^10 + y_-1"))
+['write x^{10} for x^10', 'write y_{-1} for y_-1']
+>>> list(faults(r"E[x_{mis}]"))
+['set the word mis by \\text or \\mathrm']
+>>> list(faults("\text{rate} = 1"))
+['a backslash has become a control character; write r before the docstring']
+>>> list(faults(r"\hat x_k"))
+['write the argument of \\hat in braces']
+>>> list(faults(r"\\text{} = 1, x!"))
+['set the word text by \\text or \\mathrm']
+>>> list(faults(r"\frac{1}{2} \hat{x}_{10} + \sum_{d=1}^D \theta_{kdl} \text{rate}"))
+[]
 """
 
 import re
+from xml.etree import ElementTree
 
 from docutils.nodes import SkipNode
 from docutils.utils.math import MathError
@@ -13,6 +30,8 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
 logger = logging.getLogger(__name__)
+NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+ElementTree.register_namespace("", NAMESPACE)
 BEFORE = [
     # What docutils calls by another name.
     (re.compile(r"\\([bB]igg?)(?![a-zA-Z])"), r"\\\1l"),
@@ -28,6 +47,34 @@ AFTER = [
         r'\1<mspace width="0.167em"/>',
     )
 ]
+GROUP = r"\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
+FRACTION = re.compile(r"\\([dt]?frac|[dt]?binom)(?![A-Za-z])")
+TWO_GROUPS = re.compile(GROUP + GROUP)
+ACCENT = re.compile(r"\\(bar|hat|tilde|vec|dot|sqrt|text|mathrm)\b(?!\s*[{\[])")
+SCRIPT = re.compile(r"(\w[_^])(\d\d+|[-+]\w+)")
+TEXT = re.compile(r"\\(text|mathrm|operatorname\*?|mathit|textbf|mathbf)" + GROUP)
+COMMAND = re.compile(r"\\([A-Za-z]+\*?|.)")
+WORD = re.compile(r"[A-Za-z]{3,}")
+# Three indices in a row, which are no word.
+INDICES = {"kdl"}
+
+
+def faults(tex):
+    """What docutils would draw otherwise than LaTeX, a sentence each."""
+    if re.search(r"[\t\x07\x08\x0b\x0c]", tex):
+        yield "a backslash has become a control character; write r before the docstring"
+        return
+    for match in FRACTION.finditer(tex):
+        if not TWO_GROUPS.match(tex, match.end()):
+            yield f"write the arguments of \\{match[1]} in braces"
+    for match in ACCENT.finditer(tex):
+        yield f"write the argument of \\{match[1]} in braces"
+    for match in SCRIPT.finditer(tex):
+        yield f"write {match[1]}{{{match[2]}}} for {match[0]}"
+    tex = TEXT.sub(" ", tex.replace(r"\\", " "))
+    for word in WORD.findall(COMMAND.sub(" ", tex)):
+        if word not in INDICES:
+            yield f"set the word {word} by \\text or \\mathrm"
 
 
 def rewrite(text, rules):
@@ -36,14 +83,27 @@ def rewrite(text, rules):
     return text
 
 
+def with_labels_below(mathml):
+    """The label of a brace below it, where docutils sets it as a subscript."""
+    tree = ElementTree.fromstring(mathml.replace("&ApplyFunction;", "\u2061"))
+    for script in tree.iter(f"{{{NAMESPACE}}}msub"):
+        base = script[0]
+        is_brace = base.tag.endswith("}munder") and (base[-1].text or "").strip() == "⏟"
+        if is_brace:
+            script.tag = f"{{{NAMESPACE}}}munder"
+    return ElementTree.tostring(tree, encoding="unicode")
+
+
 def convert(tex, as_block, node):
     """MathML of a formula; nothing, with a warning, where docutils cannot read it."""
+    for fault in faults(tex):
+        logger.warning("formula %r: %s", tex, fault, location=node)
     try:
         mathml = tex2mathml(rewrite(tex, BEFORE), as_block=as_block)
     except (MathError, AttributeError, IndexError) as error:
         logger.warning("formula %r: %s", tex, error, location=node)
         return ""
-    return rewrite(mathml, AFTER)
+    return with_labels_below(rewrite(mathml, AFTER))
 
 
 def visit_inline(translator, node):

@@ -36,7 +36,8 @@ class ConditionalVAE(FittedConditional, FindsLength):
 
     .. math::
 
-        p_\theta(z|x) = \sum_{k=1}^K \pi_k(x) N(z; \mu_k(x), diag(\sigma_k(x)^2))
+        p_\theta(z|x) = \sum_{k=1}^K \pi_k(x)
+            N(z; \mu_k(x), \mathrm{diag}(\sigma_k(x)^2))
 
     of K = `n_prior_components` Gaussians. Without the second term z would carry y
     itself, and p(z|x), from which predictions are made, would know nothing of it.

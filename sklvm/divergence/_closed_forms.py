@@ -29,7 +29,7 @@ def kl_gaussian(mean0, cov0, mean1, cov1, *, covariance_type="full"):
 
     .. math::
 
-        KL(N_0 \| N_1) = \frac12 \left( tr(\Sigma_1^{-1} \Sigma_0)
+        KL(N_0 \| N_1) = \frac{1}{2} \left( \mathrm{tr}(\Sigma_1^{-1} \Sigma_0)
             + (\mu_1 - \mu_0)^T \Sigma_1^{-1} (\mu_1 - \mu_0)
             - d + \log\det \Sigma_1 - \log\det \Sigma_0 \right)
 
@@ -96,7 +96,7 @@ def kl_gaussian(mean0, cov0, mean1, cov1, *, covariance_type="full"):
 
 
 def entropy_gaussian(cov, *, covariance_type="full", n_features=None):
-    r"""Entropy of a Gaussian, :math:`\frac12 \log\det(2 \pi e \Sigma)`.
+    r"""Entropy of a Gaussian, :math:`\frac{1}{2} \log\det(2 \pi e \Sigma)`.
 
     Parameters
     ----------

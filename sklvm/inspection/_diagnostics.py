@@ -30,7 +30,7 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
               + \underbrace{E[-E_q \log p(x|z)]}_{\text{distortion}} \\
         \text{rate} &= \underbrace{E[KL(q(z|x) \| q(z))]}_{\text{mutual information}}
               + \underbrace{KL(q(z) \| p(z))}_{\text{aggregated KL}},
-        \qquad q(z) = \frac1n \sum_i q(z|x_i)
+        \qquad q(z) = \frac{1}{n} \sum_i q(z|x_i)
 
     A rate near 0 is a collapsed posterior. A large aggregated KL is a prior with holes:
     `sample` then draws z that no row has.

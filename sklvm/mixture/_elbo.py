@@ -17,9 +17,9 @@ def elbo(estimator, X, resp, sample_weight=None):
 
     .. math::
 
-        F(\theta, q) = \frac1n \sum_i \sum_k r_{ik}
+        F(\theta, q) = \frac{1}{n} \sum_i \sum_k r_{ik}
                        \left[ \log p_\theta(x_i, z = k) - \log r_{ik} \right]
-                     = \frac1n \sum_i \log p_\theta(x_i)
+                     = \frac{1}{n} \sum_i \log p_\theta(x_i)
                        - KL(r_i \| p_\theta(z | x_i))
 
     The E-step of EM maximises it over q, at the posterior, where it is `score`; the

@@ -33,11 +33,11 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
 
     .. math::
 
-        -\ln P(L) + \lambda \, d(y, \hat y(x, L)),
+        -\ln P(L) + \lambda \, d(y, \hat{y}(x, L)),
         \qquad d = \text{number of wrong pixels}
 
     where P(L) is a normalised distribution over lists, so that the first term is the
-    rate in nats, and the decoder :math:`\hat y` sees the seeds and, where `fit` is
+    rate in nats, and the decoder :math:`\hat{y}` sees the seeds and, where `fit` is
     given images, the image x. It is a bound like that of the other models with q(L | y)
     a single code, so H(q) = 0, and :math:`\lambda d` in place of -log p(y | x, L).
 

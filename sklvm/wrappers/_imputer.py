@@ -18,11 +18,12 @@ class ModelImputer(OneToOneFeatureMixin, TransformerMixin, DensityWrapper):
 
     .. math::
 
-        E[x_{mis} | x_{obs}] = \sum_k p(z = k | x_{obs}) E[x_{mis} | x_{obs}, z = k]
+        E[x_\text{mis} | x_\text{obs}]
+            = \sum_k p(z = k | x_\text{obs}) E[x_\text{mis} | x_\text{obs}, z = k]
 
     for a mixture (its mode for a column of categories), or one draw of
-    :math:`p(x_{mis} | x_{obs})`. Means are the best guesses of single cells; only draws
-    have the spread and the correlations of the data.
+    :math:`p(x_\text{mis} | x_\text{obs})`. Means are the best guesses of single cells;
+    only draws have the spread and the correlations of the data.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def select_n_components(
     number k whose mean over the F folds is within one standard error of the highest,
     that of k*,
 
-    .. math:: \bar s_{k^*} - \bar s_k \le \mathrm{sd}(s_{k^* f}) / \sqrt{F},
+    .. math:: \bar{s}_{k^*} - \bar{s}_k \le \mathrm{sd}(s_{k^* f}) / \sqrt{F},
 
     where s_kf is the score of fold f. Components beyond the number of clusters mend the
     shapes of densities, for gains below the error of the score itself; the rule leaves

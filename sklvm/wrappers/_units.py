@@ -36,8 +36,8 @@ def score_in_units(pipeline, X):
 
     .. math::
 
-        \log p_X(x_{obs}) = \log p_Z(z_{obs})
-                            + \log \left| \det \frac{dz_{obs}}{dx_{obs}} \right|,
+        \log p_X(x_\text{obs}) = \log p_Z(z_\text{obs})
+            + \log \left| \det \frac{dz_\text{obs}}{dx_\text{obs}} \right|,
 
     which compares between Pipelines with different scalers, and with a model of the
     rows as they are. A missing cell has no part in the determinant. A model without

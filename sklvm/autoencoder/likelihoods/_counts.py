@@ -5,7 +5,7 @@ With the saddle-point form of Loader (2000), for :math:`h(t) = e^t - 1 - t` and
 
 .. math::
 
-    \log Poisson(x; \lambda) = -x h(t) - \delta(x) - \tfrac12 \log(2 \pi x)
+    \log \mathrm{Poisson}(x; \lambda) = -x h(t) - \delta(x) - \tfrac{1}{2} \log(2 \pi x)
 
 where :math:`\delta` is the error of Stirling's formula. Written as
 :math:`x \log\lambda - \lambda - \log x!`, the terms of a count of 10^6 are of the size
