@@ -57,7 +57,7 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
     n_components : int, default=1
         Number of components K.
     components : "auto" or list of (kind, columns) or (kind, columns, options), \
-default="auto"
+            default="auto"
         The blocks. Kinds are "gaussian", "lognormal" (positive, with a long tail),
         "real" (a joint normal distribution of both, logarithms of columns with a long
         tail), "bernoulli", "poisson", "negative_binomial", "categorical", and "auto"
@@ -78,7 +78,7 @@ default="auto"
     n_init : int, default=1
         Number of restarts; the one with the highest F is kept.
     init_params : {"k-means++", "kmeans", "random", "random_from_data"}, \
-default="k-means++"
+            default="k-means++"
         The start: responsibilities of the nearest centres from k-means++, from k-means
         or from random rows, or random responsibilities. For "k-means++" several starts
         make a short run on a sample of the rows and the best of them goes on.

@@ -54,7 +54,7 @@ class PoissonMixtureEM(BaseMixtureEM):
     n_init : int, default=1
         Number of restarts; the one with the highest F is kept.
     init_params : {"k-means++", "kmeans", "random", "random_from_data"}, \
-default="k-means++"
+            default="k-means++"
         The start: responsibilities of the nearest centres from k-means++, from k-means
         or from random rows, or random responsibilities. For "k-means++" several starts
         make a short run on a sample of the rows and the best of them goes on.
