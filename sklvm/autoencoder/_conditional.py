@@ -14,6 +14,7 @@ from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
 from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.neural._values import unscaled
+from sklvm.sources._source import as_source
 from sklvm.state._classes import stateful
 
 
@@ -237,6 +238,12 @@ class ConditionalVAE(FittedConditional, FindsLength):
         -------
         self : object
         """
+        if as_source(X) is not None:
+            raise TypeError(
+                f"X is a {type(X).__name__}, whose rows are not in memory, where a "
+                "ConditionalVAE takes arrays or DataFrames X and y; call partial_fit "
+                "with chunks of them."
+            )
         return self._fit(X, y)
 
     def partial_fit(self, X, y):

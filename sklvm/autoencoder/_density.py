@@ -20,11 +20,12 @@ from sklvm.autoencoder._linear_start import (
 )
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import read_rows
+from sklvm.autoencoder._spool import spooled
 from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.columns._numbers import check_numbers
 from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
-from sklvm.sources._source import weighted_tables
+from sklvm.sources._source import as_source, weighted_tables
 
 # A covariance of more rows is hardly another one.
 MAX_START_ROWS = 20_000
@@ -54,10 +55,16 @@ class DensityAutoencoder(
 
     def _validate_rows(self, X, y, reset, hidden=()):
         """The float32 rows of the module; columns `hidden` are taken for missing."""
+        source = as_source(X)
         if reset:
             self._rows = read_rows(self, X, self.likelihood, sparse=True)
             self._publish_columns()
-        X = self._rows.encode(self, X, reset, hidden)
+        if source is None:
+            X = self._rows.encode(self, X, reset, hidden)
+        else:
+            X = spooled(
+                source, lambda X, first: self._rows.encode(self, X, reset and first)
+            )
         if not reset:
             self.net_.module.likelihood.check(X)
         # One pass without a mask, as most data are complete; sparse data always are.
@@ -99,6 +106,11 @@ class DensityAutoencoder(
     def _validate_new(self, X):
         if not hasattr(self, "net_"):  # what scikit-learn asks takes a tenth of a score
             check_is_fitted(self)
+        if as_source(X) is not None:
+            raise TypeError(
+                f"X is a {type(X).__name__}, whose rows are not in memory; give its "
+                "chunks one after the other."
+            )
         return self._validate_rows(X, None, reset=False)[0]
 
     def _check_combinations(self):

@@ -17,7 +17,6 @@ from sklvm.autoencoder.likelihoods._make import COUNTS, is_default
 from sklvm.columns import KINDS
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._networks import ConvEncoder, mlp, run_blank_rows
-from sklvm.sources._source import as_source
 
 
 class BaseAutoencoder(BaseNeuralEstimator):
@@ -59,15 +58,6 @@ class BaseAutoencoder(BaseNeuralEstimator):
     _bits_remedy = "binarise X"
 
     # Checks -----------------------------------------------------------------------
-
-    def _fit(self, X, y, one_pass=False):
-        if as_source(X) is not None:
-            raise TypeError(
-                f"X is a {type(X).__name__}, whose rows are not in memory, where a "
-                f"{type(self).__name__} trains on an array or a DataFrame; call "
-                "partial_fit with chunks of it."
-            )
-        return super()._fit(X, y, one_pass)
 
     def _check_combinations(self):
         if self.objective in NEED_DRAWS and self.n_draws < 2:

@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.utils._set_output import _get_output_config
 
 from sklvm._alone import validate_data
+from sklvm.autoencoder._spool import source_moments
 from sklvm.autoencoder.likelihoods import Likelihood
 from sklvm.autoencoder.likelihoods._counts import MAX_COUNT
 from sklvm.autoencoder.likelihoods._make import (
@@ -22,14 +23,17 @@ from sklvm.columns._blocks import find_columns
 from sklvm.columns._column import REAL
 from sklvm.columns._numbers import are_few_rows, validate_rows
 from sklvm.columns._tables import holds_words
+from sklvm.mixture._source_schema import source_schema
+from sklvm.sources._source import RowSource, as_source
 from sklvm.state._classes import stateful
 
 
 def read_rows(estimator, X, likelihood, sparse=False):
-    """How rows like X are read for a `likelihood` as the estimators take it."""
+    """How rows like X, or those of a source, are read by an estimator."""
+    source = as_source(X)
     is_kind = isinstance(likelihood, Likelihood) or likelihood in NUMERIC
     if likelihood is None or is_kind:
-        words = holds_words(X)
+        words = holds_words(X if source is None else source.first())
         if likelihood is None:
             likelihood = "auto" if words else "gaussian"
         elif words and not isinstance(likelihood, Likelihood):
@@ -38,7 +42,7 @@ def read_rows(estimator, X, likelihood, sparse=False):
         return Numbers(likelihood, sparse)
     if likelihood == "categorical":
         likelihood = [("categorical", slice(None))]
-    return Table(estimator, X, likelihood)
+    return Table(estimator, X if source is None else source, likelihood)
 
 
 def few_rows(estimator, X):
@@ -111,17 +115,31 @@ class Table:
                 "likelihood to 'poisson', 'negative_binomial', 'bernoulli' or "
                 "'gaussian' for all, or give X.toarray()."
             )
-        self.schema = Schema.read(X, likelihood, name, parameter="likelihood")
+        is_source = isinstance(X, RowSource)
+        self.schema = (
+            source_schema(X, likelihood, name, parameter="likelihood")
+            if is_source
+            else Schema.read(X, likelihood, name, parameter="likelihood")
+        )
         kinds = np.array([column.kind for column in self.schema.columns])
         self.is_log = kinds == "lognormal"
-        values = self._logged(self.schema.encode(X))
-        self._check_counts(values)
+        if is_source:
+            center, scale = source_moments(X, self._checked)
+        else:
+            values = self._checked(X)
+            center = np.nanmean(values, axis=0)
+            scale = _deviations(values - center)
         is_real = np.isin(kinds, REAL)
-        self.center = np.where(is_real, np.nanmean(values, axis=0), 0.0)
-        self.scale = np.where(is_real, _deviations(values - self.center), 1.0)
+        self.center = np.where(is_real, center, 0.0)
+        self.scale = np.where(is_real, scale, 1.0)
 
     def _logged(self, values):
         values[:, self.is_log] = np.log(values[:, self.is_log])
+        return values
+
+    def _checked(self, X):
+        values = self._logged(self.schema.encode(X))
+        self._check_counts(values)
         return values
 
     def _check_counts(self, values):

@@ -342,9 +342,12 @@ class VAE(MissingCells, FindsLength):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse matrix, DataFrame or source of shape (n_samples, \
+                n_features)
             What is missing is left out: F is over the observed entries. Of a sparse
-            matrix only batches are made dense.
+            matrix only batches are made dense. The rows of a source, as in
+            `sklvm.sources`, are written to a temporary file, as float32, and trained on
+            from there.
         y : Ignored
 
         Returns

@@ -118,7 +118,9 @@ def _both(one, other):
     return Seen(sort, values, low, high, fraction)
 
 
-def read_schema(first, seen, sample, sample_weight, kinds, estimator_name):
+def read_schema(
+    first, seen, sample, sample_weight, kinds, estimator_name, parameter="components"
+):
     """The schema of a source.
 
     Parameters
@@ -132,8 +134,9 @@ def read_schema(first, seen, sample, sample_weight, kinds, estimator_name):
     sample_weight : ndarray of shape (n,) or None
         How many rows each of them stands for.
     kinds : "auto" or list
-        The estimator's parameter `components`.
     estimator_name : str
+    parameter : str
+        What the estimator calls the kinds.
     """
     table = read_table(first)
     dtypes = [table.dtype(j) for j in range(len(table.names))]
@@ -141,8 +144,8 @@ def read_schema(first, seen, sample, sample_weight, kinds, estimator_name):
     orders = list(map(_order, seen, dtypes))
     cells = list(map(_cells, seen, orders, sample.T))
     sampled = SampledTable(table, dtypes, cells)
-    schema = Schema.of_table(sampled, kinds, estimator_name, sample_weight)
-    entries = read_kinds(kinds, table, "components")
+    schema = Schema.of_table(sampled, kinds, estimator_name, sample_weight, parameter)
+    entries = read_kinds(kinds, table, parameter)
     by_hand = {j for kind, at, _ in entries if kind != "auto" for j in at}
     columns = [
         _as_seen(column, own, order, j in by_hand)

@@ -246,7 +246,9 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         if (source := as_source(X)) is not None:
             table, _ = split_weight(source.first(), sample_weight)
             if first:
-                self._set_schema(source_schema(self, source, sample_weight))
+                name = type(self).__name__
+                schema = source_schema(source, self.components, name, sample_weight)
+                self._set_schema(schema)
         else:
             table, sample_weight = self._with_weight(X, sample_weight)
             X = table

@@ -16,8 +16,13 @@ from sklvm.sources._source import split_weight
 SCHEMA_ROWS = 2**16
 
 
-def source_schema(estimator, source, weight_column):
-    """The `Schema` of all rows of a source, in three or four passes."""
+def source_schema(
+    source, kinds, estimator_name, weight_column=None, parameter="components"
+):
+    """The `Schema` of all rows of a source, in three or four passes.
+
+    `kinds` is what the estimator has for its `parameter` of this name.
+    """
     first = source.first()
     names = read_table(split_weight(first, weight_column)[0]).names
     seen = source.sum(partial(_seen, weight_column, names), both_seen)
@@ -29,8 +34,9 @@ def source_schema(estimator, source, weight_column):
         split_weight(first, weight_column)[0],
         seen,
         *_as_rows(sample, weight_column is not None),
-        estimator.components,
-        type(estimator).__name__,
+        kinds,
+        estimator_name,
+        parameter,
     )
 
 
