@@ -5,6 +5,7 @@ python benchmarks/vae.py quality --data FOLDER --setting dynamic --minutes 15
 python benchmarks/vae.py score --data FOLDER
 python benchmarks/vae.py grid
 python benchmarks/vae.py tables --seeds 0 1 2
+python benchmarks/vae.py together --data FOLDER
 """
 
 import _vae_grid
@@ -12,6 +13,7 @@ import _vae_quality
 import _vae_score
 import _vae_speed
 import _vae_tables
+import _vae_together
 from _commands import main
 
 BENCHMARKS = {
@@ -20,6 +22,7 @@ BENCHMARKS = {
     "score": _vae_score,
     "grid": _vae_grid,
     "tables": _vae_tables,
+    "together": _vae_together,
 }
 
 

@@ -4,8 +4,7 @@ from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS
-from sklvm.autoencoder._objectives import NEED_DRAWS
+from sklvm.autoencoder._categorical import CATEGORICAL
 from sklvm.autoencoder._stages import TrainsInStages
 from sklvm.state._classes import stateful
 
@@ -334,17 +333,6 @@ class GMVAE(TrainsInStages):
         self.checkpoint = checkpoint
         self.verbose = verbose
 
-    # Checks -----------------------------------------------------------------------
-
-    def _check_combinations(self):
-        super()._check_combinations()
-        if self.categorical in N_DRAWS and self.objective in NEED_DRAWS:
-            raise ValueError(
-                f"objective={self.objective!r} weighs draws by p(w), which "
-                f"categorical={self.categorical!r} only draws; choose categorical="
-                "'exact' or 'network', or another objective."
-            )
-
     # Fitting ----------------------------------------------------------------------
 
     def fit(self, X, y=None):
@@ -352,9 +340,12 @@ class GMVAE(TrainsInStages):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        X : array-like, sparse matrix, DataFrame or source of shape (n_samples, \
+                n_features)
             What is missing is left out: F is over the observed entries. Of a sparse
-            matrix only batches are made dense.
+            matrix only batches are made dense. The rows of a source, as in
+            `sklvm.sources`, are written to a temporary file, as float32, and trained on
+            from there.
         y : Ignored
 
         Returns

@@ -176,7 +176,7 @@ def _moments(values):
     if d <= MAX_GAPPED_COLUMNS and not np.isnan(some).all(axis=0).any():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            one = GaussianMixtureEM(1, max_iter=100).fit(some)
+            one = GaussianMixtureEM(1, max_iter=100, random_state=0).fit(some)
         return mean + scale * one.means_[0], scale, one.covariances_[0]
     some = np.nan_to_num(some)
     return mean, scale, some.T @ some / len(some)

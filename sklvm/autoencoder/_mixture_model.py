@@ -8,7 +8,7 @@ from torch import nn
 
 from sklvm.autoencoder._categorical import CATEGORICAL, N_DRAWS, TEMPERATURES, network
 from sklvm.autoencoder._distributions import DiagonalGaussian, GaussianMixture
-from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.autoencoder._model import ALL_ROWS, LatentVariableModel
 from sklvm.state._classes import stateful
 
 # Codes that vary less are next to constant: weights that made more of them would be
@@ -169,8 +169,14 @@ class MixtureModel(LatentVariableModel):
             noise = -noise.exponential_(generator=generator).log()
         return batch, eps, noise, y
 
-    def held_out_loss(self, X, y, generator):
-        return self(*self.draw(X, y, generator), 1.0)[0]
+    def shard(self, arguments, rows):
+        *drawn, noise, resp = arguments
+        noise = None if noise is None else noise[..., rows, :]
+        resp = None if resp is None else resp[rows]
+        return *super().shard(drawn, rows), noise, resp
+
+    def held_out_loss(self, X, y, generator, rows=ALL_ROWS):
+        return self(*self.shard(self.draw(X, y, generator), rows), 1.0)[0]
 
     def forward(self, batch, eps, noise, resp, warmup):
         """The loss of a batch, its rate and its distortion, in nats a row."""

@@ -16,6 +16,7 @@ from sklvm.state._classes import stateful
 
 # Draws of each held-out row by which early stopping decides.
 N_HELD_OUT_DRAWS = 8
+ALL_ROWS = slice(None)
 
 
 @stateful
@@ -170,13 +171,20 @@ class LatentVariableModel(nn.Module):
         share = 2 * self.mask_rate * u[:, :1]
         return torch.where(u[:, 1:] < share, torch.nan, X)
 
-    def held_out_loss(self, X, y, generator):
+    def shard(self, arguments, rows):
+        """What was drawn for some of the rows of a batch."""
+        batch, eps = arguments
+        batch = tuple(None if part is None else part[rows] for part in batch)
+        return batch, eps[..., rows, :]
+
+    def held_out_loss(self, X, y, generator, rows=ALL_ROWS):
         """Minus what a score is; with another beta, or free bits, the objective."""
         batch, eps = self.draw(X, y, generator)
         if self.beta != 1 or self.free_bits:
-            return self(batch, eps, 1.0)[0]
+            return self(*self.shard((batch, eps), rows), 1.0)[0]
         eps = eps.new_empty(N_HELD_OUT_DRAWS, *eps.shape[-2:])
         eps.normal_(generator=generator)
+        batch, eps = self.shard((batch, eps), rows)
         q, p = self.encode(batch)
         z = q.rsample(eps)
         log_weights = self.log_conditional(batch, z) + p.log_prob(z) - q.log_prob(z)

@@ -11,7 +11,7 @@ from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
 from sklvm.autoencoder.likelihoods._gaussian import Gaussian
 from sklvm.neural._device import as_dense, as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
-from sklvm.neural._training import DivergedError
+from sklvm.neural._trace import DivergedError
 
 # A mean KL(q(z|x) || p(z)) below it, in nats, is a latent that is not used. So many
 # training rows show it.

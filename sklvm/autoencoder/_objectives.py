@@ -17,6 +17,7 @@ import math
 
 import torch
 
+from sklvm.neural._ranks import joint_mean
 from sklvm.state._classes import stateful
 
 
@@ -89,7 +90,9 @@ def _loss(module, batch, z, rate, beta):
     """Distortion plus beta times the rate, of which the free bits are the least."""
     distortion = -module.log_conditional(batch, z).mean()
     rate = rate.mean()
-    counted = rate.clamp(min=module.free_bits) if module.free_bits else rate
+    counted = rate
+    if module.free_bits:
+        counted = joint_mean(rate, z.shape[-2]).clamp(min=module.free_bits)
     loss = torch.add(distortion, counted, alpha=beta)
     return loss, rate.detach(), distortion.detach()
 
@@ -98,7 +101,7 @@ def _importance_weights(module, batch, q, p, z, beta):
     """log p(x|z) + beta (log p(z) - log q(z|x)), the normalised weights, and parts."""
     log_ratio = p.log_prob(z) - q.log_prob(z)
     rate = -log_ratio.detach().mean()
-    if module.free_bits and rate < module.free_bits:
+    if module.free_bits and joint_mean(rate, z.shape[-2]) < module.free_bits:
         # A rate below the free bits counts as them, and has no gradient.
         log_ratio = torch.full_like(log_ratio, -module.free_bits)
     log_conditional = module.log_conditional(batch, z)

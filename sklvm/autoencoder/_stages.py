@@ -5,6 +5,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklvm._warn import warn_user
+from sklvm.autoencoder._categorical import N_DRAWS
 from sklvm.autoencoder._components import (
     USED_SHARE,
     TendComponents,
@@ -12,8 +13,9 @@ from sklvm.autoencoder._components import (
 )
 from sklvm.autoencoder._fitted_components import FittedComponents
 from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
+from sklvm.autoencoder._objectives import NEED_DRAWS
 from sklvm.neural._interrupt import Interrupted
-from sklvm.neural._training import DivergedError
+from sklvm.neural._trace import DivergedError
 
 
 class TrainsInStages(FittedComponents):
@@ -21,6 +23,17 @@ class TrainsInStages(FittedComponents):
 
     Its parameters are those of `GMVAE`.
     """
+
+    # Checks -----------------------------------------------------------------------
+
+    def _check_combinations(self):
+        super()._check_combinations()
+        if self.categorical in N_DRAWS and self.objective in NEED_DRAWS:
+            raise ValueError(
+                f"objective={self.objective!r} weighs draws by p(w), which "
+                f"categorical={self.categorical!r} only draws; choose categorical="
+                "'exact' or 'network', or another objective."
+            )
 
     def _make_module(self, X, y, generator):
         n = X.shape[0]

@@ -24,12 +24,10 @@ from sklvm.neural._device import (
 from sklvm.neural._interrupt import Interrupted, noticed_ctrl_c
 from sklvm.neural._networks import ACTIVATIONS
 from sklvm.neural._one_training import TrainsItsNet
-from sklvm.neural._training import (
-    OPTIMIZERS,
-    DivergedError,
-    TrainingNet,
-)
-from sklvm.neural._values import frozen, unscaled
+from sklvm.neural._ranks import present_ranks, training_together
+from sklvm.neural._trace import DivergedError
+from sklvm.neural._training import OPTIMIZERS, TrainingNet
+from sklvm.neural._values import described, frozen, unscaled
 from sklvm.state._checkpoint import (
     CHECKPOINT_CONSTRAINT,
     NO_CHECKPOINT,
@@ -78,6 +76,9 @@ class BaseNeuralEstimator(TrainsItsNet):
     # Parameters that shape the module: training that goes on cannot change them.
     _shaping = (*("activation", "optimizer", "compile", "net_params"),)
 
+    # Whether the processes of torchrun train one model together.
+    _trains_together = True
+
     _memory_remedy = "lower batch_size or the widths of the networks"
 
     # What a subclass supplies -----------------------------------------------------
@@ -113,8 +114,9 @@ class BaseNeuralEstimator(TrainsItsNet):
             torch.inference_mode(False),
             torch.enable_grad(),
             full_precision(),
+            training_together(self._trains_together) as ranks,
         ):
-            device = resolve_device(self.device)
+            device = ranks.device(resolve_device(self.device))
             given = X, y
             goes_on = hasattr(self, "net_") and (one_pass or self.warm_start)
             X, y = self._validate_rows(X, y, reset=not goes_on)
@@ -124,6 +126,7 @@ class BaseNeuralEstimator(TrainsItsNet):
                 self._warn_unless_exact()
             else:
                 self._shape = {n: frozen(getattr(self, n)) for n in self._shaping}
+            self._check_ranks(ranks, X, y)
             with (
                 self._checkpointing(X, y, goes_on, one_pass) as checkpoint,
                 self.net_.restored_on_error() if goes_on else nullcontext(),
@@ -132,9 +135,27 @@ class BaseNeuralEstimator(TrainsItsNet):
                 if interrupt is None:
                     checkpoint.remove()
         raise_interrupt(interrupt, self)
-        if not one_pass:
+        if not one_pass and ranks.rank == 0:
             self._warn_unless_converged()
         return self
+
+    def _check_ranks(self, ranks, X, y):
+        """Raise in every process of torchrun if one was given something else."""
+        if ranks.size == 1:
+            return
+        if self.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} is of a fit in one process, and "
+                f"torchrun has started {ranks.size}; leave it out, and save the "
+                "fitted estimator."
+            )
+        given = {
+            name: repr(value)
+            for name, value in self.get_params(deep=False).items()
+            if isinstance(value, str | float | int | tuple | list | None)
+        }
+        given["X"], given["y"] = described(X), described(y)
+        ranks.check_same(given)
 
     def _watched(self, X, y, n_parts):
         """The `Task` of a fit to X and y as the user gave them."""
@@ -222,7 +243,7 @@ class BaseNeuralEstimator(TrainsItsNet):
     def _draw_seed(self):
         settled = present_checkpoint().settled(self.random_state)
         rng = private_random_state(settled)
-        return int(rng.randint(np.iinfo(np.int32).max))
+        return present_ranks().first(int(rng.randint(np.iinfo(np.int32).max)))
 
     def _make_net(self, X, y, device, seed):
         generator = torch.Generator().manual_seed(seed)

@@ -15,7 +15,7 @@ from sklvm._warn import warn_user
 from sklvm.neural._callbacks import HeldOutCurve
 from sklvm.neural._device import place
 from sklvm.neural._estimator import BaseNeuralEstimator
-from sklvm.neural._training import DivergedError
+from sklvm.neural._trace import DivergedError
 
 # max_epochs="auto": steps of the optimiser, and passes where the rows are many.
 N_STEPS, N_EPOCHS = 5000, 30

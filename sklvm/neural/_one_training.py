@@ -25,7 +25,8 @@ from sklvm.neural._callbacks import (
 )
 from sklvm.neural._device import place
 from sklvm.neural._interrupt import Interrupted
-from sklvm.neural._training import DivergedError, still_rises
+from sklvm.neural._ranks import present_ranks
+from sklvm.neural._trace import DivergedError, still_rises
 from sklvm.state._estimators import FittedStateMixin
 
 # Steps over which the learning rate rises where the start is good.
@@ -203,7 +204,7 @@ class TrainsItsNet(
                     load_best=True,
                 )
             )
-        if self.verbose:
+        if self.verbose and present_ranks().rank == 0:
             callbacks.append(ProgressBar(type(self).__name__, max_epochs))
         return callbacks
 

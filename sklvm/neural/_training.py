@@ -22,7 +22,9 @@ from sklvm.neural import _state  # noqa: F401 (it says how tensors are written)
 from sklvm.neural._batches import Batches
 from sklvm.neural._device import resolve_device
 from sklvm.neural._interrupt import was_ctrl_c
+from sklvm.neural._ranks import present_ranks
 from sklvm.neural._stage import Stage
+from sklvm.neural._trace import DivergedError
 from sklvm.state._checkpoint import present_checkpoint
 from sklvm.state._classes import stateful
 from sklvm.state._pack import pack, unpack
@@ -48,30 +50,8 @@ def _is_parameter(name):
     return name in PARAMETERS or name.startswith(("optimizer__", "compile__"))
 
 
-class DivergedError(Exception):
-    """The loss of an epoch is not finite."""
-
-    def __init__(self, epoch, loss):
-        super().__init__(epoch, loss)
-        self.epoch = epoch
-        self.loss = loss
-
-
 class _StopRequest(Exception):
     """A callback wishes to stop the training."""
-
-
-def still_rises(trace, window, tol):
-    """Whether the mean of the last `window` values is above that of the ones before.
-
-    By more than `tol`, and by more than two standard errors of the difference.
-    """
-    window = min(window, len(trace) // 2)
-    if window == 0:  # too short to say
-        return tol < np.inf
-    last, before = trace[-window:], trace[-2 * window : -window]
-    standard_error = np.sqrt((last.var() + before.var()) / window)
-    return last.mean() - before.mean() > max(tol, 2 * standard_error)
 
 
 @stateful
@@ -81,11 +61,13 @@ class TrainingNet(NeuralNet):
     The module has these methods: ``draw(X, y, generator)`` gives the arguments of
     ``forward``, all that is random among them; ``forward(*arguments, warmup)`` gives
     the loss, a mean over the rows, and after it what `parts` names, for the history;
-    ``held_out_loss(X, y, generator)`` is what early stopping looks at. What changes in
-    a training beside parameters and buffers, ``changing_state()`` gives and
-    ``set_changing_state(state)`` takes. `warmup` rises
-    from 0 to 1 between the two steps of the optimiser in `warmup_`. No method of this
-    class draws from a global generator.
+    ``held_out_loss(X, y, generator)`` is what early stopping looks at. Where several
+    processes train together, ``shard(arguments, rows)`` gives the arguments for some
+    rows of the batch, and `held_out_loss` takes `rows`. What changes in a training
+    beside parameters and buffers, ``changing_state()`` gives and
+    ``set_changing_state(state)`` takes. `warmup` rises from 0 to 1 between the two
+    steps of the optimiser in `warmup_`. No method of this class draws from a global
+    generator.
 
     Parameters
     ----------
@@ -238,6 +220,7 @@ class TrainingNet(NeuralNet):
                 self._tell_batch(batch, loss[0], prefix, training)
         self.history.record(prefix + "_batch_count", len(sizes))
         if training:
+            present_ranks().take_first(self.module)
             self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
         mean, *parts = np.average(losses.cpu().numpy(), axis=0, weights=sizes)
         for name, part in zip(names[1:], parts, strict=True):
@@ -276,19 +259,25 @@ class TrainingNet(NeuralNet):
 
     def train_step(self, batch, generator):
         """One step of the optimiser; the loss and its parts, as they were before it."""
-        arguments = self.module.draw(*batch, generator)
+        arguments, ranks = self.module.draw(*batch, generator), present_ranks()
+        rows, weight = ranks.share(len(batch[0]))
+        if ranks.size > 1:
+            arguments = self.module.shard(arguments, rows)
         warmup = self.warmup_factor()
         self._set_lr()
 
         def compute_gradient():
-            for group in self.optimizer_.param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = None
+            parameters = [
+                p for group in self.optimizer_.param_groups for p in group["params"]
+            ]
+            for parameter in parameters:
+                parameter.grad = None
             loss, *parts = self.module_(*arguments, warmup)
             loss.backward()
+            losses = torch.stack([loss.detach(), *parts])
+            told.append(ranks.average_gradients(parameters, losses, weight))
             self._grad_computed(batch)
-            told.append(torch.stack([loss.detach(), *parts]))
-            return loss.detach()
+            return told[-1][0]
 
         told = []
         if self.needs_closure_:
@@ -301,8 +290,13 @@ class TrainingNet(NeuralNet):
 
     def validation_step(self, batch, generator):
         """The loss of a held-out batch, as after the warm-up."""
+        ranks = present_ranks()
         with torch.no_grad():
-            return self.module.held_out_loss(*batch, generator)[None]
+            if ranks.size == 1:
+                return self.module.held_out_loss(*batch, generator)[None]
+            rows, weight = ranks.share(len(batch[0]))
+            loss = self.module.held_out_loss(*batch, generator, rows)
+            return ranks.add(loss[None] * weight)
 
     def held_out_loss(self, dataset):
         """The mean loss of held-out rows, with the same noise each time."""

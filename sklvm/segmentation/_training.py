@@ -5,7 +5,7 @@ import copy
 import numpy as np
 
 from sklvm.neural._estimator import BaseNeuralEstimator
-from sklvm.neural._training import DivergedError
+from sklvm.neural._trace import DivergedError
 from sklvm.segmentation._learned import LearnedRate
 from sklvm.segmentation._model import SegmentationModel
 from sklvm.segmentation._networks import fitting_channels
@@ -24,6 +24,9 @@ N_FEW_MAPS = 32
 
 class TrainedInParts(BaseNeuralEstimator):
     """How the networks and the frequencies of P(L) come to fit one another."""
+
+    # Codes are searched for between the steps, a map at a time.
+    _trains_together = False
 
     def _make_module(self, X, y, generator):
         n_pixels = X.shape[1] - 1

@@ -211,3 +211,13 @@ def test_early_stopping_and_a_vamp_prior_take_gaps():
     quietly(est.fit, X)
     assert np.isfinite(est.score_samples(X)).all()
     assert np.isfinite(est.sample(10)[0]).all()
+
+
+def test_a_fit_with_gaps_is_the_same_again():
+    X = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    X[::3, 1] = np.nan
+    bounds = [
+        VAE(2, max_epochs=2, tol=np.inf, random_state=0).fit(X).lower_bounds_
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*bounds)

@@ -1,6 +1,7 @@
 """The noise of Gaussian columns: its optimum, its floor, numbers for each column."""
 
 import copy
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -178,3 +179,21 @@ def test_closed_noise_of_weighted_draws_is_the_learned_one():
     assert_allclose(closed.noise_, learned.noise_, rtol=0.05)
     F = frozen(rows, *networks, **params | {"objective": "kl"})
     assert (np.square(F.noise_) > 2 * np.square(closed.noise_)).all()
+
+
+@pytest.mark.parametrize("noise", ["optimal", "heteroscedastic"])
+def test_constant_columns_are_told(noise):
+    X = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    X[:, 1] = 0.3
+    with pytest.warns(UserWarning, match="X has a constant column"):
+        VAE(1, noise=noise, max_epochs=1, tol=np.inf, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("what", ["pixels", "a sigma by hand"])
+def test_constant_columns_whose_scale_is_known(what):
+    X = np.random.default_rng(0).integers(0, 17, size=(80, 5)) / 16
+    X[:, 1] = 0.0
+    noise = "optimal" if what == "pixels" else 0.3
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*constant column")
+        VAE(1, noise=noise, max_epochs=1, tol=np.inf, random_state=0).fit(X)

@@ -21,6 +21,7 @@ from sklvm.autoencoder.likelihoods._base import (
 )
 from sklvm.columns._rounding import lattice
 from sklvm.neural._device import as_dense
+from sklvm.neural._ranks import joint_mean, joint_sums
 from sklvm.neural._values import LARGE_VALUE, unscaled
 from sklvm.state._classes import stateful
 
@@ -105,6 +106,21 @@ class _Real(Likelihood):
 
     def warn(self, X):
         warn_of_scale(X, self.data_name)
+        self._warn_of_constants(X)
+
+    def _warn_of_constants(self, X):
+        """A constant has no deviation; among rounded values it has that of rounding."""
+        _, variance = column_moments(X)
+        n_constant = int((variance == 0).sum())
+        if n_constant and not _steps(X).all():
+            columns = f"{n_constant} constant columns"
+            if n_constant == 1:
+                columns = "a constant column"
+            warn_user(
+                f"{self.data_name} has {columns}, whose density is that of the least "
+                "sigma, min_noise in the column's own unit: so many nats per row come "
+                "from the unit alone; leave such columns out (VarianceThreshold)."
+            )
 
     def why_diverged(self, X):
         return unscaled(X, self.data_name)
@@ -160,6 +176,10 @@ class Gaussian(_Real):
                 f"noise has {n} numbers and {self.data_name} has {X.shape[1]} columns; "
                 "give one number, or one for each column."
             )
+
+    def _warn_of_constants(self, X):
+        if self.noise != "fixed":
+            super()._warn_of_constants(X)
 
     def start(self, X):
         mean, variance = column_moments(X)
@@ -239,7 +259,8 @@ class Gaussian(_Real):
         """Move the running sigma^2 to that of a batch whose draws have weights."""
         if self.noise in CLOSED:
             errors = self.errors(x, outputs, observed) * weights.unsqueeze(-1)
-            squares, n_observed = errors.flatten(0, -2).sum(0).chunk(2)
+            (sums,) = joint_sums(errors.flatten(0, -2).sum(0))
+            squares, n_observed = sums.chunk(2)
             shape = self._variance.shape
             self._move(squares.view(shape), n_observed.view(shape))
 
@@ -268,13 +289,13 @@ class Gaussian(_Real):
         """
         squares = squares.flatten(0, -2)
         if observed is None:
-            squares = squares.mean(0)
+            squares = joint_mean(squares.mean(0), len(squares))
             if self.noise == "shared":
                 squares = squares.mean()
             return self._move(squares, None)
         # Each row is there once a draw.
         n_observed = observed.sum(0) * (len(squares) / len(observed))
-        squares = squares.sum(0)
+        squares, n_observed = joint_sums(squares.sum(0), n_observed)
         if self.noise == "shared":
             squares, n_observed = squares.sum(), n_observed.sum()
         return self._move(squares, n_observed)
