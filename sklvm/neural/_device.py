@@ -1,45 +1,15 @@
-"""Where tensors live: devices, and data that fit there or are streamed."""
+"""Where tensors live: data that fit on a device or are streamed; predictions."""
 
 import mmap
 import os
-import re
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from threading import Lock
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
 
-
-def resolve_device(device):
-    """The torch device that `device` names, made sure that it is there."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(
-            f"device={device!r} is not a device; choose 'cpu', 'cuda', 'cuda:1', "
-            "'mps' or 'auto'."
-        ) from None
-    if not _is_there(resolved):
-        raise ValueError(
-            f"device={device!r} is not available on this machine; choose device='cpu', "
-            "or 'auto' for the best one that is there."
-        )
-    return resolved
-
-
-def _is_there(device):
-    if device.type == "cpu":
-        return True
-    if device.type == "cuda":
-        return torch.cuda.is_available() and (
-            device.index is None or device.index < torch.cuda.device_count()
-        )
-    return device.type == "mps" and torch.backends.mps.is_available()
+from sklvm._devices import free_bytes, full_precision, memory_errors
 
 
 def place(array, device):
@@ -50,7 +20,7 @@ def place(array, device):
     """
     if array is None or issparse(array) or _is_memory_map(array):
         return array
-    if device.type != "cpu" and array.nbytes > _free_bytes(device) / 2:
+    if device.type != "cpu" and array.nbytes > free_bytes(device) / 2:
         return array
     return as_tensor(array, device)
 
@@ -72,14 +42,6 @@ def _is_memory_map(array):
             return True
         array = getattr(array, "base", None)
     return False
-
-
-def _free_bytes(device):
-    if device.type == "cuda":
-        # What torch holds and does not use is free as well.
-        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + held
-    return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
 
 
 class _Float32Convolutions:
@@ -133,41 +95,6 @@ _float32_convolutions = _Float32Convolutions()
 def _uses_cuda():
     """Whether a network of this process may be on a GPU; else the setting stays."""
     return torch.cuda.is_initialized()
-
-
-@contextmanager
-def full_precision():
-    """Where no torch.autocast of the user's applies.
-
-    Its cache keeps the first copy of each weight, so that a training learns nothing;
-    and scores in bfloat16 are off in the third digit.
-    """
-    with ExitStack() as stack:
-        for kind in ("cpu", "cuda", "mps"):
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        yield
-
-
-# What torch says where there is no memory; only that of CUDA has a class of its own.
-NO_MEMORY = re.compile(
-    r"can't allocate memory|not enough memory|out of memory|Storage size calculation "
-    r"overflowed",
-    re.IGNORECASE,
-)
-
-
-@contextmanager
-def memory_errors(remedy):
-    """Raise a MemoryError with what to lower where torch is out of memory."""
-    try:
-        yield
-    except RuntimeError as error:
-        found = NO_MEMORY.search(str(error))
-        if not found:
-            raise
-        line = next(x for x in str(error).splitlines() if NO_MEMORY.search(x))
-        raise MemoryError(f"{line.strip().rstrip('.')}; {remedy}.") from error
 
 
 @contextmanager

@@ -11,16 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import private_random_state, raise_interrupt, unchanged_on_error
 from sklvm._compat import with_callbacks
+from sklvm._devices import full_precision, memory_errors, resolve_device
 from sklvm._tasks import watched
 from sklvm._warn import warn_user
-from sklvm.neural._device import (
-    as_dense,
-    as_tensor,
-    full_precision,
-    inference,
-    memory_errors,
-    resolve_device,
-)
+from sklvm.neural._device import as_dense, as_tensor, inference
 from sklvm.neural._interrupt import Interrupted, noticed_ctrl_c
 from sklvm.neural._networks import ACTIVATIONS
 from sklvm.neural._one_training import TrainsItsNet

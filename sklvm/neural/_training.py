@@ -17,10 +17,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import nn
 
+from sklvm._devices import resolve_device
 from sklvm._warn import warn_user
 from sklvm.neural import _state  # noqa: F401 (it says how tensors are written)
 from sklvm.neural._batches import Batches
-from sklvm.neural._device import resolve_device
 from sklvm.neural._interrupt import was_ctrl_c
 from sklvm.neural._ranks import present_ranks
 from sklvm.neural._stage import Stage

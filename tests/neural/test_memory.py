@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sklvm import GMVAE, VAE, ConditionalVAE, SparseSegmentationRDA
-from sklvm.neural._device import memory_errors
+from sklvm._devices import memory_errors
 
 X = np.random.default_rng(0).normal(size=(60, 4))
 QUICK = {"max_epochs": 1, "hidden_layer_sizes": (4,), "early_stopping": False}
