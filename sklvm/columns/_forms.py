@@ -7,6 +7,8 @@ Of a masked array it takes what lies below the mask, of dates the nanoseconds si
 import numpy as np
 from scipy.sparse import issparse
 
+from sklvm.columns._libraries import is_foreign, to_numpy
+
 _NO_TABLE = (str, bytes, bytearray, dict, set, frozenset)
 
 
@@ -26,6 +28,8 @@ def plain(X, name="X"):
         )
     if isinstance(X, list | tuple):
         X = _from_list(X, name)
+    elif is_foreign(X):
+        X = to_numpy(X)
     elif type(X) is not np.ndarray and hasattr(X, "__array__") and not is_of_frames(X):
         X = _from_array_like(X, name)
     if isinstance(X, np.ma.MaskedArray):
@@ -72,8 +76,7 @@ def _from_list(X, name):
 def _from_array_like(X, name):
     """The array of a tensor or of anything else that can be one."""
     try:
-        if hasattr(X, "detach"):  # a tensor of torch, which may have a gradient
-            X = X.detach().cpu()
+        X = to_numpy(X)
         return X if isinstance(X, np.ndarray) else np.asarray(X)
     except Exception as error:
         raise _not_read(X, name, error) from error

@@ -77,11 +77,11 @@ class BaseMixtureEM(
 
     def _check_continues(self):
         """The fitted parameters are those of the mixture that is asked for."""
-        if len(self.weights_) != self.n_components:
+        if len(self._weights()) != self.n_components:
             raise ValueError(
                 f"n_components={self.n_components} differs from the "
-                f"{len(self.weights_)} components to continue from; set n_components="
-                f"{len(self.weights_)}, or fit with warm_start=False."
+                f"{len(self._weights())} components to continue from; set n_components="
+                f"{len(self._weights())}, or fit with warm_start=False."
             )
 
     # Fitting ----------------------------------------------------------------------
@@ -125,9 +125,9 @@ class BaseMixtureEM(
         ):
             rng = private_random_state(checkpoint.settled(self.random_state))
             starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
-            encoded = mixture, rows
+            encoded = self._placed(mixture, rows)
             if isinstance(rows, MemoryRows):
-                encoded = self._encoded(mixture, rows)
+                encoded = self._encoded(*encoded)
             runs, interrupt = run_restarts(
                 self, *encoded, starts, rng, fitted, checkpoint, task,
                 lambda run: self._attributes_of(run, mixture),
@@ -218,6 +218,7 @@ class BaseMixtureEM(
         mixture, rows, _ = self._prepare(X, sample_weight, first, n_threads)
         rng = private_random_state(self.random_state)
         starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
+        mixture, rows = self._placed(mixture, rows)
         with rows:
             self._stepwise(mixture, rows, starts, rng, first)
 
@@ -282,7 +283,7 @@ class BaseMixtureEM(
 
     @property
     def _n_features_out(self):
-        return len(self.weights_)
+        return len(self._weights())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

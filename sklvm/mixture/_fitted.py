@@ -18,6 +18,7 @@ from sklvm._base import (
     private_random_state,
 )
 from sklvm._warn import warn_user
+from sklvm.columns._libraries import to_numpy
 from sklvm.columns._numbers import check_numbers
 from sklvm.mixture._checks import (
     check_weights,
@@ -73,13 +74,16 @@ class FittedMixture(
     def _checked(self, X):
         check_is_fitted(self)
         X = self._check_rows(X, reset=False)
+        self._check_width(X)
+        return X
+
+    def _check_width(self, X):
         n_features = self._n_features()
         if X.shape[1] != n_features:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{n_features} features as input."
             )
-        return X
 
     def _n_features(self):
         if hasattr(self, "n_features_in_"):
@@ -87,12 +91,17 @@ class FittedMixture(
         return self._component_params()[0].shape[1]  # the user set the attributes
 
     def _params(self):
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        return MixtureParams(weights, self._component_params())
+        return MixtureParams(
+            self._weights().astype(np.float64), self._component_params()
+        )
+
+    def _weights(self):
+        """The mixing weights; as an array, whatever was set."""
+        return np.asarray(to_numpy(self.weights_))
 
     def _mixture(self, n_features, **kwargs):
         components = self._make_components(n_features, fitted=True, **kwargs)
-        return Mixture(components, len(self.weights_), self.weights)
+        return Mixture(components, len(self._weights()), self.weights)
 
     def _map(self, X, method):
         """`method` of the E-step at the fitted params, over the rows of a checked X."""
@@ -154,7 +163,7 @@ class FittedMixture(
         -------
         log_density : ndarray of shape (n_samples,)
         """
-        return self._log_density(X).astype(np.asarray(self.weights_).dtype, copy=False)
+        return self._log_density(X).astype(self._weights().dtype, copy=False)
 
     @in_chunks
     def predict_proba(self, X):
@@ -173,7 +182,7 @@ class FittedMixture(
         check_is_fitted(self)
         # scikit-learn's check of sparse input takes every default estimator that
         # answers here for a classifier, and wants two columns or more.
-        if issparse(X) and len(self.weights_) == 1:
+        if issparse(X) and len(self._weights()) == 1:
             raise ValueError(
                 "predict_proba of a sparse X with one component is 1 for every row; "
                 "use transform(X), or more components."
@@ -210,9 +219,7 @@ class FittedMixture(
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self._map(
-            self._checked(X), lambda e, X, w: e.posterior(X, w).argmax(axis=0)
-        )
+        return self._map(self._checked(X), lambda e, X, w: e.labels(X, w))
 
     def inverse_transform(self, Z):
         """Mean of the mixture whose weights are the responsibilities Z.
@@ -232,10 +239,10 @@ class FittedMixture(
         """Rows of means in float64, and the dtype of the responsibilities Z."""
         check_is_fitted(self)
         Z = check_numbers(Z, "Z", dtype=[np.float64, np.float32])
-        if Z.shape[1] != len(self.weights_):
+        if Z.shape[1] != len(self._weights()):
             raise ValueError(
                 f"Z has {Z.shape[1]} columns; give responsibilities, which have one "
-                f"for each of the {len(self.weights_)} components."
+                f"for each of the {len(self._weights())} components."
             )
         components = self._mixture(self._n_features()).components
         X = components.expected(self._component_params(), Z.astype(np.float64))
@@ -266,7 +273,7 @@ class FittedMixture(
         labels = np.repeat(np.arange(len(counts)), counts)
         components = self._mixture(self._n_features()).components
         X = components.sample(params, labels, rng)
-        return X.astype(np.asarray(self.weights_).dtype), labels
+        return X.astype(self._weights().dtype), labels
 
     def _n_parameters(self):
         return self._mixture(self._n_features()).n_parameters()

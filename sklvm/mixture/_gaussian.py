@@ -8,11 +8,11 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._warn import warn_user
+from sklvm.columns._libraries import to_numpy
 from sklvm.mixture._checks import check_init, check_params, check_rows
-from sklvm.mixture._estimator import BaseMixtureEM
-from sklvm.mixture._gaussian_attributes import CovarianceAttributes, cholesky
-from sklvm.mixture._gaussian_warnings import few_values, ridge_dominates, sits_on_value
+from sklvm.mixture._gaussian_attributes import NAMES, CovarianceAttributes, cholesky
+from sklvm.mixture._gaussian_warnings import warn_of_covariances
+from sklvm.mixture._on_device import OnDevice
 from sklvm.mixture._sample import ranges
 from sklvm.mixture.families.covariance import SHAPES
 from sklvm.mixture.families.gaussian import GaussianComponents
@@ -20,7 +20,7 @@ from sklvm.state._classes import stateful
 
 
 @stateful
-class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
+class GaussianMixtureEM(CovarianceAttributes, OnDevice):
     r"""Mixture of Gaussian distributions, fitted by EM.
 
     Maximises the log-likelihood, which the exact posterior makes equal to the evidence
@@ -68,6 +68,9 @@ class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
         Continue from the fitted parameters, in one run, on the next call of `fit`.
     learning_decay : float, default=0.7
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
+    device : str, default="cpu"
+        Where passes over rows are computed: "cpu" is NumPy, "cuda" and "cuda:1" are
+        GPUs, "auto" is a GPU if there is one. Tensors are computed on where they lie.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     n_jobs : int or None, default=None
@@ -142,12 +145,13 @@ class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
     """
 
     _parameter_constraints = {
-        **BaseMixtureEM._parameter_constraints,
+        **OnDevice._parameter_constraints,
         "covariance_type": [StrOptions(set(SHAPES))],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
     }
+    _shared_attributes = ("weights_", "means_", *NAMES)
     _remedy = "decrease n_components or increase reg_covar"
 
     def __init__(
@@ -167,6 +171,7 @@ class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
         acceleration=None,
         warm_start=False,
         learning_decay=0.7,
+        device="cpu",
         random_state=None,
         n_jobs=None,
         batch_size=None,
@@ -188,6 +193,7 @@ class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
         self.acceleration = acceleration
         self.warm_start = warm_start
         self.learning_decay = learning_decay
+        self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.batch_size = batch_size
@@ -251,7 +257,7 @@ class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
         check_is_fitted(self)
         theirs = GaussianMixture().get_params()
         params = {k: v for k, v in self.get_params().items() if k in theirs}
-        params["n_components"] = len(self.weights_)
+        params["n_components"] = len(self._weights())
         params["covariance_type"] = self._fitted_type()
         model = GaussianMixture(**params)
         fitted = {k: v for k, v in vars(self).items() if k.endswith("_")}
@@ -287,27 +293,7 @@ class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
                 )
 
     def _check_fit(self, mixture, starts):
-        params = self._component_params()
-        names = getattr(self, "feature_names_in_", range(self.n_features_in_))
-        covariance = mixture.components.covariance
-        values = few_values(starts.sample[0])
-        if found := sits_on_value(params, covariance, values):
-            k, d, value = found
-            warn_user(
-                f"Component {k} sits on the value {value:g} of the feature {names[d]}, "
-                "which has few distinct values, so its density is no property of the "
-                "data; decrease n_components, or increase reg_covar to the variance of "
-                "the rounding, a twelfth of the square of a gap."
-            )
-        elif found := ridge_dominates(params, covariance, self.reg_covar, values):
-            k, d = found
-            of = "all components" if covariance.is_shared else f"component {k}"
-            warn_user(
-                f"reg_covar={self.reg_covar:g} supplies most of the variance of {of} "
-                f"in a direction of the feature {names[d]}, so densities depend on it; "
-                "drop or rescale the feature, decrease n_components, or set reg_covar "
-                "to a variance that means something in its units."
-            )
+        warn_of_covariances(self, mixture, starts)
 
     def _make_components(self, n_features, *, fitted, **kwargs):
         covariance_type = self._fitted_type() if fitted else self.covariance_type
@@ -341,7 +327,7 @@ class GaussianMixtureEM(CovarianceAttributes, BaseMixtureEM):
 
     def _component_params(self):
         arrays = (self.means_, self.covariances_, self.precisions_cholesky_)
-        return tuple(np.asarray(a, dtype=np.float64) for a in arrays)
+        return tuple(np.asarray(to_numpy(a), dtype=np.float64) for a in arrays)
 
     def _set_component_params(self, components, params):
         self.means_, covariances, u = (a.astype(components.dtype) for a in params)

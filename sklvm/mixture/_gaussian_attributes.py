@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sklvm.columns._libraries import to_numpy
 from sklvm.mixture.families.covariance import SHAPES
 
 NAMES = ("covariances_", "precisions_cholesky_", "precisions_")
@@ -24,7 +25,7 @@ class CovarianceAttributes(BaseEstimator):
         if name not in NAMES:
             super().__setattr__(name, value)
             return
-        value = np.array(value)
+        value = np.array(to_numpy(value))
         value = value if value.dtype == np.float32 else value.astype(np.float64)
         covariance = SHAPES[self._fitted_type()](None)
         if value.ndim != len(covariance.shape(1)):
@@ -50,9 +51,11 @@ class CovarianceAttributes(BaseEstimator):
         state = super()._get_fitted_state(resumable)
         if state.pop("precisions_", None) is not None:
             covariance = SHAPES[self._fitted_type()](None)
-            u = covariance.precisions_cholesky(self.covariances_, 0)
-            u = u.astype(self.covariances_.dtype)
-            if np.array_equal(u, self.precisions_cholesky_):
+            covariances = state["covariances_"]
+            u = covariance.precisions_cholesky(covariances, 0)
+            if np.array_equal(
+                u.astype(covariances.dtype), state["precisions_cholesky_"]
+            ):
                 del state["precisions_cholesky_"]
         return state
 

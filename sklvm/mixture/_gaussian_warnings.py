@@ -2,11 +2,38 @@
 
 import numpy as np
 
+from sklvm._warn import warn_user
+
 # Share of a gap between values below which a component's deviation is narrow.
 NARROW = 0.25
 MOST_ROWS = 4096
 # Variances below so many lower bounds lie on them.
 AT_FLOOR = 1 + 1e-6
+
+
+def warn_of_covariances(estimator, mixture, starts):
+    """One warning about a fitted GaussianMixtureEM, if there is any of these signs."""
+    params, reg_covar = estimator._component_params(), estimator.reg_covar
+    names = getattr(estimator, "feature_names_in_", range(estimator.n_features_in_))
+    covariance = mixture.components.covariance
+    values = few_values(starts.sample[0])
+    if found := sits_on_value(params, covariance, values):
+        k, d, value = found
+        warn_user(
+            f"Component {k} sits on the value {value:g} of the feature {names[d]}, "
+            "which has few distinct values, so its density is no property of the "
+            "data; decrease n_components, or increase reg_covar to the variance of "
+            "the rounding, a twelfth of the square of a gap."
+        )
+    elif found := ridge_dominates(params, covariance, reg_covar, values):
+        k, d = found
+        of = "all components" if covariance.is_shared else f"component {k}"
+        warn_user(
+            f"reg_covar={reg_covar:g} supplies most of the variance of {of} in a "
+            f"direction of the feature {names[d]}, so densities depend on it; drop or "
+            "rescale the feature, decrease n_components, or set reg_covar to a "
+            "variance that means something in its units."
+        )
 
 
 def few_values(sample):

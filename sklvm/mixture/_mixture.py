@@ -45,6 +45,10 @@ class EStep:
         """Responsibilities p(z | x), of shape (K, n)."""
         return self._normalised(X, workspace)[0]
 
+    def labels(self, X, workspace):
+        """The component of the highest responsibility, of shape (n,)."""
+        return self.posterior(X, workspace).argmax(axis=0)
+
     def log_density(self, X, workspace):
         """log p(x), of shape (n,)."""
         return self._normalised(X, workspace)[1]

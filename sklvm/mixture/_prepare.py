@@ -27,6 +27,10 @@ class PreparesRows(Questions):
     def _check_data(self, X, rows):
         """Errors and warnings about values, the first time; X are some of them."""
 
+    def _placed(self, mixture, rows):
+        """Both as passes are computed, on a device if need be; starts keep to these."""
+        return mixture, rows
+
     def _encoded(self, mixture, rows):
         """Both in the form on which passes are fastest; starts keep to the rows."""
         return mixture, rows

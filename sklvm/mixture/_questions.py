@@ -106,7 +106,7 @@ class Questions(FittedMixture):
         cells[:, ~self._column_mask(given, X.shape[1])] = np.nan
         log_density, log_given = self._log_evidence(X), self._log_evidence(cells)
         log_density -= np.where(np.isneginf(log_given), 0, log_given)
-        return log_density.astype(np.asarray(self.weights_).dtype, copy=False)
+        return log_density.astype(self._weights().dtype, copy=False)
 
     def _dense(self, X, method):
         X = self._checked(X)

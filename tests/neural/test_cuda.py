@@ -18,7 +18,7 @@ from .helpers import X, fit, weights
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 
-NEURAL = [entry for entry in REGISTRY if "device" in entry.make().get_params()]
+NEURAL = [entry for entry in REGISTRY if "net_params" in entry.make().get_params()]
 CASES = [
     pytest.param(entry, params, id=f"{entry.estimator.__name__}-{params}")
     for entry in NEURAL

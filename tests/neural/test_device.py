@@ -163,7 +163,7 @@ def brought_to_the_cpu(tensor):
 
 @pytest.mark.parametrize(
     "entry",
-    [entry for entry in REGISTRY if "device" in entry.make().get_params()],
+    [entry for entry in REGISTRY if "net_params" in entry.make().get_params()],
     ids=lambda entry: entry.estimator.__name__,
 )
 def test_nothing_is_in_float64_on_a_device(entry, monkeypatch):

@@ -54,12 +54,12 @@ class MissingPatterns(Kernel):
         if self.complete is not None:
             values, features = self.complete.log_prob(X[whole], workspace)
             log_prob[:, whole] = values
-        batches = []
-        for which, rows, valid in _batches(observed[rest]):
+        found = []
+        for which, rows, valid in batches(observed[rest]):
             values, batch = self._batch(X, which, rest[rows], valid)
             log_prob[:, batch.rows[valid]] = values[:, valid]
-            batches.append(batch)
-        return log_prob, (whole, features, batches)
+            found.append(batch)
+        return log_prob, (whole, features, found)
 
     def _batch(self, X, observed, rows, valid):
         n_observed = observed.shape[1]
@@ -76,10 +76,10 @@ class MissingPatterns(Kernel):
         return values, Batch(observed, rows, valid, precision, g)
 
     def statistics(self, features, resp, workspace):
-        whole, features, batches = features
+        whole, features, found = features
         k, d = self.means.shape
         counts, first, second = np.zeros(k), np.zeros((k, d)), np.zeros((k, d * d))
-        for observed, rows, valid, precision, g in batches:
+        for observed, rows, valid, precision, g in found:
             r = resp[:, rows] * valid
             weighted = g * r[:, :, np.newaxis]
             total = r.sum(axis=2)
@@ -125,8 +125,8 @@ class MissingPatterns(Kernel):
         It gets means and variances; without it f(x) is x.
         """
         out = np.zeros((resp.shape[1], self.means.shape[1]))
-        _, _, batches = features
-        for observed, rows, valid, precision, g in batches:
+        _, _, found = features
+        for observed, rows, valid, precision, g in found:
             filled = np.zeros((*rows.shape, self.means.shape[1]))
             for k, mean in enumerate(self.means):
                 columns = self.matrices[k][:, observed].swapaxes(0, 1)  # (P, D, o)
@@ -140,7 +140,7 @@ class MissingPatterns(Kernel):
         return out
 
 
-def _batches(observed):
+def batches(observed):
     """(features, rows, valid) of patterns that fit together, from a mask (n, D).
 
     They observe equally many features, in up to a power of 4 rows each.

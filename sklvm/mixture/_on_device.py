@@ -1,0 +1,187 @@
+"""Mixtures that compute on a device of torch, and on tensors wherever they lie."""
+
+from functools import partial, wraps
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklvm._base import check_sample_weight
+from sklvm.columns._libraries import dispatches, is_foreign, is_tensor, like, to_numpy
+from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._rows import MemoryRows, chunk_size
+
+
+def _is_on(X, device):
+    """Whether a tensor is on a device, which may be one kind's without a number."""
+    same = X.device.type == device.type
+    return same and device.index in (None, X.device.index)
+
+
+def answers_in_kind(method):
+    """Let the answers of a method be arrays of the library of X, on its device."""
+
+    @wraps(method)
+    def answer(self, X, *args, **kwargs):
+        return like(X, method(self, X, *args, **kwargs))
+
+    return answer
+
+
+def answers_by_numpy(method):
+    """The same for a method that is not computed on the device of a tensor."""
+
+    @wraps(method)
+    def answer(self, X, *args, **kwargs):
+        return like(X, method(self, to_numpy(X), *args, **kwargs))
+
+    return answer
+
+
+def fits_in_kind(method):
+    """Let fitted attributes be in the library of X where scikit-learn dispatches."""
+
+    @wraps(method)
+    def fit(self, X, y=None, sample_weight=None):
+        method(self, X, y, sample_weight)
+        if dispatches() and (is_tensor(X) or is_foreign(X)):
+            for name in self._shared_attributes:
+                self.__dict__[name] = like(X, to_numpy(self.__dict__[name]))
+        return self
+
+    return fit
+
+
+class OnDevice(BaseMixtureEM):
+    """A mixture with the parameter `device`, for families that have a torch kernel.
+
+    A tensor is computed on where it lies, whatever `device` is, if that is the default;
+    any other rows are NumPy's on "cpu", and go to the device else. torch is imported
+    for these two alone.
+    """
+
+    _parameter_constraints = {
+        **BaseMixtureEM._parameter_constraints,
+        # A string, or a torch.device, which is not to be imported for this.
+        "device": "no_validation",
+    }
+    _shared_attributes = ("weights_",)
+
+    device: str  # a parameter of the estimator
+
+    def _device_of(self, X):
+        """The device that computes on X; None is NumPy's."""
+        if not is_tensor(X) and str(self.device) == "cpu":
+            return None
+        from sklvm._devices import resolve_device
+
+        device = resolve_device(self.device, ("cuda",))
+        if not is_tensor(X):
+            return None if device.type == "cpu" else device
+        if str(self.device) not in ("cpu", "auto") and not _is_on(X, device):
+            raise ValueError(
+                f"X is a tensor on {str(X.device)!r} and device={self.device!r}; give "
+                f"X.to({str(device)!r}), or device='cpu', which leaves a tensor where "
+                "it is."
+            )
+        return X.device if X.device.type in ("cpu", "cuda", "meta") else None
+
+    # Fits ---------------------------------------------------------------------------
+
+    def _memory_rows(self, X, sample_weight, first, n_threads):
+        if not is_tensor(X) or self._device_of(X) is None:
+            return super()._memory_rows(to_numpy(X), sample_weight, first, n_threads)
+        from sklvm.mixture._torch_rows import TensorRows, check_tensor
+
+        data = TensorRows(check_tensor(self, X, reset=first))
+        like_rows = np.broadcast_to(0.0, data.shape)
+        weight = check_sample_weight(to_numpy(sample_weight), like_rows)
+        size = self.batch_size or chunk_size(data.shape[1], data.dtype)
+        rows = MemoryRows(data, weight, batch_size=size, n_threads=n_threads)
+        # What a checkpoint keeps a digest of.
+        return data if self.checkpoint is None else to_numpy(X), rows
+
+    def _placed(self, mixture, rows):
+        in_memory = isinstance(rows, MemoryRows)
+        X = getattr(rows.data, "tensor", rows.data) if in_memory else None
+        device = self._device_of(X)
+        if device is None:
+            return mixture, rows
+        from sklvm.mixture._torch_rows import on_device
+
+        return on_device(mixture, rows, device, self.batch_size)
+
+    fit = fits_in_kind(BaseMixtureEM.fit)
+    partial_fit = fits_in_kind(BaseMixtureEM.partial_fit)
+
+    # Answers ------------------------------------------------------------------------
+
+    def _checked(self, X):
+        if not is_tensor(X) or self._device_of(X) is None:
+            return super()._checked(to_numpy(X))
+        from sklvm.mixture._torch_rows import check_tensor
+
+        check_is_fitted(self)
+        X = check_tensor(self, X, reset=False)
+        self._check_width(X)
+        return X
+
+    def _map(self, X, method):
+        device = self._device_of(X)
+        if device is None:
+            return super()._map(X, method)
+        from sklvm.mixture._torch_rows import TensorRows, on_device
+
+        if is_tensor(X):
+            data = TensorRows(X)
+            missing = data.has_missing()
+        else:
+            data = self._chunks(X)
+            missing = self._any_missing(data)
+        mixture = self._mixture(X.shape[1], dtype=data.dtype, missing=missing)
+        rows = MemoryRows(data, batch_size=len(X))
+        mixture, rows = on_device(mixture, rows, device, self.batch_size)
+        e_step = mixture.e_step(self._params(), len(X))
+        with rows:
+            answer = rows.map(partial(method, e_step))
+        return answer if is_tensor(X) else to_numpy(answer)
+
+    def _log_evidence(self, X):
+        if not is_tensor(X):
+            return super()._log_evidence(X)
+        return self._map(X, lambda e, X, w: e.log_density(X, w))
+
+    def _responsibilities(self, X):
+        if not is_tensor(X) or self._device_of(X) is None:
+            return super()._responsibilities(X)
+        X = self._checked(X)
+        return self._map(X, lambda e, X, w: e.responsibilities(X, w).to(X.dtype))
+
+    score_samples = answers_in_kind(BaseMixtureEM.score_samples)
+    predict_proba = answers_in_kind(BaseMixtureEM.predict_proba)
+    predict = answers_in_kind(BaseMixtureEM.predict)
+    conditional_score_samples = answers_by_numpy(
+        BaseMixtureEM.conditional_score_samples
+    )
+    impute = answers_by_numpy(BaseMixtureEM.impute)
+    sample_missing = answers_by_numpy(BaseMixtureEM.sample_missing)
+    inverse_transform = answers_by_numpy(BaseMixtureEM.inverse_transform)
+
+    def sample(self, n_samples=1):
+        X, labels = super().sample(n_samples)
+        if not dispatches():
+            return X, labels
+        return like(self.weights_, X), like(self.weights_, labels)
+
+    # Attributes ---------------------------------------------------------------------
+
+    def _get_fitted_state(self, resumable):
+        """Files and pickles hold arrays of NumPy."""
+        state = super()._get_fitted_state(resumable)
+        for name in self._shared_attributes:
+            if name in state:
+                state[name] = to_numpy(state[name])
+        return state
+
+
+# Outside of scikit-learn's own wrapper, which makes DataFrames where it is asked to.
+OnDevice.transform = answers_in_kind(BaseMixtureEM.transform)

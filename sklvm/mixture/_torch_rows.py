@@ -1,0 +1,242 @@
+"""Rows on a device of torch, and the mixture's E-step there."""
+
+from copy import copy
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from sklvm._alone import validate_data
+from sklvm._devices import free_bytes, full_precision, memory_errors, rounds_float32
+from sklvm.columns._numbers import with_remedy
+from sklvm.mixture._checks import check_rows
+from sklvm.mixture._mixture import EStep, Mixture
+from sklvm.mixture._rows import MemoryRows, Workspace, chunk_size, is_memory_map
+from sklvm.mixture._torch_kernel import posterior, torch_kernel
+from sklvm.mixture.families import (  # noqa: F401 (they say which kernels there are)
+    gaussian_torch,
+    gaussian_torch_missing,
+)
+
+# On an accelerator a chunk is as large as pays for the calls that a chunk takes, and in
+# float32 no sum is of more rows than in the chunks of a processor.
+ACCELERATOR_BYTES = 2**28
+PIECE = 2**24  # numbers that are looked at together
+MOST_ROWS = {np.dtype(np.float64): 2**16, np.dtype(np.float32): 2**14}
+
+
+def device_chunk_size(row_size, dtype, device):
+    """Rows in a chunk: what fits a processor's cache, or some hundred megabytes."""
+    if device.type == "cpu":
+        return chunk_size(row_size, dtype)
+    n = ACCELERATOR_BYTES // (row_size * dtype.itemsize)
+    return int(np.clip(n, 1024, MOST_ROWS[dtype]))
+
+
+class TensorRows:
+    """A tensor as an object whose slices are arrays of NumPy: for starts and checks."""
+
+    def __init__(self, tensor):
+        self.tensor, self.shape = tensor, tuple(tensor.shape)
+        is_single = tensor.dtype == torch.float32
+        self.dtype = np.dtype(np.float32 if is_single else np.float64)
+
+    def __getitem__(self, rows):
+        return self.tensor[rows].cpu().numpy()
+
+    def has_missing(self):
+        """Whether there is a NaN."""
+        size = max(1, PIECE // self.shape[1])
+        return any(
+            bool(x.sum().isnan() and x.isnan().any()) for x in self.tensor.split(size)
+        )
+
+
+def check_tensor(estimator, X, reset):
+    """A tensor as dense rows of float32 or float64, or the error of an array.
+
+    NaN is missing. Gradients are not followed.
+    """
+    if X.is_meta:
+        raise ValueError(
+            "X is a tensor on the device 'meta', which holds no values; give one on "
+            "the CPU or a GPU."
+        )
+    if X.layout != torch.strided:
+        raise ValueError("X is a sparse tensor; give X.to_dense().")
+    X = X.detach()
+    if X.ndim != 2 or not X.numel() or X.is_complex() or X.is_quantized:
+        return torch.from_numpy(check_rows(estimator, X.cpu().numpy(), reset))
+    if X.dtype not in (torch.float32, torch.float64):
+        X = X.double()
+    try:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    except ValueError as error:
+        raise with_remedy(error, "allow-nan") from None
+    for chunk in X.split(max(1, PIECE // X.shape[1])):
+        if chunk.isinf().any():  # the check of arrays has the words for it
+            check_rows(estimator, chunk.cpu().numpy(), reset=False)
+    return X
+
+
+class DeviceRows(MemoryRows):
+    """Rows in a tensor on a device; sums stay there until the last chunk is done."""
+
+    def __init__(self, rows, tensor, *, batch_size):
+        super().__init__(TensorRows(tensor), batch_size=batch_size)
+        self.data, self.stop = tensor, rows.stop
+        self.total_weight, self.weight_unit = rows.total_weight, rows.weight_unit
+        if rows.sample_weight is not None:
+            weight = torch.from_numpy(rows.sample_weight)
+            self.sample_weight = weight.to(tensor.device)
+
+    def of_size(self, batch_size):
+        rows = copy(self)
+        rows._cut(batch_size)
+        return rows
+
+    def n_side_by_side(self, n_runs):
+        return 1  # the device is busy with one
+
+    def over(self, n_threads):
+        return super().over(1)
+
+    def sum(self, function, add=np.add):
+        if add is not np.add:
+            raise NotImplementedError("Rows on a device can only be added.")
+        sums = None
+        for chunk in self._in_order():
+            w = None if self.sample_weight is None else self.sample_weight[chunk]
+            terms = function(self.data[chunk], w, None)
+            sums = (
+                terms
+                if sums is None
+                else [a + b for a, b in zip(sums, terms, strict=True)]
+            )
+        return to_host(sums)
+
+    def map(self, function):
+        parts = [function(self.data[chunk], None) for chunk in self._in_order()]
+        is_array = isinstance(parts[0], np.ndarray)
+        return np.concatenate(parts) if is_array else torch.cat(parts)
+
+    def _in_order(self):
+        for block in self._blocks:
+            for chunk in block:
+                self._check_goes_on()
+                with memory_errors("lower batch_size, or give X in float32"):
+                    yield chunk
+
+
+def to_host(sums):
+    """A tuple of tensors as arrays of float64."""
+    return tuple(term.cpu().numpy()[()] for term in sums)
+
+
+class DeviceEStep(EStep):
+    """The E-step by a kernel of torch.
+
+    Chunks of tensors give sums that stay on the device, arrays of NumPy go there and
+    give arrays. Answers about rows are arrays, but for `responsibilities`, and for
+    `labels` of tensors.
+    """
+
+    def __init__(self, kernel, weights, device):
+        super().__init__(torch_kernel(kernel, device), weights)
+        self.host, self.device = EStep(kernel, weights), device
+        self._log_weights = torch.from_numpy(self.log_weights).to(device)
+
+    def sums(self, X, weight, workspace):
+        is_array = isinstance(X, np.ndarray)
+        if is_array:
+            X = self._moved(X)
+            weight = None if weight is None else self._moved(weight)
+        with full_precision():
+            sums = self.kernel.chunk_sums(X, weight, self._log_weights, workspace)
+        return to_host(sums) if is_array else sums
+
+    def _moved(self, array):
+        return torch.tensor(np.ascontiguousarray(array), device=self.device)
+
+    def _posterior(self, X):
+        X = self._moved(X) if isinstance(X, np.ndarray) else X
+        with full_precision():
+            log_joint, _ = self.kernel.log_prob(X)
+            return posterior(log_joint.add_(self._log_weights), self._log_weights)
+
+    def log_joint(self, X, workspace):
+        X = self._moved(X) if isinstance(X, np.ndarray) else X
+        with full_precision():
+            log_joint, features = self.kernel.log_prob(X)
+        return log_joint.add_(self._log_weights).T.cpu().numpy(), features
+
+    def posterior(self, X, workspace):
+        return self.responsibilities(X, workspace).T.cpu().numpy()
+
+    def responsibilities(self, X, workspace):
+        """p(z | x) on the device, of shape (n, K)."""
+        return self._posterior(X)[0]
+
+    def labels(self, X, workspace):
+        """On the device, if X is there."""
+        labels = self._posterior(X)[0].argmax(1)
+        return labels.cpu().numpy() if isinstance(X, np.ndarray) else labels
+
+    def log_density(self, X, workspace):
+        _, log_px = self._posterior(X)
+        X = self._moved(X) if isinstance(X, np.ndarray) else X
+        # Of a row with nothing observed it is exactly 0.
+        return log_px.masked_fill_(X.isnan().all(1), 0).cpu().numpy()
+
+    def filled(self, X, workspace):
+        # Few cells are imputed, in ways that each family has on the CPU.
+        X = X if isinstance(X, np.ndarray) else X.cpu().numpy()
+        return self.host.filled(X, Workspace())
+
+
+@dataclass
+class DeviceMixture(Mixture):
+    """A mixture whose E-step a device does; all else is as it was."""
+
+    device: torch.device | None = None  # never None
+
+    @classmethod
+    def of(cls, mixture, device):
+        values = {f.name: getattr(mixture, f.name) for f in fields(Mixture)}
+        return cls(**values, device=device)
+
+    def e_steps(self, params):
+        for host in self.components.kernels(params.components):
+            e_step = DeviceEStep(host, params.weights, self.device)
+            if not (e_step.kernel.is_single and rounds_float32(self.device)):
+                yield e_step
+
+    def e_step(self, params, n_rows):
+        return next(self.e_steps(params))
+
+
+def placed(rows, device):
+    """The rows on the device; as they are where they have to go there chunk by chunk.
+
+    Those are memory maps, and what would take more than half of the free memory.
+    """
+    if isinstance(rows.data, TensorRows):
+        return rows.data.tensor
+    X = getattr(rows.data, "X", rows.data)
+    n_bytes = X.size * rows.dtype.itemsize
+    if is_memory_map(X) or n_bytes > free_bytes(device) / 2:
+        return None
+    return torch.tensor(np.ascontiguousarray(rows.data[:]), device=device)
+
+
+def on_device(mixture, rows, device, batch_size):
+    """Mixture and rows for passes on the device."""
+    row_size = mixture.components.row_size(mixture.n_components)
+    size = batch_size or device_chunk_size(row_size, rows.dtype, device)
+    mixture = DeviceMixture.of(mixture, device)
+    if not isinstance(rows, MemoryRows):
+        return mixture, rows.of_size(size)
+    tensor = placed(rows, device)
+    if tensor is None:
+        return mixture, rows.of_size(size).over(1)
+    return mixture, DeviceRows(rows, tensor, batch_size=size)

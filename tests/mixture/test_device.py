@@ -1,0 +1,432 @@
+"""Passes by torch: what NumPy's give, for tensors on any device.
+
+Where there is no GPU the same kernels are tried on torch's CPU device, which a tensor
+as X asks for. Their results must be those of NumPy's kernels to 1e-6 nats, and are
+nearer by far.
+"""
+
+import copy
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import entr
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.exceptions import ConvergenceWarning
+
+import sklvm
+from sklvm import GaussianMixtureEM, elbo
+from sklvm.mixture._torch_rows import MOST_ROWS, device_chunk_size
+from tests.registry import REGISTRY
+
+from .families import GAUSSIAN, assert_same, blobs
+from .test_accuracy import collinear, conditioned, far_apart
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+NATS = 1e-6
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")
+
+TABLES = {
+    "blobs": lambda: blobs(300, n_features=5),
+    "condition 1e8": lambda: conditioned(1e8),
+    "collinear": collinear,
+    "far apart": far_apart,
+    "far from the origin": lambda: blobs(240, n_features=4) + 1e6,
+    "wine": lambda: load_wine().data,
+    "breast cancer": lambda: load_breast_cancer().data,
+}
+
+
+def make(kind, **params):
+    params = {"n_components": 3, "max_iter": 20, "random_state": 0} | params
+    return GaussianMixtureEM(covariance_type=kind, **params)
+
+
+def with_missing(X, share=0.1):
+    hidden = np.random.default_rng(3).random(X.shape) < share
+    hidden[:8] = False
+    return np.where(hidden, np.nan, X)
+
+
+def uneven_weights(n):
+    weight = np.random.default_rng(4).uniform(0, 3, n)
+    weight[::7] = 0
+    return weight
+
+
+def fit(est, X, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return est.fit(X, **kwargs)
+
+
+def both(kind, X, sample_weight=None, **params):
+    """The same fit by NumPy and by torch."""
+    one = fit(make(kind, **params), X, sample_weight=sample_weight)
+    two = fit(make(kind, **params), torch.tensor(X), sample_weight=sample_weight)
+    return one, two
+
+
+def assert_equal_fits(one, two, X, sample_weight=None):
+    """The same way to the same F, which both answer to rows in either form."""
+    assert one.n_iter_ == two.n_iter_
+    assert_allclose(one.lower_bounds_, two.lower_bounds_, rtol=0, atol=NATS)
+    assert abs(one.lower_bound_ - two.lower_bound_) < NATS
+    scores = [est.score(X, sample_weight=sample_weight) for est in (one, two)]
+    assert abs(scores[0] - scores[1]) < NATS
+    on_torch = two.score_samples(torch.tensor(X))
+    assert_allclose(on_torch, two.score_samples(X), rtol=0, atol=NATS)
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+@pytest.mark.parametrize("table", TABLES)
+def test_torch_gives_what_numpy_gives(table, kind):
+    X = TABLES[table]()
+    one, two = both(kind, X)
+    assert_equal_fits(one, two, X)
+    assert one.weights_.dtype == two.weights_.dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+@pytest.mark.parametrize("table", ["blobs", "condition 1e8", "breast cancer"])
+def test_missing_values_and_weights(table, kind):
+    X = with_missing(TABLES[table]())
+    weight = uneven_weights(len(X))
+    one, two = both(kind, X, weight)
+    assert_equal_fits(one, two, X, weight)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("n_components", [2, 9])
+@pytest.mark.parametrize("kind", GAUSSIAN)
+def test_parameters_of_an_ordinary_table(kind, n_components, missing):
+    """Few and many components have kernels of their own."""
+    X = blobs(400, n_features=8, missing=0.2 * missing)
+    one, two = both(kind, X, n_components=n_components)
+    assert_same(one, two, tol=1e-8)
+    assert_equal_fits(one, two, X)
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+def test_components_that_subtract_first(kind):
+    """Narrow ones far away, for which the fused kernels are not accurate."""
+    X = blobs(300, n_features=4)
+    X[:100] = 1e7 + 1e-3 * X[:100]
+    one, two = both(kind, X, n_components=4, reg_covar=1e-12)
+    assert_equal_fits(one, two, X)
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+def test_all_methods_answer_as_numpy(kind):
+    X = with_missing(blobs(200, n_features=4))
+    est = fit(make(kind), X)
+    tensor, tol = torch.tensor(X), {"rtol": 1e-9, "atol": 1e-9}
+    for method in ("score_samples", "predict_proba", "transform", "impute"):
+        answer = getattr(est, method)(tensor)
+        assert isinstance(answer, torch.Tensor)
+        assert answer.dtype == torch.float64
+        assert_allclose(answer, getattr(est, method)(X), **tol)
+    assert est.predict(tensor).dtype == torch.int64
+    assert_array_equal(est.predict(tensor), est.predict(X))
+    draws = est.sample_missing(tensor, 2)
+    assert_allclose(draws, est.sample_missing(X, 2), **tol)
+    given = est.conditional_score_samples(tensor, [0, 2])
+    assert_allclose(given, est.conditional_score_samples(X, [0, 2]), **tol)
+    resp = est.predict_proba(X)
+    means = est.inverse_transform(torch.tensor(resp))
+    assert_allclose(means, est.inverse_transform(resp), **tol)
+    for criterion in ("score", "aic", "bic", "icl"):
+        number = getattr(est, criterion)(tensor)
+        assert isinstance(number, float)
+        assert_allclose(number, getattr(est, criterion)(X), rtol=1e-9)
+    assert_allclose(elbo(est, tensor, torch.tensor(resp)), elbo(est, X, resp))
+    assert entr(resp).sum() > 0
+
+
+def test_a_row_with_nothing_observed_and_one_beyond_all_numbers():
+    X = blobs(100)
+    est = fit(make("full"), X)
+    rows = torch.tensor(np.vstack([np.full(3, np.nan), np.full(3, 1e200), X[0]]))
+    log_density = est.score_samples(rows)
+    assert log_density[0] == 0
+    assert log_density[1] == -torch.inf
+    assert_allclose(est.predict_proba(rows)[:2], est.weights_[None] + np.zeros((2, 1)))
+    diag = fit(make("diag"), X)
+    assert diag.score_samples(rows)[0] == 0
+    assert diag.score_samples(rows[1:])[0] == -torch.inf
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+@pytest.mark.parametrize("missing", [False, True])
+def test_float32(kind, missing):
+    """Products in float32 err by the rounding of log p(x), as NumPy's do."""
+    X = blobs(4000, n_features=4, missing=0.1 * missing).astype(np.float32)
+    one, two = both(kind, X, max_iter=5, tol=0)
+    assert two.means_.dtype == np.float32
+    assert abs(one.lower_bound_ - two.lower_bound_) < NATS
+    tensor = torch.tensor(X)
+    assert two.score_samples(tensor).dtype == torch.float32
+    assert two.predict_proba(tensor).dtype == torch.float32
+    assert_allclose(two.score_samples(tensor), two.score_samples(X), rtol=0, atol=1e-4)
+
+
+def test_where_the_process_rounds_float32_products_are_of_float64():
+    X = torch.tensor(blobs(400).astype(np.float32))
+    exact = fit(make("full"), X)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert abs(fit(make("full"), X).lower_bound_ - exact.lower_bound_) < NATS
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = exact.score_samples(X)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert_allclose(inside, exact.score_samples(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+def test_the_order_of_rows_and_the_size_of_chunks_change_nothing(kind):
+    X = with_missing(blobs(500, n_features=4))
+    est = fit(make(kind), torch.tensor(X))
+    shuffled = torch.tensor(np.random.default_rng(1).permutation(X))
+    assert_same(est, fit(make(kind), shuffled), tol=1e-7)
+    assert_same(est, fit(make(kind, batch_size=64), shuffled), tol=1e-7)
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+def test_partial_fit_warm_start_and_acceleration(kind):
+    X = blobs(300, n_features=4)
+    tensor = torch.tensor(X)
+    one, two = make(kind), make(kind)
+    for batch in range(3):
+        rows = slice(100 * batch, 100 * batch + 100)
+        one.partial_fit(X[rows])
+        two.partial_fit(tensor[rows])
+    assert_same(one, two)
+    params = {"warm_start": True, "acceleration": "squarem", "tol": 1e-8}
+    one, two = both(kind, X, **params)
+    assert_same(one, two, tol=1e-6)
+    before = two.lower_bound_
+    assert fit(two, tensor).lower_bound_ >= before - NATS
+
+
+def test_several_starts_and_components_that_are_re_seeded():
+    X = blobs(200, n_features=3)
+    one, two = both("full", X, n_init=3, n_components=5, init_params="random")
+    assert_allclose(one.attempts_, two.attempts_, atol=NATS)
+    means = np.vstack([X[:2], np.full((1, 3), 1e5)])  # nothing belongs to the third
+    one, two = both(
+        "diag",
+        X,
+        means_init=means,
+        max_iter=5,
+        weights_init=[1 / 3] * 3,
+        precisions_init=np.ones((3, 3)),
+    )
+    assert_same(one, two)
+
+
+# Forms of tensors.
+
+
+def test_whatever_a_tensor_looks_like():
+    X = blobs(120, n_features=4)
+    expected = fit(make("full"), torch.tensor(X))
+    strided = torch.tensor(np.repeat(X, 2, axis=0)).T[:, ::2].T
+    with_gradient = torch.tensor(X, requires_grad=True)
+    for same in (strided, with_gradient, torch.tensor(X.T.copy()).T):
+        assert_same(fit(make("full"), same), expected, tol=1e-10)
+        answer = expected.score_samples(same)
+        assert not answer.requires_grad
+        assert_allclose(answer, expected.score_samples(X), rtol=1e-10)
+    whole = np.round(X)
+    for dtype in (torch.int64, torch.int8, torch.float16, torch.bfloat16):
+        given = torch.tensor(whole).to(dtype)
+        answer = expected.score_samples(given)
+        assert_allclose(answer, expected.score_samples(whole), rtol=1e-10)
+
+
+def test_weights_and_initial_values_may_be_tensors():
+    X, weight = blobs(100), uneven_weights(100)
+    one = fit(make("diag", means_init=X[:3]), X, sample_weight=weight)
+    est = make("diag", means_init=torch.tensor(X[:3]))
+    two = fit(est, torch.tensor(X), sample_weight=torch.tensor(weight))
+    assert_same(one, two)
+    assert isinstance(est.means_init, torch.Tensor)
+
+
+BAD = {
+    "meta": (lambda X: X.to("meta"), "'meta'"),
+    "sparse": (lambda X: X.to_sparse(), r"to_dense\(\)"),
+    "infinite": (lambda X: X.index_fill(0, torch.tensor([2]), torch.inf), "infinity"),
+    "one axis": (lambda X: X[:, 0], "reshape"),
+    "three axes": (lambda X: X[None], "dim 3"),
+    "no rows": (lambda X: X[:0], "minimum of 1"),
+    "complex": (lambda X: X + 1j, "[Cc]omplex"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_tensors_that_are_no_rows(name):
+    spoil, match = BAD[name]
+    X = torch.tensor(blobs(50))
+    est = make("full")
+    before = dict(vars(est))
+    for call in (est.fit, fit(make("full"), X).predict):
+        with pytest.raises((ValueError, TypeError), match=match) as error:
+            call(spoil(X))
+        assert ". " not in str(error.value).partition("\n")[0].rstrip(".")
+    assert vars(est) == before
+
+
+def test_a_tensor_of_another_width():
+    est = fit(make("full"), torch.tensor(blobs(50)))
+    with pytest.raises(ValueError, match="2 features, but GaussianMixtureEM is expec"):
+        est.predict(torch.zeros(4, 2))
+
+
+# Devices.
+
+
+@pytest.mark.parametrize(
+    "device", [pytest.param("cuda", marks=NO_CUDA), "cuda:97", "mps", "gpu", "", 0]
+)
+def test_a_device_that_is_not_there(device):
+    for X in (blobs(50), torch.tensor(blobs(50))):
+        est = make("full", device=device)
+        before = dict(vars(est))
+        with pytest.raises(ValueError, match="device=") as error:
+            est.fit(X)
+        text = str(error.value)
+        assert repr(device) in text and "'cpu'" in text and "'auto'" in text
+        assert ". " not in text.rstrip(".")
+        assert vars(est) == before
+
+
+def test_a_tensor_on_another_device(monkeypatch):
+    there = torch.device("cuda")
+    monkeypatch.setattr("sklvm._devices.resolve_device", lambda *args: there)
+    with pytest.raises(ValueError, match=r"on 'cpu' and device='cuda'; give X.to"):
+        make("full", device="cuda").fit(torch.tensor(blobs(50)))
+
+
+@NO_CUDA
+def test_auto_is_numpy_where_there_is_no_gpu():
+    X = blobs(100)
+    one, two = fit(make("full"), X), fit(make("full", device="auto"), X)
+    assert_array_equal(one.means_, two.means_)
+    assert isinstance(two.predict(X), np.ndarray)
+
+
+@pytest.fixture
+def like_a_gpu(monkeypatch):
+    """device="cuda" is torch's CPU device, which takes the way of rows to a GPU."""
+    cpu = torch.device("cpu")
+
+    def device_of(self, X):
+        return cpu if self.device == "cuda" else before(self, X)
+
+    kind = sklvm.mixture._on_device.OnDevice
+    before = kind._device_of
+    monkeypatch.setattr(kind, "_device_of", device_of)
+    monkeypatch.setattr("sklvm.mixture._torch_rows.free_bytes", lambda _: memory[0])
+    memory = [2**40]
+    return memory
+
+
+@pytest.mark.parametrize("kind", GAUSSIAN)
+@pytest.mark.parametrize("memory", [2**40, 0])
+def test_arrays_go_to_the_device_and_answers_come_back(kind, memory, like_a_gpu):
+    """In whole, or chunk by chunk where the device is too small."""
+    like_a_gpu[0] = memory
+    X = with_missing(blobs(300, n_features=4))[::-1]
+    one, two = fit(make(kind), X), fit(make(kind, device="cuda", batch_size=50), X)
+    assert_same(one, two)
+    for method in ("score_samples", "predict", "predict_proba", "impute"):
+        answer = getattr(two, method)(X)
+        assert type(answer) is np.ndarray
+        assert_allclose(answer, getattr(one, method)(X), rtol=1e-8, atol=1e-8)
+    assert_allclose(one.icl(X), two.icl(X))
+    assert two.predict_proba(X.astype(np.float32)).dtype == np.float32
+
+
+def test_memory_maps_and_sources_are_streamed(like_a_gpu, tmp_path):
+    X = blobs(400, n_features=4)
+    np.save(tmp_path / "X.npy", X)
+    rows = np.load(tmp_path / "X.npy", mmap_mode="r")
+    expected = fit(make("full"), X)
+    assert_same(fit(make("full", device="cuda"), rows), expected)
+
+    def chunks():
+        return iter(np.array_split(X, 7))
+
+    assert_same(fit(make("full", device="cuda"), chunks), expected)
+
+
+def test_chunks_on_an_accelerator():
+    cuda = torch.device("cuda")
+    for dtype in map(np.dtype, (np.float64, np.float32)):
+        assert device_chunk_size(2, dtype, cuda) == MOST_ROWS[dtype]
+        n = device_chunk_size(4096, dtype, cuda)
+        assert 2**27 <= n * 4096 * dtype.itemsize <= 2**28
+        assert device_chunk_size(2**30, dtype, cuda) == 1024
+
+
+# What stays as it was.
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
+def test_copies_and_clones(duplicate):
+    X = torch.tensor(blobs(100))
+    est = fit(make("full"), X)
+    assert_same(duplicate(est), est, tol=0)
+    assert_array_equal(duplicate(est).predict(X), est.predict(X))
+    assert clone(est).device == "cpu"
+
+
+def test_attributes_are_arrays_and_settings_stay():
+    before = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state())
+    est = fit(make("full"), torch.tensor(blobs(100)))
+    fitted = {k: v for k, v in vars(est).items() if k.endswith("_")}
+    assert not any(isinstance(v, torch.Tensor) for v in fitted.values())
+    assert type(est.lower_bound_) is float
+    after = (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state())
+    assert before[:2] == after[:2] and torch.equal(before[2], after[2])
+
+
+def test_a_checkpoint_of_a_fit_to_a_tensor(tmp_path):
+    X = torch.tensor(blobs(100))
+    est = make("full", checkpoint=tmp_path / "kept")
+    assert_same(fit(est, X), fit(make("full"), X), tol=0)
+
+
+def test_only_what_has_a_kernel_has_the_parameter():
+    on_device = {
+        entry.estimator.__name__
+        for entry in REGISTRY
+        if "device" in entry.make().get_params()
+        and issubclass(entry.estimator, sklvm.mixture._fitted.FittedMixture)
+    }
+    assert on_device == {"GaussianMixtureEM"}
+
+
+def test_rows_of_numpy_import_no_torch():
+    code = (
+        "import sys, numpy as np\n"
+        "from sklvm import GaussianMixtureEM\n"
+        "X = np.random.default_rng(0).normal(size=(60, 2))\n"
+        "est = GaussianMixtureEM(2, random_state=0).fit(X)\n"
+        "est.predict(X), est.score(X), est.impute(X), est.sample(2)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
