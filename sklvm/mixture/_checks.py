@@ -1,5 +1,7 @@
 """Rows and initial values at the public edge of the mixtures."""
 
+from functools import singledispatch
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
@@ -180,8 +182,12 @@ def observed_weight(rows):
     return weight if missing else None
 
 
+@singledispatch
 def observed_entries(X, weight):
-    """Whether any entry of a chunk is missing; weight of the others, by feature."""
+    """Whether any entry of a chunk is missing; weight of the others, by feature.
+
+    Chunks that are no arrays register a function that gives the same.
+    """
     total = len(X) if weight is None else weight.sum()
     if not has_missing(X):
         return False, np.full(X.shape[1], float(total))

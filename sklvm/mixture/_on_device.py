@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklvm._base import check_sample_weight
 from sklvm.columns._libraries import dispatches, is_foreign, is_tensor, like, to_numpy
 from sklvm.mixture._estimator import BaseMixtureEM
-from sklvm.mixture._rows import MemoryRows, chunk_size
+from sklvm.mixture._rows import MemoryRows
 
 
 def _is_on(X, device):
@@ -90,12 +90,16 @@ class OnDevice(BaseMixtureEM):
     def _memory_rows(self, X, sample_weight, first, n_threads):
         if not is_tensor(X) or self._device_of(X) is None:
             return super()._memory_rows(to_numpy(X), sample_weight, first, n_threads)
-        from sklvm.mixture._torch_rows import TensorRows, check_tensor
+        from sklvm.mixture._torch_rows import (
+            TensorRows,
+            check_tensor,
+            device_chunk_size,
+        )
 
         data = TensorRows(check_tensor(self, X, reset=first))
         like_rows = np.broadcast_to(0.0, data.shape)
         weight = check_sample_weight(to_numpy(sample_weight), like_rows)
-        size = self.batch_size or chunk_size(data.shape[1], data.dtype)
+        size = self.batch_size or device_chunk_size(data.shape[1], data.dtype, X.device)
         rows = MemoryRows(data, weight, batch_size=size, n_threads=n_threads)
         # What a checkpoint keeps a digest of.
         return data if self.checkpoint is None else to_numpy(X), rows

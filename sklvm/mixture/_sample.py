@@ -12,7 +12,7 @@ Muthukrishnan, 2005): sums of weights by parts of the hash. A row with a large s
 told from the others by it, and kept for certain; all others count as the average row.
 """
 
-from functools import partial
+from functools import partial, singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,12 +44,14 @@ def ranges(rows):
     """Least and greatest value of each feature among the rows with a weight."""
 
     def of_chunk(X, weight, workspace):
-        return _ranges(X if weight is None else X[weight > 0])
+        return ranges_of(X if weight is None else X[weight > 0])
 
     return rows.sum(of_chunk, add=(np.fmin, np.fmax))
 
 
-def _ranges(X):
+@singledispatch
+def ranges_of(X):
+    """Least and greatest value of each feature of a chunk; registers other chunks."""
     if issparse(X):
         empty = X.shape[0] == 0
         extremes = (np.inf, -np.inf) if empty else (X.min(axis=0), X.max(axis=0))
@@ -86,7 +88,7 @@ def canonical_sample(rows, size, rng):
 def _projection(X, direction, missing_direction):
     """Places of rows along a line: neighbours there have something in common."""
     # In units of the ranges, so that no feature drowns the digits of the others.
-    low, high = _ranges(X)
+    low, high = ranges_of(X)
     slope = direction / np.where(high > low, high - low, 1)
     if issparse(X):  # sparse products go row after row
         return X @ slope
@@ -95,8 +97,12 @@ def _projection(X, direction, missing_direction):
     return np.ascontiguousarray(products).sum(axis=1)  # BLAS would not do
 
 
+@singledispatch
 def row_hashes(X, factors):
-    """A number of 64 bits for each row: of its values, whatever their dtype."""
+    """A number of 64 bits for each row: of its values, whatever their dtype.
+
+    Chunks that are no arrays register a function that gives the same.
+    """
     values = np.add(X.data if issparse(X) else X, 0.0, dtype=np.float64)  # -0 is 0
     np.copyto(values, np.nan, where=np.isnan(values))  # which has one pattern of bits
     bits = values.view(np.uint64)
@@ -105,11 +111,11 @@ def row_hashes(X, factors):
     bits ^= bits >> np.uint64(29)
     if issparse(X):  # a zero adds nothing
         ends = np.concatenate([np.zeros(1, np.uint64), np.cumsum(bits)])
-        return _stirred(ends[X.indptr[1:]] - ends[X.indptr[:-1]])
-    return _stirred(bits.sum(axis=1))
+        return stirred(ends[X.indptr[1:]] - ends[X.indptr[:-1]])
+    return stirred(bits.sum(axis=1))
 
 
-def _stirred(hashes):
+def stirred(hashes):
     """The finaliser of MurmurHash3: each bit depends on all others."""
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         hashes ^= hashes >> np.uint64(33)
@@ -174,7 +180,7 @@ class _Kept:
     def of_chunk(self, X, weight, workspace):
         hashes = row_hashes(X, self.factors)
         # The tables have used up the bits.
-        again = _stirred(hashes + np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(16)
+        again = stirred(hashes + np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(16)
         uniform = (again + np.uint64(1)) / 2.0**48
         keys = -np.log(uniform) / self.sizes(hashes)
         is_kept = keys <= self.limit

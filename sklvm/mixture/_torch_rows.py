@@ -12,6 +12,7 @@ from sklvm.columns._numbers import with_remedy
 from sklvm.mixture._checks import check_rows
 from sklvm.mixture._mixture import EStep, Mixture
 from sklvm.mixture._rows import MemoryRows, Workspace, chunk_size, is_memory_map
+from sklvm.mixture._tensor_chunks import PIECE, TensorRows
 from sklvm.mixture._torch_kernel import posterior, torch_kernel
 from sklvm.mixture.families import (  # noqa: F401 (they say which kernels there are)
     gaussian_torch,
@@ -21,7 +22,6 @@ from sklvm.mixture.families import (  # noqa: F401 (they say which kernels there
 # On an accelerator a chunk is as large as pays for the calls that a chunk takes, and in
 # float32 no sum is of more rows than in the chunks of a processor.
 ACCELERATOR_BYTES = 2**28
-PIECE = 2**24  # numbers that are looked at together
 MOST_ROWS = {np.dtype(np.float64): 2**16, np.dtype(np.float32): 2**14}
 
 
@@ -31,25 +31,6 @@ def device_chunk_size(row_size, dtype, device):
         return chunk_size(row_size, dtype)
     n = ACCELERATOR_BYTES // (row_size * dtype.itemsize)
     return int(np.clip(n, 1024, MOST_ROWS[dtype]))
-
-
-class TensorRows:
-    """A tensor as an object whose slices are arrays of NumPy: for starts and checks."""
-
-    def __init__(self, tensor):
-        self.tensor, self.shape = tensor, tuple(tensor.shape)
-        is_single = tensor.dtype == torch.float32
-        self.dtype = np.dtype(np.float32 if is_single else np.float64)
-
-    def __getitem__(self, rows):
-        return self.tensor[rows].cpu().numpy()
-
-    def has_missing(self):
-        """Whether there is a NaN."""
-        size = max(1, PIECE // self.shape[1])
-        return any(
-            bool(x.sum().isnan() and x.isnan().any()) for x in self.tensor.split(size)
-        )
 
 
 def check_tensor(estimator, X, reset):

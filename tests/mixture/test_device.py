@@ -22,6 +22,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 import sklvm
 from sklvm import GaussianMixtureEM, elbo
+from sklvm.mixture._checks import observed_weight
+from sklvm.mixture._rows import MemoryRows
+from sklvm.mixture._sample import canonical_sample, ranges
+from sklvm.mixture._tensor_chunks import TensorRows
 from sklvm.mixture._torch_rows import MOST_ROWS, device_chunk_size
 from tests.registry import REGISTRY
 
@@ -430,3 +434,29 @@ def test_rows_of_numpy_import_no_torch():
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# What checks and starts ask of the rows.
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_checks_and_samples_of_a_tensor_are_those_of_the_array(dtype):
+    rng = np.random.default_rng(5)
+    X = (rng.normal(size=(9000, 3)) * [1e-300, 1, 1e30]).astype(dtype)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    X[:50, 1], X[50:100, 1], X[100:120] = 0.0, -0.0, np.arange(3.0)
+    weight = np.where(rng.random(len(X)) < 0.1, 0, rng.uniform(0, 2, len(X)))
+    for w in (None, weight):
+        on_torch = MemoryRows(TensorRows(torch.tensor(X)), w, batch_size=1000)
+        on_numpy = MemoryRows(X, w, batch_size=1000)
+        for sums in (ranges, observed_weight):
+            assert_allclose(sums(on_torch), sums(on_numpy), rtol=1e-12)
+        samples = [
+            canonical_sample(rows, 500, np.random.RandomState(0))
+            for rows in (on_torch, on_numpy)
+        ]
+        assert samples[0].rows.dtype == dtype
+        assert_array_equal(samples[0].rows, samples[1].rows)
+        assert_array_equal(samples[0].sample_weight, samples[1].sample_weight)
+    whole = MemoryRows(TensorRows(torch.tensor(X[:3] * 0 + 1)), batch_size=2)
+    assert (observed_weight(whole) is None) == (not np.isnan(X[:3]).any())
