@@ -8,8 +8,10 @@ python benchmarks/mixture.py memory
 python benchmarks/mixture.py mnist --data FOLDER --plot loglik.png --theta theta.png
 python benchmarks/mixture.py latent_classes --data FOLDER
 python benchmarks/mixture.py sklearn_tests
+python benchmarks/mixture.py gpu
 """
 
+import _mixture_gpu
 import _mixture_latent_classes
 import _mixture_memory
 import _mixture_missing
@@ -29,6 +31,7 @@ BENCHMARKS = {
     "mnist": _mixture_mnist,
     "latent_classes": _mixture_latent_classes,
     "sklearn_tests": _mixture_sklearn_tests,
+    "gpu": _mixture_gpu,
 }
 
 

@@ -1,0 +1,190 @@
+"""Gaussian mixtures on a GPU: seconds of a fit, and of a pass over the rows.
+
+The rows are made on the device and lie there; the start is given, so that nothing but
+EM is timed, and what a fit does beside it: checks, and the sample for warnings.
+"pass" is the difference of fits of many iterations and of one, over the iterations
+between. The last columns hold the same mixture on the first rows against NumPy's: the
+seconds of a pass over as many rows, if all took as long, and the difference in F after
+the same iterations. scikit-learn's is its GaussianMixture on the same device through
+the array API, which SCIPY_ARRAY_API=1 switches on, on a share of the rows.
+
+`--device cpu --scale 0.01` tries everything on torch's CPU device.
+"""
+
+import os
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn
+import torch
+from _report import print_header, print_machine, print_row
+from sklearn.mixture import GaussianMixture
+
+from sklvm import GaussianMixtureEM
+
+FEW = 20_000  # rows that are compared with NumPy's
+SHARE = 8  # of the rows is one for scikit-learn
+
+
+@dataclass
+class Case:
+    kind: str
+    n_samples: int
+    n_features: int
+    n_components: int
+    n_iter: int
+    missing: float = 0.0
+    aim: str = ""
+
+    def name(self, n):
+        missing = f", {self.missing:.0%} missing" if self.missing else ""
+        return f"{self.kind}, {n} x {self.n_features}, K = {self.n_components}{missing}"
+
+
+CASES = [
+    Case("full", 2_000_000, 64, 32, 30, aim="30 iterations in 1.0 s"),
+    Case("spherical", 1_000_000, 128, 1024, 4, aim="a pass in 60 ms"),
+    Case("tied", 2_000_000, 64, 32, 10),
+    Case("diag", 2_000_000, 64, 32, 10, missing=0.1),
+    Case("full", 100_000, 16, 8, 4, missing=0.02),
+]
+
+
+def add_arguments(parser):
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the rows")
+    parser.add_argument(
+        "--dtypes", nargs="+", default=["float64", "float32"], help="of the rows"
+    )
+
+
+def rows(case, n, dtype, device):
+    """Clusters that overlap, made where they are to lie."""
+    generator = torch.Generator(device).manual_seed(0)
+    k, d = case.n_components, case.n_features
+    here = {"dtype": dtype, "device": device, "generator": generator}
+    centres = torch.randn(k, d, **here)
+    labels = torch.randint(k, (n,), device=device, generator=generator)
+    X = torch.randn(n, d, **here)
+    X += centres[labels]
+    if case.missing:
+        hidden = torch.rand(n, d, device=device, generator=generator) < case.missing
+        X[hidden] = torch.nan
+    return X
+
+
+def start(case, X):
+    """Initial values: rows without missing values, and unit covariances."""
+    k, d = case.n_components, case.n_features
+    shape = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+    matrix = np.eye(d) if case.kind in ("full", "tied") else 1.0
+    complete = X[: 100 * k].nan_to_num(0.0)[:k].double().cpu().numpy()
+    return {
+        "covariance_type": case.kind,
+        "weights_init": np.full(k, 1 / k),
+        "means_init": complete,
+        "precisions_init": np.broadcast_to(matrix, shape[case.kind]).copy(),
+    }
+
+
+def timed_fit(estimator, X, n_iter, is_on_gpu):
+    """The estimator after n_iter iterations, and its seconds."""
+    estimator.set_params(max_iter=n_iter, tol=0.0)
+    clock = time.perf_counter if is_on_gpu else time.process_time
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        begin = clock()
+        estimator.fit(X)
+        if is_on_gpu:
+            torch.cuda.synchronize()
+        return estimator, clock() - begin
+
+
+def fit_and_pass(make, X, n_iter, is_on_gpu):
+    """(estimator, seconds of the fit, seconds of a pass), after a fit to warm up."""
+    timed_fit(make(), X, 1, is_on_gpu)
+    _, one = timed_fit(make(), X, 1, is_on_gpu)
+    estimator, many = timed_fit(make(), X, n_iter, is_on_gpu)
+    return estimator, many, (many - one) / (n_iter - 1)
+
+
+def of_numpy(case, make, X):
+    """Seconds of NumPy's pass over as many rows, and the difference in F on few."""
+    few = X[:FEW]
+    n_iter = min(case.n_iter, 3)
+    ours, _ = timed_fit(make(), few, n_iter, X.is_cuda)
+    numpy, _, seconds = fit_and_pass(make, few.cpu().numpy(), n_iter, False)
+    return seconds * len(X) / len(few), ours.lower_bound_ - numpy.lower_bound_
+
+
+def of_sklearn(case, params, X):
+    """Seconds of scikit-learn's pass over as many rows, or why there are none."""
+    if os.environ.get("SCIPY_ARRAY_API") != "1":
+        return "SCIPY_ARRAY_API is not 1"
+    if case.missing:
+        return "takes no NaN"
+    share = X[: max(len(X) // SHARE, case.n_components)]
+    params = params | {"init_params": "random_from_data"}
+    for name in ("weights_init", "means_init", "precisions_init"):
+        params[name] = torch.tensor(params[name], dtype=X.dtype, device=X.device)
+
+    def make():
+        return GaussianMixture(case.n_components, **params)
+
+    try:
+        with sklearn.config_context(array_api_dispatch=True):
+            seconds = fit_and_pass(make, share, 3, X.is_cuda)[2]
+    except (RuntimeError, ValueError) as error:  # no memory, singular in float32
+        return str(error).splitlines()[0][:60]
+    return f"{1000 * seconds * len(X) / len(share):,.0f}"
+
+
+def measure(case, dtype, arguments):
+    n = max(int(case.n_samples * arguments.scale), 2 * case.n_components)
+    X = rows(case, n, getattr(torch, dtype), arguments.device)
+    params = start(case, X)
+
+    def make():
+        return GaussianMixtureEM(case.n_components, random_state=0, n_jobs=1, **params)
+
+    _, fit, seconds = fit_and_pass(make, X, case.n_iter, X.is_cuda)
+    numpy, difference = of_numpy(case, make, X)
+    print_row(
+        case.name(n),
+        dtype,
+        case.n_iter,
+        f"{fit:.2f}",
+        f"{1000 * seconds:,.1f}",
+        case.aim,
+        of_sklearn(case, params, X),
+        f"{1000 * numpy:,.0f}",
+        f"{difference:+.1e}",
+    )
+
+
+def run(arguments):
+    if arguments.device != "cpu" and not torch.cuda.is_available():
+        raise SystemExit(
+            f"device={arguments.device!r} is not there; try --device cpu --scale 0.01."
+        )
+    print_machine(torch.get_num_threads(), ["torch"])
+    is_on_gpu = arguments.device != "cpu"
+    name = torch.cuda.get_device_name() if is_on_gpu else "torch's CPU device"
+    kind = "Seconds" if is_on_gpu else "Processor seconds"
+    print(f"{name}. {kind}; NumPy's are of one thread's processor.\n")
+    print_header(
+        "rows",
+        "dtype",
+        "iterations",
+        "fit s",
+        "pass ms",
+        "aim",
+        "pass ms, scikit-learn on the device",
+        "pass ms, NumPy",
+        "difference in F",
+    )
+    for case in CASES:
+        for dtype in arguments.dtypes:
+            measure(case, dtype, arguments)
