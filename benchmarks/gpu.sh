@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All that has to be tried on a GPU, in one go: the tests that are skipped without one,
-# scores and pickles beside the CPU's, and the speed of training. Minutes; no download.
+# scores and pickles beside the CPU's, and the speed of training and of EM. Minutes; no
+# download.
 #
 #   bash benchmarks/gpu.sh            PYTHON=... names another interpreter
 set -uo pipefail
@@ -20,10 +21,12 @@ step() {
     "$python" "$@" || failed+=("$*")
 }
 
-step -m pytest -q -rs -p no:cacheprovider tests/neural/test_device.py tests/neural/test_cuda.py
+step -m pytest -q -rs -p no:cacheprovider tests/neural/test_device.py tests/neural/test_cuda.py \
+    tests/mixture/test_device.py tests/mixture/test_cuda.py tests/mixture/test_array_api.py
 step benchmarks/gpu.py scores
 step benchmarks/gpu.py pickle
 step benchmarks/gpu.py speed
+SCIPY_ARRAY_API=1 step benchmarks/mixture.py gpu
 
 echo
 if [ "${#failed[@]}" -ne 0 ]; then

@@ -144,7 +144,7 @@ class TorchFull(TorchFused):
 
     def stacked_log_prob(self, z):
         """log p(x | z = k) of the host's `stacked` from [z, 1]."""
-        y = (z @ self.stack).view(len(z), len(self.host.stacked), -1)
+        y = (z @ self.stack).view(len(z), *self.host.stack.shape[:2])
         squares = torch.linalg.vector_norm(y, dim=2).square_()
         return squares.mul_(-0.5).add_(self.log_constants)
 
@@ -171,7 +171,8 @@ class TorchStacked(TorchFull):
 
     def feature_sums(self, features, resp):
         n, d = features.shape
-        weighted = (resp.unsqueeze(2) * features.unsqueeze(1)).view(n, -1)
+        weighted = resp.unsqueeze(2) * features.unsqueeze(1)
+        weighted = weighted.view(n, resp.shape[1] * d)
         return ((weighted.T @ features).view(-1, d, d).double(),)
 
 
