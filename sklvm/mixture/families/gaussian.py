@@ -134,7 +134,8 @@ class GaussianComponents(Components):
 
     def degenerate(self, params):
         means, covariances, u = params
-        singular = ~np.isfinite(self.covariance.matrices(u)).all(axis=(1, 2))
+        u = u[np.newaxis] if self.covariance.is_shared else u
+        singular = ~np.isfinite(u).reshape(len(u), -1).all(axis=1)
         if np.any(self.reg_covar):
             return singular
         # Nothing but the data holds the covariance up: narrower than the rounding of

@@ -212,7 +212,7 @@ class AxisFeatures(Fused):
     def condition(self, params):
         means, _, u = params
         diagonal = self.covariance.diagonal(u)
-        size = np.hypot(means - self.centre, 1 / diagonal)
+        size = np.maximum(abs(means - self.centre), 1 / diagonal)
         low, high = SQUARABLE[self.dtype]
         condition = np.linalg.norm(1 + ((means - self.centre) * diagonal) ** 2, axis=1)
         return np.where(((size > low) & (size < high)).all(axis=1), condition, np.inf)
