@@ -53,15 +53,12 @@ class TorchKernel(Kernel):
         return torch.from_numpy(array).to(self.device, self.dtype)
 
     @abstractmethod
-    def log_prob(self, X):
+    def log_prob(self, X, workspace=None):
         """log p(x | z = k), (n, K), to be overwritten, and features of the rows."""
 
     @abstractmethod
-    def sums(self, features, resp):
+    def statistics(self, features, resp, workspace=None):
         """What the host's `finalize` takes, for the responsibilities (n, K)."""
-
-    def statistics(self, features, resp, workspace):
-        return self.sums(features, resp)
 
     def finalize(self, sums):
         return self.host.finalize(sums)
@@ -79,7 +76,7 @@ class TorchKernel(Kernel):
             # A row without weight is absent, even where its log p(x) is -inf.
             evidence = weight @ log_px.masked_fill_(weight <= 0, 0)
         counts = resp.sum(0, dtype=torch.float64)
-        return evidence, counts, *self.sums(features, resp)
+        return evidence, counts, *self.statistics(features, resp)
 
 
 def posterior(log_joint, log_weights):

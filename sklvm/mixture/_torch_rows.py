@@ -61,7 +61,10 @@ def check_tensor(estimator, X, reset):
 
 
 class DeviceRows(MemoryRows):
-    """Rows in a tensor on a device; sums stay there until the last chunk is done."""
+    """Rows in a tensor on a device, for passes of a `DeviceEStep`, whose sums add.
+
+    They stay there until the last chunk is done.
+    """
 
     def __init__(self, rows, tensor, *, batch_size):
         super().__init__(TensorRows(tensor), batch_size=batch_size)
@@ -83,8 +86,6 @@ class DeviceRows(MemoryRows):
         return super().over(1)
 
     def sum(self, function, add=np.add):
-        if add is not np.add:
-            raise NotImplementedError("Rows on a device can only be added.")
         sums = None
         for chunk in self._in_order():
             w = None if self.sample_weight is None else self.sample_weight[chunk]

@@ -23,10 +23,12 @@ from sklearn.exceptions import ConvergenceWarning
 import sklvm
 from sklvm import GaussianMixtureEM, elbo
 from sklvm.mixture._checks import observed_weight
-from sklvm.mixture._rows import MemoryRows
+from sklvm.mixture._rows import MemoryRows, Workspace
 from sklvm.mixture._sample import canonical_sample, ranges
 from sklvm.mixture._tensor_chunks import TensorRows
-from sklvm.mixture._torch_rows import MOST_ROWS, device_chunk_size
+from sklvm.mixture._torch_kernel import torch_kernel
+from sklvm.mixture._torch_rows import MOST_ROWS, device_chunk_size, to_host
+from sklvm.mixture.families.gaussian import GaussianComponents
 from tests.registry import REGISTRY
 
 from .families import GAUSSIAN, assert_same, blobs
@@ -469,3 +471,78 @@ def test_checks_and_samples_of_a_tensor_are_those_of_the_array(dtype):
         assert_array_equal(samples[0].sample_weight, samples[1].sample_weight)
     whole = MemoryRows(TensorRows(torch.tensor(X[:3] * 0 + 1)), batch_size=2)
     assert (observed_weight(whole) is None) == (not np.isnan(X[:3]).any())
+
+
+# Each kernel beside the one of NumPy's on which it stands.
+
+
+def hard_params(case, kind, n_components, n_features):
+    """Parameters at which all components, some or none keep the digits of features."""
+    rng = np.random.default_rng(6)
+    means = 3 * rng.normal(size=(n_components, n_features))
+    deviations = rng.uniform(0.5, 2, size=(n_components, n_features))
+    if case == "some":
+        means[0] += 1e5
+        deviations[1] *= 1e-4
+        if n_components > 3:
+            deviations[2] *= 1e-7
+    if case == "sums":  # densities subtract, and moments come from the features
+        means *= 1e4
+    if case == "none":
+        means *= 1e7
+        deviations *= 1e-4
+    components = GaussianComponents(
+        n_features, covariance_type=kind, reg_covar=0, missing=False
+    )
+    rotation, _ = np.linalg.qr(rng.normal(size=(n_features, n_features)))
+    matrices = (rotation * deviations[:, np.newaxis] ** 2) @ rotation.T
+    covariances = {
+        "full": matrices,
+        "tied": matrices[0],
+        "diag": deviations**2,
+        "spherical": deviations[:, 0] ** 2,
+    }[kind]
+    return means, covariances, components.covariance.precisions_cholesky(covariances, 0)
+
+
+def rows_near(means, deviations, missing):
+    """Ten rows at each mean."""
+    rng = np.random.default_rng(7)
+    X = np.repeat(means, 10, axis=0)
+    X += np.repeat(deviations, 10, axis=0) * rng.normal(size=X.shape)
+    return with_missing(X) if missing else X
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("n_components", [3, 9])
+@pytest.mark.parametrize("kind", GAUSSIAN)
+@pytest.mark.parametrize("case", ["all", "some", "sums", "none"])
+def test_each_kernel_does_what_its_host_does(case, kind, n_components, missing):
+    params = hard_params(case, kind, n_components, 5)
+    components = GaussianComponents(
+        5, covariance_type=kind, reg_covar=0, missing=missing
+    )
+    deviations = np.broadcast_to(
+        components.covariance.deviations(params[1]), params[0].shape
+    )
+    X = rows_near(params[0], deviations, missing)
+    weight = uneven_weights(len(X))
+    log_weights = np.log(np.full(n_components, 1 / n_components))
+    kernels = list(components.kernels(params))
+    assert len(kernels) >= 1
+    for host in kernels:
+        kernel = torch_kernel(host, torch.device("cpu"))
+        expected = np.array(host.log_prob(X, Workspace())[0])
+        actual = kernel.log_prob(torch.tensor(X))[0].T.numpy()
+        assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+        evidence, counts, *sums = host.chunk_sums(X, weight, log_weights, Workspace())
+        tensors = map(torch.tensor, (X, weight, log_weights))
+        results = to_host(kernel.chunk_sums(*tensors, None))
+        assert_allclose(results[0], evidence, atol=NATS * len(X))
+        assert_allclose(results[1], counts, atol=1e-6)
+        one, two = host.finalize(sums), kernel.finalize(results[2:])
+        # F feels only the square of their error.
+        tol = {"all": 1e-9, "none": 1e-2}.get(case, 1e-3)
+        assert_allclose(two[0], one[0], atol=1e-6)
+        assert_allclose((two[1] - one[1]) / deviations, 0, atol=tol)
+        assert_allclose(two[2], one[2], rtol=tol, atol=tol * abs(one[2]).max())

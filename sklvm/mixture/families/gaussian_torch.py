@@ -13,7 +13,7 @@ import torch
 from sklvm.mixture._torch_kernel import TorchKernel, stands_on
 from sklvm.mixture.families.gaussian_full import QuadraticFeatures, StackedProducts
 from sklvm.mixture.families.gaussian_kernels import AxisFeatures, WhitenedFeatures
-from sklvm.mixture.families.gaussian_subtracting import AllAtOnce, Subtracting
+from sklvm.mixture.families.gaussian_subtracting import Subtracting
 
 # Numbers that are made at a time for several components that subtract their means.
 GROUP = {"cpu": 2**18, "cuda": 2**25}
@@ -51,7 +51,7 @@ class TorchFused(TorchKernel):
         """Sums of the features under resp (n, K), as the host reads them."""
         return ((resp.T @ features).double(),)
 
-    def log_prob(self, X):
+    def log_prob(self, X, workspace=None):
         features = self.features(X.to(self.dtype))
         if self.n_fused:
             log_prob = self.fused_log_prob(features)
@@ -63,12 +63,12 @@ class TorchFused(TorchKernel):
             log_prob[:, self.host.subtracted] = values.to(self.dtype)
         return log_prob, (features, X)
 
-    def sums(self, features, resp):
+    def statistics(self, features, resp, workspace=None):
         features, X = features
         sums = self.feature_sums(features, resp)
         if self.remote is None:
             return sums
-        return *sums, *self.remote.sums(X, resp[:, self.host.remote])
+        return *sums, *self.remote.statistics(X, resp[:, self.host.remote])
 
 
 @stands_on(WhitenedFeatures)
@@ -198,7 +198,7 @@ class TorchQuadratic(TorchFull):
         features[:, -1] = 1
         return features
 
-    def log_prob(self, X):
+    def log_prob(self, X, workspace=None):
         log_prob, (features, X) = super().log_prob(X)
         if len(self.host.stacked):
             values = self.stacked_log_prob(features[:, -self.d - 1 :])
@@ -207,7 +207,6 @@ class TorchQuadratic(TorchFull):
 
 
 @stands_on(Subtracting)
-@stands_on(AllAtOnce)
 class TorchSubtracting(TorchKernel):
     """Every covariance, component by component: ||U_k^T (x - mu_k)||^2, in float64."""
 
@@ -239,7 +238,7 @@ class TorchSubtracting(TorchKernel):
             return deviations @ self.u[group]
         return deviations * self.u[group].unsqueeze(1)
 
-    def log_prob(self, X):
+    def log_prob(self, X, workspace=None):
         X = X.double()
         nan = X.isnan() if self.host.missing else None
         log_prob = X.new_empty(len(X), len(self.means))
@@ -252,7 +251,7 @@ class TorchSubtracting(TorchKernel):
         # Only diagonal covariances come here with missing values.
         return log_prob.add_((~nan).double() @ self.log_diagonal.T), X
 
-    def sums(self, features, resp):
+    def statistics(self, features, resp, workspace=None):
         X, resp = features.double(), resp.double()
         nan = X.isnan() if self.host.missing else None
         first, scatters = [], []

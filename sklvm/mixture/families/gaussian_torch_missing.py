@@ -34,7 +34,7 @@ class TorchPatterns(TorchKernel):
     def is_single(self):
         return self.complete is not None and self.complete.is_single
 
-    def log_prob(self, X):
+    def log_prob(self, X, workspace=None):
         observed = ~X.isnan().cpu().numpy()
         is_complete = observed.all(axis=1) & (self.complete is not None)
         whole, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
@@ -83,7 +83,7 @@ class TorchPatterns(TorchKernel):
         values = -0.5 * (g * deviations).sum(3) - constant.unsqueeze(2)
         return values, g, precision
 
-    def sums(self, features, resp):
+    def statistics(self, features, resp, workspace=None):
         whole, features, found = features
         k, d = self.means.shape
         counts, first, second = (
@@ -100,5 +100,7 @@ class TorchPatterns(TorchKernel):
             second -= torch.einsum("pk,pkde->kde", total, precision)
         if self.complete is None:
             return counts, first, second
-        of_complete = self.complete.sums(features, resp[whole].to(self.complete.dtype))
+        of_complete = self.complete.statistics(
+            features, resp[whole].to(self.complete.dtype)
+        )
         return counts, first, second, *of_complete
