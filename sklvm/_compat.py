@@ -23,6 +23,12 @@ except ImportError:  # scikit-learn below 1.9
         return method
 
 
+try:
+    from sklearn.utils._array_api import move_to
+except ImportError:  # older: arrays of torch alone are known
+    move_to = None
+
+
 # SciPy 1.15 has renamed it; the points are the same.
 _RNG = "seed" if scipy.__version__.startswith(("1.13.", "1.14.")) else "rng"
 
@@ -32,4 +38,4 @@ def sobol(n_dims, generator):
     return qmc.Sobol(n_dims, scramble=True, **{_RNG: generator})
 
 
-__all__ = ["CallbackSupportMixin", "sobol", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "move_to", "sobol", "with_callbacks"]

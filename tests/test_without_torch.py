@@ -93,6 +93,23 @@ def test_networks_say_how_to_install_torch():
     assert len(shown.splitlines()) == 6
 
 
+def test_a_mixture_on_a_device_says_so_too():
+    shown = run(
+        """
+        import numpy as np
+        from sklvm import GaussianMixtureEM
+        X = np.random.default_rng(0).normal(size=(50, 2))
+        GaussianMixtureEM(device="auto").fit(X)
+        try:
+            GaussianMixtureEM(device="cuda").fit(X)
+        except ImportError as error:
+            print(error)
+        """
+    )
+    assert shown.startswith("device='cuda' needs torch, which cannot be found; install")
+    assert "sklvm[neural]" in shown and "device='cpu'" in shown
+
+
 def test_a_file_that_names_own_classes_can_be_read():
     shown = run(
         """

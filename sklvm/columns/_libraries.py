@@ -8,7 +8,9 @@ import sys
 
 import numpy as np
 from sklearn import get_config
-from sklearn.utils._array_api import get_namespace_and_device, move_to
+from sklearn.utils._array_api import get_namespace_and_device
+
+from sklvm._compat import move_to
 
 
 def is_tensor(X):
@@ -24,8 +26,9 @@ def dispatches():
 
 def is_foreign(X):
     """Whether X is an array that only scikit-learn's dispatch makes an array here."""
-    is_known = isinstance(X, np.ndarray | np.generic) or is_tensor(X)
-    return not is_known and dispatches() and hasattr(X, "__array_namespace__")
+    if move_to is None or isinstance(X, np.ndarray | np.generic) or is_tensor(X):
+        return False
+    return dispatches() and hasattr(X, "__array_namespace__")
 
 
 def to_numpy(X):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_sample_weight
+from sklvm._optional import missing_torch
 from sklvm.columns._libraries import dispatches, is_foreign, is_tensor, like, to_numpy
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._rows import MemoryRows
@@ -72,6 +73,14 @@ class OnDevice(BaseMixtureEM):
         """The device that computes on X; None is NumPy's."""
         if not is_tensor(X) and str(self.device) == "cpu":
             return None
+        if "torch" in missing_torch():
+            if self.device == "auto":
+                return None
+            raise ImportError(
+                f"device={self.device!r} needs torch, which cannot be found; install "
+                "with pip install \"sklvm[neural]\", or choose device='cpu'.",
+                name="torch",
+            )
         from sklvm._devices import resolve_device
 
         device = resolve_device(self.device, ("cuda",))

@@ -8,15 +8,22 @@ import sys
 import numpy as np
 import pytest
 import sklearn
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
+
+pytest.importorskip("torch")
+
+import torch
 
 import sklvm
 from sklvm import GaussianMixtureEM
+from sklvm._compat import move_to
 
 from .families import GAUSSIAN, assert_same, blobs
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.skipif(move_to is None, reason="an older scikit-learn"),
+]
 
 ATTRIBUTES = (
     "weights_",
@@ -51,6 +58,10 @@ sys.exit(status)
 """
 
 
+@pytest.mark.skipif(
+    tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9),
+    reason="the test is that of scikit-learn 1.9",
+)
 def test_scikit_learns_test_of_compliance():
     environment = os.environ | {"SCIPY_ARRAY_API": "1"}
     run = subprocess.run(

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import sklearn
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
+
+pytest.importorskip("torch")
+
+import torch
 
 from .families import GAUSSIAN, assert_same, blobs
 from .test_device import (

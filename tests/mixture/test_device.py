@@ -13,12 +13,15 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import entr
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.exceptions import ConvergenceWarning
+
+pytest.importorskip("torch")
+
+import torch
 
 import sklvm
 from sklvm import GaussianMixtureEM, elbo
