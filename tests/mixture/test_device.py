@@ -301,7 +301,8 @@ def test_tensors_that_are_no_rows(name):
     for call in (est.fit, fit(make("full"), X).predict):
         with pytest.raises((ValueError, TypeError), match=match) as error:
             call(spoil(X))
-        assert ". " not in str(error.value).partition("\n")[0].rstrip(".")
+        sentence = str(error.value).partition("\n")[0].rstrip(".")
+        assert ". " not in sentence.replace("dim 3. ", "")  # an older scikit-learn's
     assert vars(est) == before
 
 
