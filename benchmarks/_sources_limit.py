@@ -1,7 +1,7 @@
 """Fits of every estimator that takes sources, under a limit of memory.
 
-Each in a process of its own that may take, beyond the imports, less than half of what
-the rows would take (RLIMIT_DATA, `ulimit -d`). Two passes over the rows or more, then
+Each in a process of its own that may take, beyond the imports, less than the rows would
+take in memory (RLIMIT_DATA, `ulimit -d`). Two passes over the rows or more, then
 their score. What fails, fails with a MemoryError.
 """
 
@@ -31,7 +31,7 @@ ESTIMATORS = {
 
 
 def add_arguments(parser):
-    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rows", type=int, default=1_200_000)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--estimators", nargs="*", choices=ESTIMATORS)
     parser.add_argument("--child", choices=ESTIMATORS, help=SUPPRESS)

@@ -94,6 +94,14 @@ def in_chunks(method):
     return answer
 
 
+def check_in_memory(X, remedy):
+    """Raise where X is a source of rows; `remedy` says what to do instead."""
+    if as_source(X) is not None:
+        raise TypeError(
+            f"X is a {type(X).__name__}, whose rows are not in memory; {remedy}."
+        )
+
+
 class DensityScoreMixin:
     """`score` for estimators with `_log_density(X)`, log p(x) or its bound, float64."""
 

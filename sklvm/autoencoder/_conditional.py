@@ -6,7 +6,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval
 from torch import nn
 
-from sklvm._base import largest_magnitude
+from sklvm._base import check_in_memory, largest_magnitude
 from sklvm.autoencoder._conditional_model import ConditionalModel
 from sklvm.autoencoder._distributions import MixturePrior
 from sklvm.autoencoder._fitted_conditional import FittedConditional
@@ -14,7 +14,6 @@ from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
 from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.neural._values import unscaled
-from sklvm.sources._source import as_source
 from sklvm.state._classes import stateful
 
 
@@ -238,12 +237,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         -------
         self : object
         """
-        if as_source(X) is not None:
-            raise TypeError(
-                f"X is a {type(X).__name__}, whose rows are not in memory, where a "
-                "ConditionalVAE takes arrays or DataFrames X and y; call partial_fit "
-                "with chunks of them."
-            )
+        check_in_memory(X, "call partial_fit with chunks of X and y")
         return self._fit(X, y)
 
     def partial_fit(self, X, y):

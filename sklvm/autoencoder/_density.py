@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import DensityScoreMixin, check_count, in_chunks
+from sklvm._base import DensityScoreMixin, check_count, check_in_memory, in_chunks
 from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import StandardNormal
 from sklvm.autoencoder._export import DensityExports
@@ -106,11 +106,7 @@ class DensityAutoencoder(
     def _validate_new(self, X):
         if not hasattr(self, "net_"):  # what scikit-learn asks takes a tenth of a score
             check_is_fitted(self)
-        if as_source(X) is not None:
-            raise TypeError(
-                f"X is a {type(X).__name__}, whose rows are not in memory; give its "
-                "chunks one after the other."
-            )
+        check_in_memory(X, "give its chunks one after the other")
         return self._validate_rows(X, None, reset=False)[0]
 
     def _check_combinations(self):

@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvm._alone import validate_data
-from sklvm._base import unchanged_on_error
+from sklvm._base import check_in_memory, in_chunks, unchanged_on_error
 from sklvm._compat import CallbackSupportMixin, with_callbacks
 from sklvm._tasks import watched
 from sklvm.columns._blocks import find_columns
@@ -113,6 +113,7 @@ class JointDensityClassifier(
         -------
         self : object
         """
+        check_in_memory(X, "give X and y as tables")
         with unchanged_on_error(self):
             table = read_table(X)
             validate_data(self, X, y, skip_check_array=True)
@@ -134,6 +135,7 @@ class JointDensityClassifier(
         with watched(self, 1, X, y) as task, task.lent(self.estimator_):
             self.estimator_.fit(joint)
 
+    @in_chunks
     def predict_proba(self, X):
         """p(y | x), from the observed cells of each row.
 
@@ -152,6 +154,7 @@ class JointDensityClassifier(
         joint = table.append(np.full(table.n_rows, np.nan))
         return self.estimator_.predict_missing_proba(joint, self.n_features_in_)
 
+    @in_chunks
     def predict(self, X):
         """The most probable class of each row.
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import OutlierMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklvm._base import unchanged_on_error
+from sklvm._base import check_in_memory, in_chunks, unchanged_on_error
 from sklvm.state._classes import stateful
 from sklvm.wrappers._base import DensityWrapper, observed_by
 from sklvm.wrappers._patterns import PatternTails
@@ -101,6 +101,7 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         self : object
         """
         self._validate_params()
+        check_in_memory(X, "fit the detector to a sample of them")
         with unchanged_on_error(self):
             self._fit_estimator(X)
             observed = observed_by(self.estimator_, X)
@@ -111,6 +112,7 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
                 self.offset_ = float(np.quantile(scores, self.contamination))
         return self
 
+    @in_chunks
     def score_samples(self, X):
         """Logarithm of the tail probability of each row.
 
@@ -127,6 +129,7 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         log_density = np.asarray(estimator.score_samples(X), dtype=np.float64)
         return self._tails.log_probability(observed_by(estimator, X), log_density)
 
+    @in_chunks
     def decision_function(self, X):
         """`score_samples` minus `offset_`: negative for outliers.
 
@@ -140,6 +143,7 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         """
         return self.score_samples(X) - self.offset_
 
+    @in_chunks
     def predict(self, X):
         """-1 for outliers, 1 for inliers.
 

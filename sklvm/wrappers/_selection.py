@@ -1,5 +1,6 @@
 """How many components: by an information criterion, or by held-out rows."""
 
+import operator
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
@@ -13,10 +14,11 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
-from sklvm._base import check_count, private_random_state
+from sklvm._base import check_count, check_in_memory, private_random_state
 from sklvm._warn import warn_user
 from sklvm.inspection import ModelSelectionDisplay
 from sklvm.inspection._kinds import is_mixture, last_step, model_and_rows
+from sklvm.sources._source import as_source, n_rows
 
 CRITERIA = ("bic", "icl", "score")
 
@@ -88,7 +90,8 @@ def select_n_components(
     ----------
     estimator : mixture, or Pipeline that ends with one
         Fitted or not; clones of it are fitted.
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or source of shape (n_samples, n_features)
+        Of a source of rows, as in `sklvm.sources`, by "bic" or "icl".
     param_range : iterable of int
         The numbers to try, as ``range(1, 9)``.
     criterion : {"bic", "icl", "score"}, default="bic"
@@ -133,6 +136,7 @@ def select_n_components(
     seed = private_random_state(random_state).randint(np.iinfo(np.int32).max)
     name, models = _candidates(estimator, numbers, seed)
     if criterion == "score":
+        check_in_memory(X, 'choose criterion="bic" or "icl", which need no folds')
         folds = _folds(cv, X, seed)
         tasks = [(model, fold) for model in models for fold in folds]
     else:
@@ -152,7 +156,7 @@ def select_n_components(
         for category, message in fits[best].warnings:
             if not issubclass(category, ConvergenceWarning):  # told of already
                 warn_user(message, category)
-        shown = {"n_samples": _num_samples(X), **results}
+        shown = {"n_samples": _n_rows(X), **results}
     display = ModelSelectionDisplay(
         param_name=name, param_range=np.array(numbers), **shown
     )
@@ -218,6 +222,13 @@ def _candidates(estimator, numbers, seed):
         params[f"{prefix}random_state"] = seed
     name = f"{prefix}n_components"
     return name, [clone(estimator).set_params(**params, **{name: n}) for n in numbers]
+
+
+def _n_rows(X):
+    source = as_source(X)
+    if source is None:
+        return _num_samples(X)
+    return source.n_rows or source.sum(n_rows, operator.add)
 
 
 def _folds(cv, X, seed):

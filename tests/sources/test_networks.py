@@ -108,7 +108,7 @@ def test_bad_sources(chunks, n_rows, said):
 def test_what_takes_no_source():
     X = numbers()
     source = ChunkSource(lambda: [X])
-    with pytest.raises(TypeError, match="call partial_fit with chunks"):
+    with pytest.raises(TypeError, match="call partial_fit with chunks of X and y"):
         ConditionalVAE(**QUICK).fit(source, X)
     with pytest.raises(TypeError, match="give its chunks one after the other"):
         VAE(2, **QUICK).fit(X).sample_missing(source)
