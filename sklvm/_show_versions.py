@@ -2,6 +2,7 @@
 
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from threadpoolctl import threadpool_info
@@ -45,7 +46,7 @@ def show_versions() -> None:
         _show(name, {key: library[key] for key in ("version", "num_threads")})
 
 
-def _show(title, values):
+def _show(title: str, values: Mapping[str, object]) -> None:
     print(f"{title}:")
     width = max(map(len, values))
     for name, value in values.items():
@@ -53,14 +54,14 @@ def _show(title, values):
     print()
 
 
-def _version(name):
+def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _devices():
+def _devices() -> str:
     """The devices that torch sees, or why it cannot be asked."""
     try:
         import torch
