@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 HALF = ["sklvm/autoencoder", "sklvm/neural", "sklvm/segmentation"]
-HALF += ["sklvm/_needs_torch.py"]
+HALF += ["sklvm/_needs_torch.py", "tests/typed.py"]
 HALF += ["tests/autoencoder", "tests/neural", "tests/segmentation"]
 # Whose peers are distributions of torch, or whose models are networks.
 HALF += ["tests/divergence", "tests/inspection", "tests/state"]
