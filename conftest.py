@@ -5,6 +5,11 @@ from importlib.util import find_spec
 HALF = ["sklvm/autoencoder", "sklvm/neural", "sklvm/segmentation"]
 HALF += ["sklvm/_needs_torch.py", "tests/typed.py"]
 HALF += ["tests/autoencoder", "tests/neural", "tests/segmentation"]
+# Whose examples have a network.
+HALF += [
+    f"sklvm/inspection/_{name}.py"
+    for name in ("latent_space", "rate_distortion", "traversal")
+]
 # Whose peers are distributions of torch, or whose models are networks.
 HALF += ["tests/divergence", "tests/inspection", "tests/state"]
 

@@ -130,8 +130,8 @@ html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 # Pages without pages below them have nothing to list at their left.
-ALONE = "index getting_started choosing elbo benchmarks design adding_a_model changes"
-html_sidebars = {page: [] for page in ALONE.split()}
+ALONE = "index install getting_started benchmarks changes".split()
+html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],

@@ -40,12 +40,14 @@ BEFORE = [
     # KL(q || p): room around the bars, which would else be those of a norm.
     (re.compile(r"(?<=\s)\\\|(?=\s)"), r"\\;\\|\\;"),
 ]
-# A thin space between the name of a function and an argument without brackets.
+# First a thin space between the name of a function and an argument without brackets.
 AFTER = [
     (
         re.compile(r"(<mo>&ApplyFunction;</mo>)(?!\s*(<mrow>\s*)?<mo[^>]*>[(\[])"),
         r'\1<mspace width="0.167em"/>',
-    )
+    ),
+    # The bars of KL(q || p) have the height of letters, whatever stands beside.
+    (re.compile(r"<mo[^>]*>‖</mo>"), '<mo stretchy="false">‖</mo>'),
 ]
 GROUP = r"\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 FRACTION = re.compile(r"\\([dt]?frac|[dt]?binom)(?![A-Za-z])")

@@ -100,8 +100,8 @@ def test_unlabelled_rows_help():
     assert np.mean(together) > np.mean(best) - 0.02
 
 
-@pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.filterwarnings("ignore:The number of unique classes")
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_one_label_of_each_class_is_enough():
     rows, z = blobs(300, distance=10)
     classifier = make().fit(rows, some_labels(z, 1))
