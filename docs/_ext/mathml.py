@@ -85,14 +85,28 @@ def rewrite(text, rules):
     return text
 
 
-def with_labels_below(mathml):
-    """The label of a brace below it, where docutils sets it as a subscript."""
+def with_scripts_in_place(mathml):
+    r"""Labels of braces below them, and indices of accented letters beside these.
+
+    docutils has them the other way round.
+
+    >>> tags = re.compile(r"<m(sub|sup|under|over|underover)\b")
+    >>> tags.findall(with_scripts_in_place(tex2mathml(r"\underbrace{x}_{\text{rate}}")))
+    ['under', 'under']
+    >>> tags.findall(with_scripts_in_place(tex2mathml(r"\bar{x}_k + \sum_{k=1}^K")))
+    ['sub', 'over', 'underover']
+    """
     tree = ElementTree.fromstring(mathml.replace("&ApplyFunction;", "\u2061"))
-    for script in tree.iter(f"{{{NAMESPACE}}}msub"):
-        base = script[0]
-        is_brace = base.tag.endswith("}munder") and (base[-1].text or "").strip() == "⏟"
-        if is_brace:
-            script.tag = f"{{{NAMESPACE}}}munder"
+    for element in list(tree.iter()):
+        tag = element.tag.removeprefix(f"{{{NAMESPACE}}}")
+        if tag == "msub" and (element[0][-1:] or [element])[0].text == "⏟":
+            element.tag = f"{{{NAMESPACE}}}munder"
+        elif tag == "munderover" and element[2].get("stretchy") == "false":
+            letter, index, accent = element
+            accented = ElementTree.Element(f"{{{NAMESPACE}}}mover", accent="true")
+            accented.extend([letter, accent])
+            element.tag = f"{{{NAMESPACE}}}msub"
+            element[:] = [accented, index]
     return ElementTree.tostring(tree, encoding="unicode")
 
 
@@ -105,7 +119,7 @@ def convert(tex, as_block, node):
     except (MathError, AttributeError, IndexError) as error:
         logger.warning("formula %r: %s", tex, error, location=node)
         return ""
-    return with_labels_below(rewrite(mathml, AFTER))
+    return with_scripts_in_place(rewrite(mathml, AFTER))
 
 
 def visit_inline(translator, node):
