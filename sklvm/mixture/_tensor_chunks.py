@@ -38,7 +38,7 @@ class TensorChunk:
         self.tensor, self.shape = tensor, tuple(tensor.shape)
 
     def __getitem__(self, rows):
-        rows = torch.from_numpy(rows).to(self.tensor.device)
+        rows = torch.tensor(rows, device=self.tensor.device)
         return self.tensor[rows].cpu().numpy()
 
 
@@ -51,7 +51,7 @@ def _observed_entries(X: TensorChunk, weight):
     present = (~missing).double()
     if weight is None:
         return True, present.sum(0).cpu().numpy()
-    weight = torch.from_numpy(weight).to(present.device)
+    weight = torch.tensor(weight, device=present.device)
     return True, (weight @ present).cpu().numpy()
 
 
@@ -71,6 +71,6 @@ def _row_hashes(X: TensorChunk, factors):
     bits = values.view(torch.int64)
     # Integers of torch have a sign, which its shifts repeat.
     bits ^= (bits >> 32) & (2**32 - 1)
-    bits *= torch.from_numpy(factors.view(np.int64)).to(bits.device)
+    bits *= torch.tensor(factors.view(np.int64), device=bits.device)
     bits ^= (bits >> 29) & (2**35 - 1)
     return stirred(bits.sum(1).cpu().numpy().view(np.uint64))

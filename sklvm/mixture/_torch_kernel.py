@@ -50,7 +50,7 @@ class TorchKernel(Kernel):
     def tensor(self, array):
         """An array of coefficients, on the device, in the kernel's precision."""
         array = np.ascontiguousarray(array)
-        return torch.from_numpy(array).to(self.device, self.dtype)
+        return torch.tensor(array, device=self.device, dtype=self.dtype)
 
     @abstractmethod
     def log_prob(self, X, workspace=None):

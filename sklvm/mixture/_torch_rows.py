@@ -71,8 +71,8 @@ class DeviceRows(MemoryRows):
         self.data, self.stop = tensor, rows.stop
         self.total_weight, self.weight_unit = rows.total_weight, rows.weight_unit
         if rows.sample_weight is not None:
-            weight = torch.from_numpy(rows.sample_weight)
-            self.sample_weight = weight.to(tensor.device)
+            weight = np.ascontiguousarray(rows.sample_weight)
+            self.sample_weight = torch.tensor(weight, device=tensor.device)
 
     def of_size(self, batch_size):
         rows = copy(self)
@@ -126,7 +126,7 @@ class DeviceEStep(EStep):
     def __init__(self, kernel, weights, device):
         super().__init__(torch_kernel(kernel, device), weights)
         self.host, self.device = EStep(kernel, weights), device
-        self._log_weights = torch.from_numpy(self.log_weights).to(device)
+        self._log_weights = torch.tensor(self.log_weights, device=device)
 
     def sums(self, X, weight, workspace):
         is_array = isinstance(X, np.ndarray)

@@ -423,6 +423,19 @@ def test_attributes_are_arrays_and_settings_stay():
     assert before[:2] == after[:2] and torch.equal(before[2], after[2])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", GAUSSIAN)
+def test_nothing_is_warned_of_arrays_that_may_not_be_written_to(kind):
+    """As some fitted attributes are."""
+    X, weight = with_missing(blobs(300)), uneven_weights(300)
+    for array in (X, weight):
+        array.flags.writeable = False
+    est = make(kind, max_iter=100).fit(torch.tensor(X), sample_weight=weight)
+    est = pickle.loads(pickle.dumps(est))
+    for method in ("predict", "score", "impute"):
+        getattr(est, method)(torch.tensor(X))
+
+
 def test_a_checkpoint_of_a_fit_to_a_tensor(tmp_path):
     X = torch.tensor(blobs(100))
     est = make("full", checkpoint=tmp_path / "kept")

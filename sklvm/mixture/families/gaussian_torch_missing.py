@@ -51,7 +51,7 @@ class TorchPatterns(TorchKernel):
         return log_prob, (whole, features, found)
 
     def _moved(self, array):
-        return torch.from_numpy(array).to(self.device)
+        return torch.tensor(array, device=self.device)
 
     def _batches(self, observed, rest):
         """(mask of the features (P, D), rows (P, G), valid (P, G)) on the device.
