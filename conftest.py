@@ -5,6 +5,10 @@ from importlib.util import find_spec
 HALF = ["sklvm/autoencoder", "sklvm/neural", "sklvm/segmentation"]
 HALF += ["sklvm/_needs_torch.py", "tests/typed.py"]
 HALF += ["tests/autoencoder", "tests/neural", "tests/segmentation"]
+# Mixtures on a device.
+HALF += ["sklvm/mixture/_tensor_chunks.py", "sklvm/mixture/_torch_kernel.py"]
+HALF += ["sklvm/mixture/_torch_rows.py", "sklvm/mixture/families/gaussian_torch.py"]
+HALF += ["sklvm/mixture/families/gaussian_torch_missing.py"]
 # Whose examples have a network.
 HALF += [
     f"sklvm/inspection/_{name}.py"

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
+pytest.importorskip("torch")
+
 from sklvm import GMVAE, VAE, ConditionalVAE
 from sklvm.sources import ChunkSource
 
