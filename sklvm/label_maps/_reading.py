@@ -1,0 +1,164 @@
+"""What estimators of label maps read of X: maps of numbers, and the form they had."""
+
+import math
+import numbers
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklvm._alone import validate_data
+from sklvm.columns._forms import is_of_frames, plain
+from sklvm.columns._numbers import refuse_mask, validate_rows
+from sklvm.label_maps._labels import learn_labels
+from sklvm.label_maps._shapes import (
+    as_form,
+    as_maps,
+    check_image_shape,
+    check_sizes,
+    common_shape,
+    form_of,
+)
+
+VOID_REMEDY = "give void_class where a pixel has no class"
+
+
+@dataclass
+class LabelMaps:
+    """Maps as the estimators know them.
+
+    Attributes
+    ----------
+    maps : list of ndarray of shape (H, W), int32
+        The classes 0 to K - 1, and void labels from K on: `PixelLabels.numbers`.
+    form : {"rows", "maps", "list"}
+        How they came: flat rows, (n, H, W), or a list of maps.
+    """
+
+    maps: list
+    form: str
+
+    def __len__(self):
+        return len(self.maps)
+
+    @property
+    def shapes(self):
+        return [m.shape for m in self.maps]
+
+    def as_given(self, maps):
+        """Other maps of these shapes in the form that these had."""
+        return as_form(self.form, maps)
+
+
+def read_label_maps(
+    estimator, X, *, reset, image_shape=None, n_classes=None, void_class=None
+):
+    """X as `LabelMaps`.
+
+    Parameters
+    ----------
+    estimator : object
+        With `reset` it gets `classes_`, `n_classes_`, `void_class_`, `image_shape_`,
+        `n_features_in_`, perhaps `feature_names_in_`, and `_pixel_labels`, the
+        `PixelLabels` by which numbers become labels again, and `_map_form`, the form of
+        the maps of its fit. Else it has them.
+    X : array-like
+        Flat rows (n, P), maps (n, H, W), or a list of maps of one size or several. Of
+        whole numbers, booleans or text.
+    reset : bool
+    image_shape, n_classes, void_class : as `SparseSegmentationRDA` has them
+        Looked at with `reset` only.
+    """
+    refuse_mask(X, "X", VOID_REMEDY)
+    form = form_of(X)
+    if form == "rows":
+        rows = _read_rows(estimator, X, reset)
+        shape = estimator.image_shape_ if not reset else None
+        if reset:
+            shape = check_image_shape(image_shape, rows.shape[1])
+        stacks = [rows.reshape(-1, *shape)]
+    else:
+        arrays = [_pixels(array) for array in as_maps(X, form)]
+        if reset:
+            shape = common_shape(arrays, image_shape, form)
+            estimator.n_features_in_ = math.prod(shape)
+            vars(estimator).pop("feature_names_in_", None)
+        else:
+            check_sizes(arrays, estimator.image_shape_)
+        stacks = [np.stack(arrays)] if form == "maps" else [a[None] for a in arrays]
+    if reset:
+        labels = learn_labels(stacks, n_classes, void_class)
+        estimator._pixel_labels, estimator._map_form = labels, form
+        estimator.classes_, estimator.n_classes_ = labels.classes, len(labels.classes)
+        estimator.void_class_, estimator.image_shape_ = void_class, shape
+    maps = [m for stack in stacks for m in estimator._pixel_labels.numbers(stack)]
+    return LabelMaps(maps, form)
+
+
+def _read_rows(estimator, X, reset):
+    """Flat rows as an array of numbers or text, after scikit-learn's checks."""
+    X = plain(X)
+    values = np.asarray(X) if is_of_frames(X) else X
+    if isinstance(values, np.ndarray) and values.dtype.kind in "OU" and values.size:
+        kinds = _kinds_of(values)
+        if kinds and all(issubclass(kind, str) for kind in kinds):
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            _check_two_axes(values)
+            return values
+        if any(issubclass(kind, str) for kind in kinds):
+            raise ValueError(_says_mixed("X", values))
+    try:
+        return validate_rows(
+            estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
+        )
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise ValueError(
+            "X contains NaN, which is no label; give those pixels a label, as by "
+            "np.nan_to_num(X, nan=255), and name it in void_class."
+        ) from None
+
+
+def _check_two_axes(values):
+    if values.ndim != 2:
+        raise ValueError(
+            f"X has {values.ndim} axes; give rows (n, n_pixels) or maps (n, height, "
+            "width)."
+        )
+
+
+def _pixels(array):
+    """An array of objects as one of numbers or text; others are as they are."""
+    kind = array.dtype.kind
+    if kind in "mM":
+        raise ValueError("X has dates or times; give whole numbers or text as labels.")
+    if kind == "f" and array.dtype.itemsize > 8:
+        return array.astype(np.float64)
+    if kind != "O":
+        return array
+    kinds = _kinds_of(array)
+    if all(issubclass(k, str) for k in kinds):
+        return array
+    if not all(issubclass(k, numbers.Real | np.bool_) for k in kinds):
+        raise ValueError(_says_mixed("X", array))
+    if all(issubclass(k, bool | np.bool_) for k in kinds):
+        return array.astype(bool)
+    are_whole = all(issubclass(k, numbers.Integral | np.bool_) for k in kinds)
+    try:
+        return array.astype(np.int64 if are_whole else np.float64)
+    except OverflowError:
+        raise ValueError(
+            "X has integers beyond 64 bits; give other labels, such as their order."
+        ) from None
+
+
+def _kinds_of(values):
+    return set(map(type, values.ravel().tolist()))
+
+
+def _says_mixed(name, values):
+    kinds = sorted({kind.__name__ for kind in _kinds_of(values)})
+    return (
+        f"{name} has labels of the kinds {', '.join(kinds)}; give whole numbers or text"
+        " in every pixel, and name the label of those that have none in void_class."
+    )
