@@ -89,7 +89,7 @@ class RateDistortionDisplay:
             bits_per_pixel=curve.bits_per_pixel,
             error=curve.error,
             distortion_weights=curve.distortion_weight,
-            baselines=_baselines(estimator, X) if baselines else None,
+            baselines=_baselines(estimator, X, images) if baselines else None,
         )
         return display.plot(ax=ax)
 
@@ -120,14 +120,14 @@ class RateDistortionDisplay:
         return self
 
 
-def _baselines(estimator, X):
+def _baselines(estimator, X, images):
     from sklvm.segmentation._baselines import baseline_curves
 
-    labels = np.asarray(X).astype(int).reshape(-1, *estimator.image_shape_)
-    counted = labels != (-1 if estimator.void_class_ is None else estimator.void_class_)
-    curves = baseline_curves(labels, counted, estimator.rate, estimator.n_classes_)
-    n_pixels, n_counted = labels[0].size, counted.sum(axis=(1, 2)).mean()
+    maps, _ = estimator._check_rows(X, images)
+    counted = estimator._counted(maps.maps)
+    curves = baseline_curves(maps.maps, counted, estimator.rate, estimator.n_classes_)
+    n_pixels, n_counted = maps.n_pixels().mean(), counted.sum() / len(maps)
     return {
-        name: (rate / np.log(2) / n_pixels, wrong / n_counted)
+        name: (rate / np.log(2) / n_pixels, wrong / (n_counted or 1))
         for name, (rate, wrong) in curves.items()
     }

@@ -89,7 +89,10 @@ def read_label_maps(
         labels = learn_labels(stacks, n_classes, void_class)
         estimator._pixel_labels, estimator._map_form = labels, form
         estimator.classes_, estimator.n_classes_ = labels.classes, len(labels.classes)
-        estimator.void_class_, estimator.image_shape_ = void_class, shape
+        is_one = void_class is None or isinstance(void_class, str)
+        is_one = is_one or np.ndim(void_class) == 0
+        estimator.void_class_ = void_class if is_one else tuple(void_class)
+        estimator.image_shape_ = shape
     maps = [m for stack in stacks for m in estimator._pixel_labels.numbers(stack)]
     return LabelMaps(maps, form)
 

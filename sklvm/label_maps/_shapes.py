@@ -96,7 +96,7 @@ def check_sizes(maps, image_shape, name="X"):
     for i, m in enumerate(maps):
         if m.shape[0] > image_shape[0] or m.shape[1] > image_shape[1]:
             raise ValueError(
-                f"{name}[{i}] has the shape {m.shape}, which is larger than "
+                f"{name}[{i}] has the shape {m.shape[:2]}, which is larger than "
                 f"image_shape={image_shape}; fit with image_shape as large as the "
                 "largest map, or cut it into tiles."
             )
@@ -131,6 +131,33 @@ def padded(maps, image_shape, value):
 def cropped(maps, shapes):
     """The upper left of each map, of these shapes."""
     return [m[:h, :w] for m, (h, w) in zip(maps, shapes, strict=True)]
+
+
+def flat_images(images, image_shape):
+    """Images of any form as flat rows, and their shapes; rows and None if they are.
+
+    Images (H, W) have one channel; smaller ones than `image_shape` are filled up by 0.
+    """
+    is_list = _is_list_of_maps(images)
+    if not is_list and getattr(images, "ndim", 2) <= 2:
+        return images, None
+    arrays = [plain(image, "images") for image in images] if is_list else plain(images)
+    arrays = [np.asarray(a).reshape(*a.shape[:2], -1) for a in arrays if _is_image(a)]
+    if len({a.shape[2] for a in arrays}) != 1 or len(arrays) != len(images):
+        raise ValueError(
+            "images must be (height, width) or (height, width, channels) with as many "
+            "channels in each; give a list of such arrays, or flat rows."
+        )
+    check_sizes(arrays, image_shape, "images")
+    rows = np.zeros((len(arrays), *image_shape, arrays[0].shape[2]), dtype=np.float32)
+    with np.errstate(over="ignore"):  # infinity is refused later
+        for row, a in zip(rows, arrays, strict=True):
+            row[: a.shape[0], : a.shape[1]] = a
+    return rows.reshape(len(rows), -1), [a.shape[:2] for a in arrays]
+
+
+def _is_image(array):
+    return array.ndim in (2, 3) and array.size > 0 and array.dtype.kind in "biuf"
 
 
 def _says_channels(X, name, is_list):

@@ -6,14 +6,18 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sklvm.label_maps._shapes import as_form, cropped
 from sklvm.segmentation._checks import (
     check_images,
     check_max_distortion,
+    check_same_shapes,
     check_streams,
 )
 from sklvm.segmentation._codec import CodeError, Decoder, Encoder
 
 CHECK_BITS = 16
+# Cumulative frequencies of maps of the shape of the fit, and of others.
+OTHER_SHAPE = 0, 255, 256
 
 
 class SegmentationCodec:
@@ -40,21 +44,24 @@ class SegmentationCodec:
         Returns
         -------
         streams : list of bytes
-            At most 16 bits (and the checksum's 32) above the rate of the sparse map.
+            At most 16 bits (and the checksum's 32) above the rate of the sparse map;
+            where a map is smaller than `image_shape_`, what its shape takes besides.
         """
         max_distortion = check_max_distortion(max_distortion)
-        labels, images = self._check_rows(X, images)
-        states = self._search(labels, images, max_distortion=max_distortion)
+        maps, images = self._check_rows(X, images)
+        states = self._search(maps.maps, images, max_distortion=max_distortion)
         codes = np.stack([state.code for state in states])
-        decoded = self._decode(codes, images)
+        decoded = cropped(self._decode(codes, images), maps.shapes)
+        labels = cropped(maps.maps, maps.shapes)
         return [
-            self._to_bytes(*maps, 2 * bool(lossless), 1 * bool(checksum))
-            for maps in zip(labels.reshape(codes.shape), codes, decoded, strict=True)
+            self._to_bytes(*parts, 2 * bool(lossless), 1 * bool(checksum))
+            for parts in zip(labels, codes, decoded, strict=True)
         ]
 
     def _to_bytes(self, labels, code, decoded, lossless, checksum, component=None):
         coder = Encoder()
         coder.uniform(4, lossless + checksum)
+        self._walk_shape(coder, labels.shape)
         self.rate_model_.walk(coder, code.ravel(), component)
         if lossless:
             self.residual_model_.walk(coder, decoded, labels)
@@ -62,6 +69,23 @@ class SegmentationCodec:
             for part in _check_sums(code, labels if lossless else decoded):
                 coder.uniform(1 << CHECK_BITS, part)
         return coder.finish()
+
+    def _walk_shape(self, coder, shape=None):
+        """Code the shape of a map, which mostly is that of the fit, or read it."""
+        full = self.image_shape_
+        if not self._codes_shapes:
+            if shape not in (None, full):
+                raise ValueError(
+                    f"X has a map of the shape {shape} and this model of an earlier "
+                    f"version codes maps of {full} only; fit it again."
+                )
+            return full
+        if not coder.choose(OTHER_SHAPE, None if shape is None else shape != full):
+            return full
+        sides = (None, None) if shape is None else (shape[0] - 1, shape[1] - 1)
+        return tuple(
+            1 + coder.uniform(n, side) for n, side in zip(full, sides, strict=True)
+        )
 
     def decode(self, streams, images=None, *, checksum=False):
         """The maps that `encode` has written.
@@ -76,7 +100,7 @@ class SegmentationCodec:
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_pixels), int32
+        X : ndarray of shape (n_samples, n_pixels), or in the form of `fit`
             What `inverse_transform` gives, or the maps themselves where they were
             written with `lossless=True`.
 
@@ -88,11 +112,13 @@ class SegmentationCodec:
         """
         check_is_fitted(self)
         check_streams(streams)
-        images = check_images(self, images, len(streams), reset=False)
+        images, image_shapes = check_images(self, images, len(streams), reset=False)
         read = [self._read(number, data) for number, data in enumerate(streams)]
-        codes = np.stack([code for code, *_ in read])
-        decoded = self._decode(codes, images)
-        for number, (code, mode, coder, component) in enumerate(read):
+        shapes = [shape for shape, *_ in read]
+        check_same_shapes(image_shapes, shapes)
+        codes = np.stack([code for _, code, *_ in read])
+        decoded = cropped(self._decode(codes, images), shapes)
+        for number, (_, code, mode, coder, component) in enumerate(read):
             with _naming(number):
                 if checksum and not mode & 1:
                     raise CodeError("it has no checksum")
@@ -103,7 +129,11 @@ class SegmentationCodec:
                 if self._to_bytes(*parts) != streams[number]:
                     raise CodeError("its bytes are not those of the map that it codes")
                 decoded[number] = rest
-        return decoded.reshape(len(decoded), -1)
+        labels = [self._pixel_labels.labels(m) for m in decoded]
+        form = self._map_form
+        if form == "rows" and set(shapes) != {self.image_shape_}:
+            form = "maps"  # rows of another length would not tell their shape
+        return as_form(form, labels)
 
     def _read(self, number, data):
         if not isinstance(data, bytes | bytearray | memoryview):
@@ -111,10 +141,14 @@ class SegmentationCodec:
         coder = Decoder(bytes(data))
         with _naming(number):
             mode = coder.uniform(4)
+            shape = self._walk_shape(coder)
             code, component = self.rate_model_.walk(coder)
-            if not self._counted(code).all():
+            code = code.reshape(self.image_shape_)
+            if not self._counted(code)[code >= 0].all():
                 raise CodeError(f"it has a seed of void_class={self.void_class_}")
-        return code.reshape(self.image_shape_), mode, coder, component
+            if (code[shape[0] :] >= 0).any() or (code[:, shape[1] :] >= 0).any():
+                raise CodeError("it has a seed outside of its map")
+        return shape, code, mode, coder, component
 
     def _read_rest(self, coder, mode, code, decoded):
         lossless, checksum = mode & 2, mode & 1

@@ -2,93 +2,71 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_n_features
 
-from sklvm.columns._numbers import check_numbers, refuse_mask, validate_rows
+from sklvm.columns._numbers import check_numbers, refuse_mask
+from sklvm.label_maps._reading import read_label_maps
+from sklvm.label_maps._shapes import (
+    as_form,
+    as_maps,
+    check_sizes,
+    cropped,
+    flat_images,
+    form_of,
+    padded,
+)
 
-# Contexts of classes are numbered in 64 bits.
-MOST_CLASSES = 4096
 # Nats a wrong pixel that float32 can count with.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-30, 1e30
 
 
+@dataclass
+class Maps:
+    """Maps of one size or several, in one array.
+
+    Attributes
+    ----------
+    maps : ndarray of shape (n, H, W), int32
+        -1 where a map has no pixel, as it is smaller than others.
+    shapes : list of tuple
+    form : {"rows", "maps", "list"}
+        How they came.
+    """
+
+    maps: np.ndarray
+    shapes: list
+    form: str
+
+    def __len__(self):
+        return len(self.maps)
+
+    def as_given(self, maps):
+        """Other maps (n, H, W) in the shapes and the form of these."""
+        return as_form(self.form, cropped(maps, self.shapes))
+
+    def n_pixels(self):
+        """The number of pixels of each map."""
+        return np.array([height * width for height, width in self.shapes])
+
+
 def check_label_maps(estimator, X, *, reset):
-    """Maps as int32 of shape (n, P), classes known and no map all void."""
-    _check_is_flat("X", X)
-    refuse_mask(X, "X", "give void_class where a pixel has no class")
-    X = validate_rows(
-        estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
-    )
-    name = type(estimator).__name__
-    if X.min() < 0:
-        raise ValueError(
-            f"Negative values in data passed to {name}: X has {X.min()}; classes are "
-            "whole numbers from 0."
-        )
-    if X.dtype.kind == "f" and (np.floor(X) != X).any():
-        value = X[np.floor(X) != X][0]
-        raise ValueError(
-            f"X has the value {value}, which is no class; give whole numbers from 0, "
-            "one a pixel."
-        )
+    """X as `Maps` of numbers: the classes, void labels after them."""
+    params = {}
     if reset:
-        _set_shape(estimator, X)
-    if X.max() >= estimator.n_classes_:
-        raise ValueError(
-            f"X has the class {int(X.max())} and n_classes={estimator.n_classes_}; "
-            f"classes are 0 to {estimator.n_classes_ - 1}, so set n_classes or mend X."
-        )
-    void = estimator.void_class_
-    if void is not None:
-        all_void = (void == X).all(axis=1)
-        if all_void.any():
-            raise ValueError(
-                f"Row {all_void.argmax()} of X is void_class={void} at every pixel; "
-                "leave it out."
-            )
-    return X.astype(np.int32)
-
-
-def _set_shape(estimator, X):
-    """The classes and the shape of maps that X has."""
-    n_classes, void = estimator.n_classes, estimator.void_class
-    largest = int(X.max())
-    if n_classes is None:
-        n_classes = largest + 1
-    if n_classes > MOST_CLASSES:
-        raise ValueError(
-            f"n_classes={n_classes} is above {MOST_CLASSES} and the largest class of X "
-            f"is {largest}; number the classes from 0 without gaps."
-        )
-    estimator.n_classes_, estimator.void_class_ = int(n_classes), void
-    if void is not None and void >= estimator.n_classes_:
-        raise ValueError(
-            f"void_class={void} is not one of the classes 0 to "
-            f"{estimator.n_classes_ - 1}; set it to one of them, or n_classes."
-        )
-    shape = estimator.image_shape
-    if shape is None:
-        estimator.image_shape_ = 1, X.shape[1]
-        return
-    shape = np.ravel(shape).tolist()
-    if len(shape) != 2 or not all(isinstance(n, int) and n > 0 for n in shape):
-        raise ValueError(
-            f"image_shape={estimator.image_shape!r} must be (height, width), two "
-            "positive integers."
-        )
-    if math.prod(shape) != X.shape[1]:
-        raise ValueError(
-            f"image_shape={estimator.image_shape!r} has {math.prod(shape)} pixels and X"
-            f" has {X.shape[1]} columns; set image_shape to the shape of a map."
-        )
-    estimator.image_shape_ = tuple(shape)
+        names = ("image_shape", "n_classes", "void_class")
+        params = {name: getattr(estimator, name) for name in names}
+    read = read_label_maps(estimator, X, reset=reset, **params)
+    maps = padded(read.maps, estimator.image_shape_, -1)
+    return Maps(maps, read.shapes, read.form)
 
 
 def check_images(estimator, images, n_rows, *, reset):
-    """Images as float32 of shape (n, P * channels), or None."""
+    """Images as float32 of shape (n, P * channels), and their shapes; or None, None."""
     n_channels = None if reset else estimator.n_image_channels_
     if images is None:
         if n_channels:
@@ -97,13 +75,14 @@ def check_images(estimator, images, n_rows, *, reset):
                 "give an image for each map."
             )
         estimator.n_image_channels_ = 0
-        return None
+        return None, None
     if n_channels == 0:
         raise ValueError(
             f"images were given, but {type(estimator).__name__} was fitted without; "
             "leave them out, or fit with images."
         )
-    _check_is_flat("images", images)
+    refuse_mask(images, "images")
+    images, shapes = flat_images(images, estimator.image_shape_)
     images = check_numbers(images, "images", dtype=np.float32)
     n_pixels = math.prod(estimator.image_shape_)
     width = n_pixels * n_channels if n_channels else None
@@ -118,27 +97,58 @@ def check_images(estimator, images, n_rows, *, reset):
             "for each."
         )
     estimator.n_image_channels_ = images.shape[1] // n_pixels
-    return images
+    return images, shapes or [estimator.image_shape_] * n_rows
+
+
+def check_same_shapes(images, maps):
+    """Raise unless images, where there are any, have the shapes of their maps."""
+    if images is None:
+        return
+    for i, (shape, other) in enumerate(zip(images, maps, strict=True)):
+        if shape != other:
+            raise ValueError(
+                f"images[{i}] has the shape {shape} and its map {other}; give images "
+                "(height, width, channels) as large as their maps."
+            )
 
 
 def check_codes(estimator, S):
-    """Sparse maps as int32 of shape (n, H, W), -1 for blank."""
-    _check_is_flat("S", S)
-    S = check_numbers(S, "S", dtype="numeric")
-    _check_n_features(estimator, S, reset=False)
+    """Sparse maps as `Maps`, -1 for blank."""
+    refuse_mask(S, "S")
+    form = form_of(S, "S")
+    if form == "rows":
+        rows = check_numbers(S, "S", dtype="numeric")
+        _check_n_features(estimator, rows, reset=False)
+        arrays = list(rows.reshape(-1, *estimator.image_shape_))
+    else:
+        arrays = as_maps(S, form, "S")
+        check_sizes(arrays, estimator.image_shape_, "S")
+        arrays = [check_numbers(a, "S", dtype="numeric") for a in arrays]
     k = estimator.n_classes_
-    if S.min() < -1 or S.max() >= k or (np.floor(S) != S).any():
-        wrong = S[(S < -1) | (k <= S) | (np.floor(S) != S)][0]
+    for array in arrays:
+        wrong = (array < -1) | (k <= array) | (np.floor(array) != array)
+        if wrong.any():
+            raise ValueError(
+                f"S has the value {array[wrong][0]}; give -1 for blank and the numbers "
+                f"of the classes, 0 to {k - 1}."
+            )
+    maps = padded(arrays, estimator.image_shape_, -1)
+    if np.isin(maps, estimator._pixel_labels.void_numbers).any():
         raise ValueError(
-            f"S has the value {wrong}; give -1 for blank and the classes 0 to {k - 1}."
+            f"S has a seed of void_class={estimator.void_class_}, which is never "
+            "decoded; leave the pixel blank, -1."
         )
-    void = estimator.void_class_
-    if void is not None and (void == S).any():
+    return Maps(maps, [a.shape for a in arrays], form)
+
+
+def check_output(estimator, form):
+    """Raise where maps that are no rows are to be put into a DataFrame."""
+    kind = _get_output_config("transform", estimator)["dense"]
+    if kind != "default" and form != "rows":
         raise ValueError(
-            f"S has a seed of void_class={void}, which is never decoded; leave the "
-            "pixel blank, -1."
+            f"X is no table of flat rows, and set_output(transform={kind!r}) makes one;"
+            " give X.reshape(len(X), -1), or set_output(transform='default')."
         )
-    return S.astype(np.int32).reshape(-1, *estimator.image_shape_)
 
 
 def check_weights(distortion_weights):
@@ -179,14 +189,4 @@ def check_streams(streams):
     if not (isinstance(streams, Sequence) or is_array) or not len(streams):
         raise ValueError(
             f"streams={streams!r:.40} must be a list of one or more bytes objects."
-        )
-
-
-def _check_is_flat(name, rows):
-    """Raise where an array has more axes than rows and columns, and say the remedy."""
-    n_axes = getattr(rows, "ndim", 2)
-    if n_axes > 2:
-        raise ValueError(
-            f"{name} has {n_axes} axes and each row must be one map or image, flattened"
-            f"; give {name}.reshape(len({name}), -1)."
         )

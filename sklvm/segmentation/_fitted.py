@@ -13,12 +13,15 @@ from sklvm._base import (
     private_random_state,
     weighted_mean,
 )
+from sklvm.label_maps._shapes import as_form
 from sklvm.neural._device import inference
 from sklvm.segmentation._checks import (
     check_codes,
     check_images,
     check_label_maps,
     check_max_distortion,
+    check_output,
+    check_same_shapes,
     check_weights,
 )
 from sklvm.segmentation._networks import seed_planes
@@ -56,10 +59,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         return max(1, min(BLOCK_MAPS, BLOCK_PIXELS // n_pixels))
 
     def _counted(self, labels):
-        """Where an error counts."""
-        if self.void_class_ is None:
-            return np.ones(labels.shape, dtype=bool)
-        return labels != self.void_class_
+        """Where an error counts, of maps of numbers: neither void nor outside."""
+        return self._pixel_labels.counted(labels)
 
     def _in_blocks(self, function, *arrays):
         """`function` of blocks of rows that are all of one size.
@@ -153,10 +154,21 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         return states
 
     def _check_rows(self, X, images):
+        """X as `Maps`, and flat images or None."""
         check_is_fitted(self)
         self._validate_params()
-        labels = check_label_maps(self, X, reset=False)
-        return labels, check_images(self, images, len(labels), reset=False)
+        maps = check_label_maps(self, X, reset=False)
+        images, shapes = check_images(self, images, len(maps), reset=False)
+        check_same_shapes(shapes, maps.shapes)
+        return maps, images
+
+    def _check_codes(self, S, images):
+        """Sparse maps as `Maps`, and flat images or None."""
+        check_is_fitted(self)
+        codes = check_codes(self, S)
+        images, shapes = check_images(self, images, len(codes), reset=False)
+        check_same_shapes(shapes, codes.shapes)
+        return codes, images
 
     # Codes and maps -------------------------------------------------------------------
 
@@ -173,13 +185,14 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
         Returns
         -------
-        S : ndarray of shape (n_samples, n_pixels), int32
-            The class at each seed, -1 for blank.
+        S : ndarray of shape (n_samples, n_pixels), int32, or in the form of X
+            At each seed the number of its class, its place in `classes_`; -1 for blank.
         """
         max_distortion = check_max_distortion(max_distortion)
-        labels, images = self._check_rows(X, images)
-        states = self._search(labels, images, max_distortion=max_distortion)
-        return np.stack([state.code.ravel() for state in states])
+        maps, images = self._check_rows(X, images)
+        check_output(self, maps.form)
+        states = self._search(maps.maps, images, max_distortion=max_distortion)
+        return maps.as_given(np.stack([state.code for state in states]))
 
     def inverse_transform(self, S, images=None):
         """Dense maps; the seeds stay as they are.
@@ -187,17 +200,18 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         Parameters
         ----------
         S : array-like of shape (n_samples, n_pixels)
-            Sparse maps, -1 for blank.
+            Sparse maps as `transform` gives them, -1 for blank, in any of the forms of
+            X.
         images : array-like of shape (n_samples, n_pixels * n_channels), default=None
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_pixels), int32
+        X : ndarray of shape (n_samples, n_pixels), or in the form of S
+            Labels, in the dtype of `classes_`.
         """
-        check_is_fitted(self)
-        codes = check_codes(self, S)
-        images = check_images(self, images, len(codes), reset=False)
-        return self._decode(codes, images).reshape(len(codes), -1)
+        codes, images = self._check_codes(S, images)
+        maps = self._pixel_labels.labels(self._decode(codes.maps, images))
+        return codes.as_given(maps)
 
     def sample(self, n_samples=1, images=None):
         """Draw lists of seeds from P(L) and decode them.
@@ -210,10 +224,9 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_pixels), int32
-        S : ndarray of shape (n_samples, n_pixels), int32
-            The sparse maps that were drawn, blank where P(L) has seeds of the void
-            class.
+        X : ndarray of shape (n_samples, n_pixels), or in the form of `fit`
+        S : ndarray of shape (n_samples, n_pixels), int32, or the same
+            The sparse maps that were drawn.
         """
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples)
@@ -222,6 +235,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         rng = np.random.default_rng(rng.randint(np.iinfo(np.int32).max, size=2)[1])
         S = np.stack([self.rate_model_.sample(rng) for _ in range(n_samples)])
         S[~self._counted(S)] = -1
+        S = as_form(self._map_form, list(S.reshape(-1, *self.image_shape_)))
         return self.inverse_transform(S, images), S
 
     # The objective --------------------------------------------------------------------
@@ -239,7 +253,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         """
         check_is_fitted(self)
         codes = check_codes(self, S)
-        return self.rate_model_.rate(codes.reshape(len(codes), -1))
+        return self.rate_model_.rate(codes.maps.reshape(len(codes), -1))
 
     def distortion(self, X, S, images=None):
         """Number of pixels, void ones apart, at which the decoded S is not X.
@@ -253,14 +267,15 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         -------
         distortion : ndarray of shape (n_samples,), int64
         """
-        labels, _ = self._check_rows(X, images)
-        decoded = self.inverse_transform(S, images)
-        if len(decoded) != len(labels):
+        maps, _ = self._check_rows(X, images)
+        codes, images = self._check_codes(S, images)
+        if codes.shapes != maps.shapes:
             raise ValueError(
-                f"S has {len(decoded)} rows and X has {len(labels)}; give a sparse map "
-                "for each map."
+                f"S has {len(codes)} rows and X has {len(maps)}, or their maps have "
+                "other shapes; give a sparse map for each map."
             )
-        return ((decoded != labels) & self._counted(labels)).sum(axis=1)
+        decoded = self._decode(codes.maps, images)
+        return ((decoded != maps.maps) & self._counted(maps.maps)).sum(axis=(1, 2))
 
     def score_samples(self, X, images=None):
         """-(rate + distortion_weight * distortion) of each map, in nats.
@@ -274,7 +289,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         -------
         scores : ndarray of shape (n_samples,), float64
         """
-        states = self._search(*self._check_rows(X, images))
+        maps, images = self._check_rows(X, images)
+        states = self._search(maps.maps, images)
         return -np.array([objective(state) for state in states], dtype=float)
 
     def score(self, X, y=None, sample_weight=None, images=None):
@@ -311,20 +327,21 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             distortion_weight; rate, the mean nats a map; distortion, the mean number of
             wrong pixels; bits_per_pixel; error, the share of wrong pixels, void apart.
         """
-        labels, images = self._check_rows(X, images)
+        maps, images = self._check_rows(X, images)
         weights = check_weights(distortion_weights)
         rate, distortion = [], []
         for weight in weights:
-            states = self._search(labels, images, np.full(len(labels), weight))
+            states = self._search(maps.maps, images, np.full(len(maps), weight))
             wrong = np.array([state.wrong.sum() for state in states])
             objectives = np.array([objective(state) for state in states])
             rate.append((objectives - weight * wrong).mean())
             distortion.append(wrong.mean())
         rate, distortion = np.array(rate), np.array(distortion)
+        n_counted = self._counted(maps.maps).sum() / len(maps)
         return Bunch(
             distortion_weight=np.array(weights),
             rate=rate,
             distortion=distortion,
-            bits_per_pixel=rate / np.log(2) / labels.shape[1],
-            error=distortion / self._counted(labels).sum(axis=1).mean(),
+            bits_per_pixel=rate / np.log(2) / maps.n_pixels().mean(),
+            error=distortion / (n_counted or 1),  # void alone is never wrong
         )

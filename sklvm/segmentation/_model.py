@@ -29,23 +29,25 @@ class SegmentationModel(nn.Module):
     """y given (x, sparse y), and the probabilities of seeds given (x, y).
 
     A batch is rows of P classes and the number of the row, with images or None beside.
+    Numbers outside of the classes are void, or no pixel of the map.
 
     Parameters
     ----------
-    n_classes, image_shape, n_image_channels, void_class : as of the estimator
+    n_classes, image_shape, n_image_channels : as of the estimator
     channels, activation : as of the estimator
     generator : torch.Generator, for the first weights
     """
 
+    # Modules that were saved by version 0.1 have a plane of the void class.
+    void_class = None
+
     def __init__(
-        self, n_classes, image_shape, n_image_channels, void_class, channels,
-        activation, generator
-    ):  # fmt: skip
+        self, n_classes, image_shape, n_image_channels, channels, activation, generator
+    ):
         super().__init__()
         self.n_classes = n_classes
         self.image_shape = image_shape
         self.n_image_channels = n_image_channels
-        self.void_class = void_class
         n_decoder = n_seed_planes(n_classes) + n_image_channels
         n_encoder = n_classes + 3 + n_image_channels
         shape = channels, activation, generator
@@ -100,9 +102,10 @@ class SegmentationModel(nn.Module):
 
     def counted(self, labels):
         """Where an error counts."""
-        if self.void_class is None:
-            return torch.ones_like(labels, dtype=torch.bool)
-        return labels != self.void_class
+        has_class = (labels >= 0) & (labels < self.n_classes)
+        if self.void_class is not None:
+            has_class &= labels != self.void_class
+        return has_class
 
     # Training -------------------------------------------------------------------------
 
@@ -196,9 +199,9 @@ class SegmentationModel(nn.Module):
             decoded = logits.detach().argmax(dim=1).cpu().numpy()
             parts = (rows[searched].tolist(), codes[searched], decoded[searched])
             self.rehearsal.learn(*parts, rng)
-        void = -1 if self.void_class is None else self.void_class
+        labels = labels.long().where(self.counted(labels), -1)
         loss = functional.cross_entropy(
-            logits, labels.long(), ignore_index=void, reduction="sum"
+            logits, labels, ignore_index=-1, reduction="sum"
         )
         return loss / len(labels)
 
@@ -240,7 +243,9 @@ class _Trial:
 
     def __init__(self, model, labels, images, n_draws):
         self.model = model
-        self.labels = labels.repeat(n_draws, 1, 1).long()
+        # Of any class where none counts: the sums need one, and leave it out.
+        self.is_counted = model.counted(labels).repeat(n_draws, 1, 1)
+        self.labels = labels.repeat(n_draws, 1, 1).long().where(self.is_counted, 0)
         self.images = None if images is None else images.repeat(n_draws, 1)
         self.maps = self.labels.cpu().numpy()
 
@@ -273,5 +278,5 @@ class _Trial:
         else:
             # What a decoder that draws from p(y given x, sparse y) has wrong.
             wrong = 1 - logits.softmax(dim=1).gather(1, self.labels[:, None])[:, 0]
-        wrong = wrong * (1 - masks) * model.counted(self.labels)
+        wrong = wrong * (1 - masks) * self.is_counted
         return wrong.flatten(1).sum(dim=-1)

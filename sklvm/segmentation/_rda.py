@@ -17,6 +17,7 @@ from sklvm.segmentation._checks import (
     MOST_WEIGHT,
     check_images,
     check_label_maps,
+    check_same_shapes,
 )
 from sklvm.segmentation._fitted import FittedSegmentations
 from sklvm.segmentation._gradients import GRADIENTS
@@ -49,11 +50,13 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     Parameters
     ----------
     image_shape : tuple (height, width) or None, default=None
-        Shape of a map, of which a row of X is the flattened form. None is a single row
-        of pixels.
+        Shape of a map, of which a row of X is the flattened form. None is that of the
+        maps, the least that all of them fit into where their shapes differ; of flat
+        rows, which do not tell it, a single row of pixels.
     n_classes : int or None, default=None
-        Classes are 0 to n_classes - 1, 4096 of them at the most. None takes them from
-        X.
+        The labels 0 to n_classes - 1 are the classes, but for void ones, whether or not
+        X has them all. None takes the labels that occur in X, whatever they are. There
+        may be 4096 classes.
     distortion_weight : float, default=1.0
         lambda, in nats a wrong pixel: how much rate a mended pixel is worth, from 1e-30
         to 1e30. The search follows its present value, also where that was changed after
@@ -74,9 +77,11 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     refine : {"greedy"} or None, default="greedy"
         Search of `transform`. None takes the encoder's own code, or the blank one where
         that is better.
-    void_class : int or None, default=None
-        Pixels of this class are never wrong and never seeds, and it is never decoded.
-        As it was in `fit` it stays, in `void_class_`.
+    void_class : label, list of labels or None, default=None
+        Labels of pixels that have no class, such as 255 or -1, which stand outside of
+        `classes_`. Such pixels are never wrong and never seeds, and lossy streams never
+        decode to them; lossless ones give each the void label that it had. They stay
+        as they were in `fit`, in `void_class_`.
     channels : tuple of int, default=(32, 48, 64, 64)
         Channels of the networks at each level, which are U-Nets; each level has half
         the resolution of the one before, the first half that of the map. Levels that
@@ -139,8 +144,12 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         The trained net: `net_.module_` with `decoder` and `encoder`.
     rate_model_ : object
         P(L), with `rate(codes)` and `sample(rng)`.
+    classes_ : ndarray of shape (n_classes_,)
+        The labels, sorted, in the dtype of X in `fit`, which is that of all decoded
+        maps. The seeds of a sparse map are numbers of classes, places in this array.
     n_classes_ : int
-    void_class_ : int or None
+        Their number, without void.
+    void_class_ : label, tuple of labels or None
     image_shape_ : tuple (height, width)
     n_image_channels_ : int
         0 without images.
@@ -165,8 +174,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     Raises
     ------
     ValueError
-        If X has anything but classes, or does not fit `image_shape`; if images are of
-        another width or are missing; if a map is all void.
+        If X has anything but labels, or labels that the fit has not seen; if a map is
+        larger than `image_shape_`; if images are of another size or are missing.
 
     See Also
     --------
@@ -174,6 +183,17 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
 
     Notes
     -----
+    X may be flat rows, maps (n_samples, height, width), or a list of maps (height,
+    width), also of different sizes, of whole numbers, booleans or text. Maps, sparse or
+    dense, come out in the form in which they went in, and those of `decode` and
+    `sample` in the form of `fit`. Images may be flat rows, (n_samples, height, width,
+    channels), or a list of them. A single map of two axes cannot be told from flat
+    rows: give ``X[None]``.
+
+    Maps that are smaller than `image_shape_` are filled up, below and to the right,
+    with pixels that never count; their streams hold their shape. Larger maps are
+    refused.
+
     The scores are of one objective, not densities: they compare between models with
     the same `distortion_weight` on the same maps, and not with other estimators. So a
     search over `distortion_weight` by `score` finds the smallest one, whatever it is
@@ -246,7 +266,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         "rate_model": [StrOptions({"list", "subset", "learned"})],
         "gradient": [StrOptions(set(GRADIENTS))],
         "refine": [StrOptions({"greedy"}), None],
-        "void_class": [Interval(Integral, 0, None, closed="left"), None],
+        "void_class": [Real, "boolean", str, "array-like", None],
         "channels": ["array-like"],
     }
     _shaping = (
@@ -318,7 +338,6 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
-        tags.input_tags.positive_only = True
         tags.transformer_tags.preserves_dtype = []
         return tags
 
@@ -329,10 +348,12 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_pixels)
-            Class of each pixel, whole numbers from 0.
+        X : array-like of shape (n_samples, n_pixels) or (n_samples, height, width), \
+                or list of arrays of shape (height, width)
+            Label of each pixel: whole numbers, booleans or text.
         y : Ignored
-        images : array-like of shape (n_samples, n_pixels * n_channels), default=None
+        images : array-like of shape (n_samples, n_pixels * n_channels) or \
+                (n_samples, height, width, n_channels), or list, default=None
             A row is a flattened (height, width, channels) image; scale it to about one.
 
         Returns
@@ -363,12 +384,14 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         return watched(self, n_parts, X, images=y)
 
     def _validate_rows(self, X, y, reset):
-        labels = check_label_maps(self, X, reset=reset)
-        images = check_images(self, y, len(labels), reset=reset)
+        maps = check_label_maps(self, X, reset=reset)
+        self._codes_shapes = True if reset else self._codes_shapes
+        images, shapes = check_images(self, y, len(maps), reset=reset)
+        check_same_shapes(shapes, maps.shapes)
         if images is not None and (largest := largest_magnitude(images)) > LARGE_VALUE:
             warn_user(
                 f"images has values up to {largest:g} and networks learn from values of"
                 " order one; divide images by that."
             )
-        numbers = np.arange(len(labels), dtype=np.int32)
-        return np.column_stack([labels, numbers]), images
+        numbers = np.arange(len(maps), dtype=np.int32)
+        return np.column_stack([maps.maps.reshape(len(maps), -1), numbers]), images

@@ -56,7 +56,9 @@ class Task:
         ]
 
     def prices(self, code):
-        prices = self.rate_model.prices(code.ravel(), self.labels.ravel())
+        # Where no seed may be, any class will do.
+        classes = np.where(self.counted, self.labels, 0)
+        prices = self.rate_model.prices(code.ravel(), classes.ravel())
         return prices.reshape(code.shape)
 
 

@@ -16,12 +16,13 @@ class ResidualModel:
         self.table = ContextTable(n_classes)
 
     def fit(self, maps, decoded):
-        """Count the classes of true maps (n, H, W) in their contexts."""
+        """Count the labels of true maps (H, W) in their contexts."""
         contexts = [
             self._contexts(true, guess)
             for true, guess in zip(maps, decoded, strict=True)
         ]
-        self.table.fit(np.concatenate(contexts), maps.ravel())
+        symbols = np.concatenate([true.ravel() for true in maps])
+        self.table.fit(np.concatenate(contexts), symbols)
         return self
 
     def _around(self, guess):
@@ -48,7 +49,7 @@ class ResidualModel:
             for value, context in zip(true.ravel().tolist(), contexts, strict=True):
                 coder.choose(self.table.cumulative(context), value)
             return true
-        _, width = self.image_shape
+        width = guess.shape[1]
         k, blank = self.n_classes + 1, self.n_classes
         cumulative, choose = self.table.cumulative, coder.choose
         rows = [[blank] * (width + 2)]

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 
+from sklvm.label_maps._labels import PixelLabels, void_labels
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._trace import DivergedError
 from sklvm.segmentation._learned import LearnedRate
@@ -39,7 +40,6 @@ class TrainedInParts(BaseNeuralEstimator):
             self.n_classes_,
             self.image_shape_,
             self.n_image_channels_,
-            self.void_class_,
             fitting_channels(self.channels, self.image_shape_),
             self.activation,
             generator,
@@ -48,9 +48,7 @@ class TrainedInParts(BaseNeuralEstimator):
         return module
 
     def _without_void(self, labels):
-        if self.void_class_ is None:
-            return labels
-        return np.where(labels == self.void_class_, -1, labels)
+        return np.where(self._counted(labels), labels, -1)
 
     def _configure(self, module):
         module.configure(self.gradient, self.distortion_weight)
@@ -145,8 +143,26 @@ class TrainedInParts(BaseNeuralEstimator):
         self.lower_bound_ = -float(np.mean([state.objective for state in states]))
         if not np.isfinite(self.lower_bound_):
             raise DivergedError(self.n_iter_, -self.lower_bound_)
-        codes = np.stack([state.code for state in states])
-        decoded = self._decode(codes, images)
-        self.residual_model_ = ResidualModel(self.n_classes_, self.image_shape_).fit(
-            labels.reshape(decoded.shape), decoded
-        )
+        decoded = self._decode(np.stack([state.code for state in states]), images)
+        pairs = [_within(*pair) for pair in zip(labels, decoded, strict=True)]
+        n_symbols = self._pixel_labels.n_symbols
+        residual_model = ResidualModel(n_symbols, self.image_shape_)
+        self.residual_model_ = residual_model.fit(*zip(*pairs, strict=True))
+
+    def _set_fitted_state(self, state):
+        super()._set_fitted_state(state)
+        if "n_classes_" in state and "_pixel_labels" not in state:
+            # Of version 0.1: labels are their own numbers, void is one of them.
+            void = void_labels(self.void_class_)
+            classes = np.arange(self.n_classes_, dtype=np.int32)
+            self._pixel_labels = PixelLabels(classes, void)
+            self.classes_, self._map_form = classes, "rows"
+            self._codes_shapes = False
+
+
+def _within(labels, decoded):
+    """The parts of two maps where there are pixels: flat labels, -1 where not."""
+    labels = labels.reshape(decoded.shape)
+    is_pixel = labels >= 0
+    height, width = is_pixel.any(axis=1).sum(), is_pixel.any(axis=0).sum()
+    return labels[:height, :width], decoded[:height, :width]

@@ -62,10 +62,20 @@ def test_as_many_images_as_codes():
 
 
 @pytest.mark.parametrize("method", ["fit", *READS_X])
-@pytest.mark.parametrize("shape", [(4, 5, 2), (20, 2)])
-def test_images_that_are_not_flattened(method, shape):
-    images = SEEN.reshape(-1, *shape)
-    words = ("images", images.ndim, "images.reshape(len(images), -1)")
+@pytest.mark.parametrize("shape", [(2, 10), (3, 5), (4, 4), (20,)])
+def test_images_of_another_shape_than_their_maps(method, shape):
+    images = SEEN.reshape(30, 4, 5, 2)[:, : shape[0], : shape[-1]]
+    if np.prod(shape) == Q:
+        images = SEEN.reshape(-1, *shape, 2)
+    words = ("images[0]", images.shape[1:3], (4, 5))
+    refused(getattr(seeing(), method), SPECKS, images=images, words=words)
+
+
+@pytest.mark.parametrize("method", ["fit", *READS_X])
+def test_images_with_other_channels_than_each_other(method):
+    images = [image.reshape(4, 5, 2) for image in SEEN]
+    images[3] = images[3][:, :, 0]
+    words = ("images", "channels")
     refused(getattr(seeing(), method), SPECKS, images=images, words=words)
 
 
@@ -106,9 +116,11 @@ def test_codes_of_another_size():
     refused(est.inverse_transform, S, words=("S", P - 1, P))
     refused(est.rate, S, words=("S", P - 1, P))
     refused(est.distortion, FEW, S, words=("S", P - 1, P))
-    maps, words = np.full((30, *SHAPE), -1), ("S", 3, "S.reshape(len(S), -1)")
+    maps, words = np.full((30, *SHAPE[::-1]), -1), ("S[0]", SHAPE[::-1], SHAPE)
     refused(est.inverse_transform, maps, words=words)
     refused(est.rate, maps, words=words)
+    smaller = np.full((30, 4, 6), -1)
+    refused(est.distortion, FEW, smaller, words=("S", "X", "shapes"))
     with pytest.raises(ValueError, match=says(29, 30)):
         est.distortion(FEW, np.full((29, P), -1))
     with pytest.raises(ValueError, match="2D"):

@@ -43,7 +43,7 @@ def test_what_the_methods_return(est):
     assert 0 < (S >= 0).mean() < 0.2
     dense = est.inverse_transform(S)
     assert dense.shape == HELD_OUT.shape
-    assert dense.dtype == np.int32
+    assert dense.dtype == HELD_OUT.dtype
     assert set(np.unique(dense)) <= set(range(K))
     rate, distortion = est.rate(S), est.distortion(HELD_OUT, S)
     assert rate.shape == distortion.shape == (len(S),)
@@ -192,7 +192,8 @@ def test_samples(rate_model):
     est = fitted(rate_model=rate_model)
     dense, sparse = est.sample(30)
     assert dense.shape == sparse.shape == (30, P)
-    assert dense.dtype == sparse.dtype == np.int32
+    assert dense.dtype == X.dtype
+    assert sparse.dtype == np.int32
     assert_array_equal(dense, est.inverse_transform(sparse))
     assert len(np.unique(sparse, axis=0)) > 1
     again, _ = est.sample(30)
