@@ -129,6 +129,18 @@ def largest_magnitude(X):
     return max(-np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None))
 
 
+def is_symmetric(matrices, tolerance=1e-5):
+    """Whether matrices are their own transposes, each entry by its size.
+
+    The size of an entry is the root of the product of its two diagonal entries: so the
+    answer depends neither on the units of the features nor on the other matrices.
+    """
+    sizes = np.sqrt(np.abs(np.diagonal(matrices, axis1=-2, axis2=-1)))
+    sizes = sizes[..., :, np.newaxis] * sizes[..., np.newaxis, :]
+    difference = np.abs(matrices - np.swapaxes(matrices, -1, -2))
+    return bool((difference <= tolerance * sizes).all())
+
+
 def check_count(name, value):
     """`value` as an integer of 1 or more."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:

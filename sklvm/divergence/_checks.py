@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import log_softmax
 
+from sklvm._base import is_symmetric
 from sklvm.columns._numbers import refuse_mask
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
@@ -83,8 +84,7 @@ def check_covariances(name, cov, covariance_type, d):
             f"{name} has shape {cov.shape}; give covariances of shape (..., {size}, "
             f"{size}) for covariance_type='full'."
         )
-    largest = np.abs(cov).max(initial=0)
-    if not np.abs(cov - np.swapaxes(cov, -1, -2)).max(initial=0) <= TOLERANCE * largest:
+    if not is_symmetric(cov, TOLERANCE):
         raise ValueError(f"{name} is not symmetric; give (A + A.T) / 2.")
     try:
         return np.linalg.cholesky(cov)

@@ -28,10 +28,16 @@ class Density:
         None is not known: draws that repeat show it.
     bounds : tuple of float
         Of the support in one dimension, as far as they are known.
+    is_fitted : bool
+        Whether it comes from an estimator, whose log density may be a bound.
     """
 
-    def __init__(self, name, log_prob, draw, discrete=None, bounds=(-np.inf, np.inf)):
+    def __init__(
+        self, name, log_prob, draw, discrete=None, bounds=(-np.inf, np.inf),
+        is_fitted=False
+    ):  # fmt: skip
         self.name = name
+        self.is_fitted = is_fitted
         self._log_prob = log_prob
         self._draw = draw
         self.bounds = bounds
@@ -44,10 +50,14 @@ class Density:
     def log_prob(self, X):
         return np.asarray(self._log_prob(X), dtype=np.float64).reshape(len(X))
 
+    def dtype(self):
+        """The floats that the log density is computed in."""
+        dtype = np.asarray(self._log_prob(self.scouts[:1])).dtype
+        return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
     def precision(self):
         """Relative rounding error of the log density."""
-        dtype = np.asarray(self._log_prob(self.scouts[:1])).dtype
-        return np.finfo(dtype if dtype.kind == "f" else np.float64).eps
+        return np.finfo(self.dtype()).eps
 
     def draw(self, n, seed):
         X = np.asarray(self._draw(n, seed), dtype=np.float64)
@@ -105,7 +115,7 @@ def _of_estimator(name, estimator):
             return _first(copy.copy(estimator).set_params(random_state=seed).sample(n))
         return _first(estimator.sample(n, random_state=seed))
 
-    return Density(name, estimator.score_samples, draw)
+    return Density(name, estimator.score_samples, draw, is_fitted=True)
 
 
 def _of_scipy(name, frozen):

@@ -6,9 +6,14 @@ import numpy as np
 
 from sklvm._base import check_count, private_random_state
 from sklvm.divergence._densities import as_density
-from sklvm.divergence._quadrature import expectation, has_unit_mass
+from sklvm.divergence._quadrature import Line, LogDensity
 
 METHODS = ("auto", "quadrature", "monte_carlo")
+# Draws that a part of the mass of p needs before an average over it says something.
+ENOUGH = 30
+# Nats, at least, by which p is larger than a q that has underflowed; and what of them
+# may be left out, as a share of the divergence.
+FALLEN, LEFT_OUT = 1e3, 1e-9
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
         or log q.
     method : {"auto", "quadrature", "monte_carlo"}, default="auto"
         "auto" is the quadrature for continuous distributions in one dimension, unless
-        it finds that p does not integrate to one.
+        it finds that p does not integrate to one. The line is cut at the modes of p and
+        q, which are looked for at draws and at points ever further away.
     n_samples : int, default=10_000
         Draws of p for "monte_carlo".
     random_state : int, RandomState instance or None, default=None
@@ -63,7 +69,9 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
     TypeError
         If p or q has not these methods.
     ValueError
-        If the dimensions differ, or "quadrature" is asked for where it does not apply.
+        If the dimensions differ, or "quadrature" is asked for where it does not apply;
+        if a mode of p has been missed that `n_samples` draws would miss as well; or if
+        the density of q falls below the smallest float where p has mass that counts.
 
     References
     ----------
@@ -85,14 +93,16 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
             "distributions of the same."
         )
     if choose_method(method, p, q) == "quadrature":
-        if has_unit_mass(p):
-            return _by_quadrature(p, q)
+        line = Line(p, q)
+        if line.is_complete():
+            return _by_quadrature(line, q)
         if method == "quadrature":
             raise ValueError(
                 "p does not integrate to 1 by quadrature, as its log density is not "
                 "normalised, or has a spike or tail that is missed; choose "
                 "method='monte_carlo'."
             )
+        _refuse_unseen_mode(line, n_samples)
     return _by_monte_carlo(p, q, n_samples, random_state)
 
 
@@ -111,18 +121,48 @@ def choose_method(method, *densities):
     return "quadrature" if applies and method != "monte_carlo" else "monte_carlo"
 
 
-def _by_quadrature(p, q):
-    divergence, error = expectation(p, lambda x, log_p: log_p - q.log_prob(x)[0])
-    if not np.isfinite(divergence):
+def _refuse_unseen_mode(line, n_samples):
+    """Raise where what the quadrature misses is missed by draws as well."""
+    missing = line.missing
+    if line.p.is_fitted or line.has_infinite_end():
+        return
+    if 0 < missing * n_samples < ENOUGH:
+        raise ValueError(
+            f"p integrates to 1 - {missing:.1g} by quadrature, and n_samples="
+            f"{n_samples} draws say nothing of the mode that is missed; give n_samples="
+            f"{int(ENOUGH / missing) + 1}, or method='monte_carlo' if log p is no more "
+            "exact than that."
+        )
+
+
+def _by_quadrature(line, q):
+    log_q = LogDensity(q)
+    divergence, error = line.expectation(lambda x, log_p: log_p - log_q(x))
+    if not np.isfinite(divergence) or (log_q.empty and not log_q.underflows()):
         return KLEstimate(np.inf, np.nan, "quadrature")
+    if log_q.empty:
+        mass, _ = line.expectation(lambda x, log_p: float(q.log_prob(x)[0] == -np.inf))
+        if FALLEN * mass > LEFT_OUT * max(1.0, abs(divergence)):
+            raise ValueError(
+                f"q underflows, so that its log density is -inf where p has {mass:.1g} "
+                "of its mass; give q with a log_prob that is computed without the "
+                "density itself."
+            )
+        error += FALLEN * mass
     return KLEstimate(divergence, error, "quadrature")
 
 
 def _by_monte_carlo(p, q, n_samples, random_state):
     seed = private_random_state(random_state).randint(np.iinfo(np.int32).max)
     X = p.draw(n_samples, seed)
-    with np.errstate(invalid="ignore"):  # two infinite densities have no ratio
-        log_ratio = p.log_prob(X) - q.log_prob(X)
+    log_p = p.log_prob(X)
+    if (log_p == np.inf).any():
+        raise ValueError(
+            f"p is infinite at {np.isposinf(log_p).mean():.0%} of its draws, which are "
+            "rounded to the end of its support; give p and q of the logarithm of x, or "
+            "of its distance from there."
+        )
+    log_ratio = log_p - q.log_prob(X)
     if not np.isfinite(log_ratio).all():
         return KLEstimate(float(log_ratio.mean()), np.nan, "monte_carlo")
     error = log_ratio.std(ddof=min(1, n_samples - 1)) / np.sqrt(n_samples)

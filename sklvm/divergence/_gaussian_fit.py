@@ -13,7 +13,7 @@ from sklvm._compat import sobol
 from sklvm.divergence._closed_forms import LOG_2PI
 from sklvm.divergence._densities import as_density
 from sklvm.divergence._estimates import choose_method
-from sklvm.divergence._quadrature import expectation, has_unit_mass
+from sklvm.divergence._quadrature import Line
 
 DIRECTIONS = ("inclusive", "exclusive")
 # A trapezoidal rule for the standard normal: exact to rounding where log p is smooth,
@@ -135,9 +135,10 @@ def fit_gaussian(
 
 
 def _inclusive(p, n_samples, rng):
-    by_quadrature = choose_method("auto", p) == "quadrature" and has_unit_mass(p)
+    line = Line(p) if choose_method("auto", p) == "quadrature" else None
+    by_quadrature = line is not None and line.is_complete()
     if by_quadrature:
-        mean, covariance = _moments_on_the_line(p)
+        mean, covariance = _moments_on_the_line(line)
     else:
         if n_samples <= p.dimension:
             raise ValueError(
@@ -153,7 +154,7 @@ def _inclusive(p, n_samples, rng):
         )
     q = multivariate_normal(mean, covariance)
     if by_quadrature:
-        divergence, error = expectation(p, lambda x, log_p: log_p - q.logpdf(x))
+        divergence, error = line.expectation(lambda x, log_p: log_p - q.logpdf(x))
     else:
         log_ratio = p.log_prob(X) - q.logpdf(X)
         divergence, error = log_ratio.mean(), log_ratio.std() / np.sqrt(n_samples)
@@ -168,9 +169,9 @@ def _is_proper(covariance):
     return eigenvalues[0] > len(eigenvalues) * 1e-15 * eigenvalues[-1]
 
 
-def _moments_on_the_line(p):
+def _moments_on_the_line(line):
     def moment(function):
-        value, error = expectation(p, lambda x, log_p: function(x[0, 0]))
+        value, error = line.expectation(lambda x, log_p: function(x[0, 0]))
         return value if np.isfinite(error) else np.inf
 
     mean = moment(lambda x: x)

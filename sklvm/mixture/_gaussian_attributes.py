@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sklvm._base import is_symmetric
 from sklvm.columns._libraries import to_numpy
 from sklvm.mixture.families.covariance import SHAPES
 
@@ -73,10 +74,8 @@ class CovarianceAttributes(BaseEstimator):
 def cholesky(name, covariances, covariance):
     """U of covariances that the user gave."""
     u = covariance.precisions_cholesky(covariances, 0)
-    is_symmetric = not covariance.couples or np.allclose(
-        covariances, np.swapaxes(covariances, -1, -2)
-    )
-    if not (is_symmetric and np.isfinite(u).all()):
+    symmetric = not covariance.couples or is_symmetric(covariances)
+    if not (symmetric and np.isfinite(u).all()):
         raise ValueError(
             f"{name} must be symmetric and positive definite; add to the diagonal, or "
             "drop collinear features."

@@ -32,6 +32,20 @@ BAD_COVARIANCES = {
 }
 
 
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_symmetry_is_judged_by_the_size_of_the_matrix(scale):
+    """Of each matrix, and of each entry: units and neighbours do not matter."""
+    units = np.diag([1e-6, 1e3])
+    nearly = np.array([[1.0, 0.5], [0.5 + 1e-9, 1.0]])
+    for other in (EYE, units @ EYE @ units):
+        skewed = np.stack([1e30 * EYE, scale * other * 1.0])
+        root = np.sqrt(np.diag(skewed[1]))
+        skewed[1, 0, 1] = 0.5 * root[0] * root[1]
+        with pytest.raises(ValueError, match=r"cov0 is not symmetric"):
+            kl_gaussian(ZERO, skewed, ZERO, EYE)
+        assert np.isfinite(kl_gaussian(ZERO, scale * nearly, ZERO, scale * EYE))
+
+
 @pytest.mark.parametrize("cov", BAD_COVARIANCES.values(), ids=BAD_COVARIANCES)
 def test_bad_covariances(cov):
     with pytest.raises(ValueError, match="cov0"):

@@ -240,6 +240,11 @@ BAD = {
     "means of inf": ("means", np.full((3, 3), np.inf), "inf"),
     "another type": ("covariances", np.eye(3), r"\(3, 3\)"),
     "not symmetric": ("covariances", EYES + np.triu(np.ones((3, 3)), 1), "symmetric"),
+    "not symmetric, in large units": (
+        "covariances",
+        1e-9 * (EYES + np.triu(np.full((3, 3), 0.1), 1)),
+        "symmetric",
+    ),
     "not positive": ("covariances", -EYES, "positive"),
     "singular": ("covariances", np.ones((3, 3, 3)), "positive"),
     "of nan": ("covariances", np.full((3, 3, 3), np.nan), "(?i)nan"),

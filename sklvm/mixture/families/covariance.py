@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from sklvm._base import is_symmetric
+
 
 def safe_divide(a, b):
     """a / b, and 0 where b is 0: what nobody has seen deviates by nothing."""
@@ -190,7 +192,7 @@ class Full(Covariance):
         return np.swapaxes(root, -1, -2) @ root
 
     def inverse(self, precisions):
-        if not np.allclose(precisions, np.swapaxes(precisions, -1, -2)):
+        if not is_symmetric(precisions):
             raise _not_definite(precisions)
         try:
             root = np.linalg.inv(np.linalg.cholesky(precisions))
