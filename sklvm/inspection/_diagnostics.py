@@ -2,7 +2,8 @@ r"""What the latent variable of a fitted model holds of the data, in numbers."""
 
 import numpy as np
 from scipy.special import rel_entr
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklvm._base import check_count
 from sklvm.inspection._kinds import (
@@ -12,6 +13,8 @@ from sklvm.inspection._kinds import (
     is_segmentation,
     model_and_rows,
 )
+from sklvm.inspection._label_maps import seeds_of
+from sklvm.sources._source import as_source
 
 # A unit is active where its posterior mean varies more over the rows.
 ACTIVE_VARIANCE = 0.01
@@ -19,7 +22,9 @@ ACTIVE_VARIANCE = 0.01
 BLOCK = 2**22
 
 
-def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
+def latent_diagnostics(
+    estimator, X, y=None, *, images=None, n_draws=16, max_samples=None
+):
     r"""Rate, distortion, and what lies behind them, as a table.
 
     The evidence lower bound has two parts, and the first of them two again:
@@ -40,13 +45,16 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
     estimator : fitted estimator of this package, or Pipeline that ends with one
     X : array-like of shape (n_samples, n_features)
         The rows whose q(z) it is. The time is quadratic in their number, except for
-        the mixtures and `SparseSegmentationRDA`.
+        the mixtures and `SparseSegmentationRDA`; see `max_samples`.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Needed by `ConditionalVAE`, ignored by the others.
     images : array-like or None, default=None
         For a `SparseSegmentationRDA` that was fitted with images.
     n_draws : int, default=16
         Draws of z for each row of an autoencoder, the same as those of its score.
+    max_samples : int or None, default=None
+        Take so many of the rows at the most, at random, the same whenever it is asked.
+        All values, also log n, are then those of these rows.
 
     Returns
     -------
@@ -63,7 +71,7 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
         - "active_units": dimensions whose posterior mean has a variance above 0.01
           over the rows; for `ConditionalVAE` its difference from the mean of p(z|x).
         - "usage_0", ...: mean responsibility of each component.
-        - "seeds": labelled pixels a map.
+        - "seeds": labelled pixels per map.
 
     Raises
     ------
@@ -91,6 +99,7 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
     0.0
     """
     check_count("n_draws", n_draws)
+    X, y, images = _some_rows(X, y, images, max_samples)
     estimator, X = model_and_rows(estimator, X)
     if is_mixture(estimator):
         values = _of_mixture(estimator, X)
@@ -98,6 +107,24 @@ def latent_diagnostics(estimator, X, y=None, *, images=None, n_draws=16):
         values = _of_network(estimator, X, y, images, n_draws)
     values = {name: float(value) for name, value in values.items()}
     return _table({"value": values, "unit": {name: _unit(name) for name in values}})
+
+
+def _some_rows(X, y, images, max_samples):
+    """At most so many of the rows, with what belongs to them."""
+    if max_samples is None:
+        return X, y, images
+    check_count("max_samples", max_samples)
+    if as_source(X) is not None:
+        raise ValueError(
+            f"max_samples={max_samples} takes rows of a table at random, and X is a "
+            "source of rows; give a table of some of them."
+        )
+    n = _num_samples(X)
+    if n <= max_samples:
+        return X, y, images
+    rows = np.random.default_rng(0).choice(n, max_samples, replace=False)
+    rows.sort()
+    return tuple(None if a is None else _safe_indexing(a, rows) for a in (X, y, images))
 
 
 def _unit(name):
@@ -162,7 +189,7 @@ def _of_segmentation(estimator, X, images):
     return {
         "rate": estimator.rate(S).mean(dtype=np.float64),
         "distortion": estimator.distortion_weight * wrong.mean(dtype=np.float64),
-        "seeds": (np.asarray(S) >= 0).sum(axis=1).mean(),
+        "seeds": (seeds_of(estimator, S) >= 0).sum(axis=1).mean(),
     }
 
 

@@ -1,15 +1,18 @@
 """The latent space: aggregated posterior and prior."""
 
-import numpy as np
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import _num_samples
 
 from sklvm._base import check_count
 from sklvm.inspection._drawing import axes_or_new, check_dimensions, check_kind
 from sklvm.inspection._kinds import is_autoencoder, model_and_rows
-
-# More values than these are a scale and not labels.
-MAX_LABELS = 20
+from sklvm.inspection._legends import (
+    MISSING,
+    MISSING_COLOUR,
+    fitting_legend,
+    group_colours,
+    with_missing,
+)
+from sklvm.inspection._values import read_values
 
 
 class LatentSpaceDisplay:
@@ -24,8 +27,9 @@ class LatentSpaceDisplay:
         One draw of q(z|x) for each row: a sample of the aggregated posterior.
     Z_prior : ndarray of shape (n_prior, n_dimensions)
         Draws of p(z).
-    y : ndarray of shape (n_samples,) or None
-        Labels or values that colour the rows.
+    y : array-like of shape (n_samples,) or None
+        Labels or values that colour the rows; missing ones (NaN, None) have a colour of
+        their own. Numbers of more than twenty values, and dates, have a colour bar.
     dimensions : tuple of int
         Those that are drawn, one or two.
 
@@ -63,8 +67,10 @@ class LatentSpaceDisplay:
         estimator : fitted VAE or GMVAE, or Pipeline that ends with one
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,), default=None
+            Labels, numbers or dates, in any form; None and NaN are missing.
         dimensions : sequence of int, default=None
-            Two, or one, whose densities are drawn; None takes the first two.
+            Two, or one, whose densities are drawn, those of the labels of y one upon
+            the other, or of y in quarters; None takes the first two.
         n_prior : int, default=1000
             Draws of the prior.
         ax : matplotlib Axes or None, default=None
@@ -81,11 +87,7 @@ class LatentSpaceDisplay:
         dimensions = check_dimensions(dimensions, latent_dim, most=2)
         check_count("n_prior", n_prior)
         if y is not None:
-            y = column_or_1d(y)
-            if len(y) != len(X):
-                raise ValueError(
-                    f"y has {len(y)} entries and X {len(X)} rows; give one a row."
-                )
+            read_values(y, _num_samples(X))  # what is wrong with it, before the draws
         Z_prior = _prior_draws(estimator, n_prior)
         display = cls(
             Z=_posterior_draws(estimator, X)[:, dimensions],
@@ -110,53 +112,64 @@ class LatentSpaceDisplay:
         """
         self.ax_ = axes_or_new(ax)
         self.figure_ = self.ax_.figure
+        values = None if self.y is None else read_values(self.y, len(self.Z))
         if len(self.dimensions) == 1:
-            self._plot_densities()
+            self._plot_densities(values, cmap)
         else:
-            self._plot_points(cmap)
+            self._plot_points(values, cmap)
         self.ax_.set_xlabel(f"$z_{{{self.dimensions[0]}}}$")
         return self
 
-    def _plot_densities(self):
-        for Z, name in ((self.Z, "aggregated posterior"), (self.Z_prior, "prior")):
-            self.ax_.hist(Z[:, 0], bins=40, density=True, alpha=0.6, label=name)
-        self.ax_.set_ylabel("density")
-        self.ax_.legend()
+    def _plot_densities(self, values, cmap):
+        ax, z = self.ax_, self.Z[:, 0]
+        bars = {"bins": 40, "density": True, "alpha": 0.6}
+        if values is None:
+            ax.hist(z, label="aggregated posterior", **bars)
+        else:
+            # One upon the other they add up to the density of all.
+            groups = with_missing(values)
+            names, masks = zip(*groups, strict=True)
+            ax.hist(
+                [z[mask] for mask in masks], stacked=True, label=names,
+                color=group_colours(values, len(groups), cmap), **bars,
+            )  # fmt: skip
+        ax.hist(
+            self.Z_prior[:, 0], label="prior", histtype="step", color="black",
+            bins=40, density=True,
+        )  # fmt: skip
+        ax.set_ylabel("density")
+        fitting_legend(ax)
 
-    def _plot_points(self, cmap):
+    def _plot_points(self, values, cmap):
         ax = self.ax_
         ax.scatter(*self.Z_prior.T, s=8, color="0.8", label="prior")
-        if self.y is None:
+        if values is None:
             ax.scatter(*self.Z.T, s=8, label="aggregated posterior")
-            ax.legend()
-        elif _is_scale(self.y):
-            points = ax.scatter(*self.Z.T, s=8, c=self.y, cmap=cmap)
-            self.figure_.colorbar(points, ax=ax)
+        elif values.is_scale:
+            self._plot_scale(values, cmap)
         else:
-            self._plot_labels(cmap)
+            groups = with_missing(values)
+            colours = group_colours(values, len(groups), cmap)
+            for (name, mask), colour in zip(groups, colours, strict=True):
+                ax.scatter(*self.Z[mask].T, s=8, color=[colour], label=name)
+        if values is None or not values.is_scale or values.missing.any():
+            fitting_legend(ax, markerscale=2)
         ax.set_ylabel(f"$z_{{{self.dimensions[1]}}}$")
         ax.set_aspect("equal", adjustable="datalim")
 
-    def _plot_labels(self, cmap):
-        import matplotlib.pyplot as plt
+    def _plot_scale(self, values, cmap):
+        ax, kept = self.ax_, ~values.missing
+        if values.missing.any():
+            missing = self.Z[values.missing].T
+            ax.scatter(*missing, s=8, color=MISSING_COLOUR, label=MISSING)
+        points = ax.scatter(*self.Z[kept].T, s=8, c=values.values[kept], cmap=cmap)
+        bar = self.figure_.colorbar(points, ax=ax)
+        if values.are_dates:
+            from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 
-        labels = np.unique(self.y)
-        K = len(labels)
-        default = "tab10" if K <= 10 else "tab20" if K <= 20 else "turbo"
-        colours = plt.get_cmap(cmap or default)
-        # The first K colours of a list, or K from all of a scale.
-        listed = K <= colours.N <= 20
-        for i, label in enumerate(labels):
-            points = self.Z[self.y == label]
-            colour = colours(i if listed else i / max(K - 1, 1))
-            self.ax_.scatter(*points.T, s=8, color=colour, label=str(label))
-        self.ax_.legend(markerscale=2, fontsize="small")
-
-
-def _is_scale(y):
-    return type_of_target(y).startswith("continuous") or (
-        len(np.unique(y)) > MAX_LABELS and y.dtype.kind in "iuf"
-    )
+            locator = AutoDateLocator()
+            bar.ax.yaxis.set_major_locator(locator)
+            bar.ax.yaxis.set_major_formatter(AutoDateFormatter(locator))
 
 
 def _posterior_draws(estimator, X):

@@ -1,6 +1,7 @@
 """The climb of F."""
 
 import warnings
+from itertools import groupby
 
 import numpy as np
 from sklearn.base import clone
@@ -20,7 +21,10 @@ class LowerBoundDisplay:
     lower_bounds : ndarray of shape (n_iter,)
         F after each iteration, in nats.
     half_steps : ndarray of shape (2 * n_iter,) or None
-        F after the E-step and after the M-step of each iteration, in turns.
+        F after the E-step and after the M-step of each iteration, alternately.
+    parts : list of (str, int) or None
+        Where the fit has several trainings, what each is and its number of epochs: they
+        are lines of their own with a mark between them, as what is maximised differs.
 
     Attributes
     ----------
@@ -41,7 +45,8 @@ class LowerBoundDisplay:
     (10,)
     """
 
-    def __init__(self, *, lower_bounds, half_steps=None):
+    def __init__(self, *, lower_bounds, half_steps=None, parts=None):
+        self.parts = parts
         self.lower_bounds = lower_bounds
         self.half_steps = half_steps
 
@@ -73,7 +78,10 @@ class LowerBoundDisplay:
             display = cls(lower_bounds=half_steps[1::2], half_steps=half_steps)
             return display.plot(ax=ax)
         check_kind(cls, estimator, is_any(estimator), "an estimator of sklvm")
-        return cls(lower_bounds=np.asarray(estimator.lower_bounds_)).plot(ax=ax)
+        display = cls(
+            lower_bounds=np.asarray(estimator.lower_bounds_), parts=_parts(estimator)
+        )
+        return display.plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw the climb.
@@ -88,20 +96,53 @@ class LowerBoundDisplay:
         """
         self.ax_ = ax = axes_or_new(ax)
         self.figure_ = ax.figure
-        if self.half_steps is None:
+        ax.set(xlabel="iteration", ylabel="F (nats per row)")
+        if self.half_steps is not None:
+            self._plot_half_steps(ax)
+        elif self.parts is not None:
+            self._plot_parts(ax)
+        else:
             iterations = np.arange(1, len(self.lower_bounds) + 1)
             self.lines_ = ax.plot(iterations, self.lower_bounds, ".-")
-        else:
-            steps = 1 + np.arange(len(self.half_steps)) / 2
-            self.lines_ = ax.plot(steps, self.half_steps, color="0.7", zorder=1)
-            for first, name, colour in ((0, "E-step", "C0"), (1, "M-step", "C1")):
-                self.lines_ += ax.plot(
-                    steps[first::2], self.half_steps[first::2], "o", color=colour,
-                    label=f"after the {name}",
-                )  # fmt: skip
-            ax.legend()
-        ax.set(xlabel="iteration", ylabel="F (nats per row)")
         return self
+
+    def _plot_half_steps(self, ax):
+        steps = 1 + np.arange(len(self.half_steps)) / 2
+        self.lines_ = ax.plot(steps, self.half_steps, color="0.7", zorder=1)
+        for first, name, colour in ((0, "E-step", "C0"), (1, "M-step", "C1")):
+            self.lines_ += ax.plot(
+                steps[first::2], self.half_steps[first::2], "o", color=colour,
+                label=f"after the {name}",
+            )  # fmt: skip
+        ax.legend()
+
+    def _plot_parts(self, ax):
+        """A line for each training, in one colour where what is maximised is one."""
+        self.lines_, start, colours = [], 0, {}
+        for name, n_epochs in self.parts:
+            label = None if name in colours else name
+            colour = colours.setdefault(name, f"C{len(colours)}")
+            epochs = np.arange(start, start + n_epochs)
+            self.lines_ += ax.plot(
+                epochs + 1, self.lower_bounds[epochs], ".-", color=colour, label=label
+            )
+            start += n_epochs
+            if start < len(self.lower_bounds):
+                ax.axvline(start + 0.5, color="0.7", linestyle=":", zorder=0)
+        ax.set(xlabel="epoch", ylabel="objective (nats per row)")
+        ax.legend()
+
+
+def _parts(estimator):
+    """The trainings of a fit by their names, or None where there is one.
+
+    Those that were saved by version 0.1 do not know them.
+    """
+    if is_mixture(estimator):
+        return None
+    names = [epoch.get("task") for epoch in estimator.net_.history_]
+    parts = [(name, len(list(epochs))) for name, epochs in groupby(names)]
+    return parts if len(parts) > 1 and None not in names else None
 
 
 def _half_steps(estimator, X, max_iter):

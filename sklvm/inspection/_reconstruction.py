@@ -16,6 +16,7 @@ from sklvm.inspection._kinds import (
     is_segmentation,
     model_and_rows,
 )
+from sklvm.inspection._label_maps import class_colours, numbers_of, seeds_of
 
 
 class ReconstructionDisplay(MosaicDisplay):
@@ -24,8 +25,12 @@ class ReconstructionDisplay(MosaicDisplay):
     Parameters
     ----------
     X, X_reconstructed : ndarray of shape (n_rows, n_features)
+        Of a `SparseSegmentationRDA` the numbers of the classes, their places in
+        `classes_`; void labels come after them, and NaN is outside of a smaller map.
     S : ndarray of shape (n_rows, n_features) or None
         Sparse maps of a `SparseSegmentationRDA`, drawn in between; -1 is blank.
+    n_classes : int or None
+        Of these maps, which have a colour for each class, the same in all pictures.
     image_shape : tuple of int or None
         (H, W) or (H, W, channels); None draws strips.
 
@@ -47,7 +52,8 @@ class ReconstructionDisplay(MosaicDisplay):
     (8, 64)
     """
 
-    def __init__(self, *, X, X_reconstructed, S=None, image_shape=None):
+    def __init__(self, *, X, X_reconstructed, S=None, image_shape=None, n_classes=None):
+        self.n_classes = n_classes
         self.X = X
         self.X_reconstructed = X_reconstructed
         self.S = S
@@ -82,21 +88,28 @@ class ReconstructionDisplay(MosaicDisplay):
         applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
         takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"
         check_kind(cls, estimator, applies, takes)
-        S = None
         if segments:
             images = None if images is None else images[:n_rows]
-            S = np.asarray(estimator.transform(X, images=images))
-            reconstructed = estimator.inverse_transform(S, images=images)
-            image_shape = estimator.image_shape_
-        else:
-            reconstructed = estimator.inverse_transform(estimator.transform(X))
+            return cls._of_label_maps(estimator, X, images).plot(ax=ax)
+        reconstructed = estimator.inverse_transform(estimator.transform(X))
         display = cls(
             X=np.array(as_pictures(cls, estimator, X), dtype=np.float64),
             X_reconstructed=as_pictures(cls, estimator, reconstructed),
-            S=S,
             image_shape=image_shape,
         )
         return display.plot(ax=ax)
+
+    @classmethod
+    def _of_label_maps(cls, estimator, X, images):
+        S = estimator.transform(X, images=images)
+        decoded = numbers_of(estimator, estimator.inverse_transform(S, images=images))
+        return cls(
+            X=numbers_of(estimator, X),
+            X_reconstructed=decoded,
+            S=seeds_of(estimator, S),
+            image_shape=estimator.image_shape_,
+            n_classes=estimator.n_classes_,
+        )
 
     def plot(self, ax=None, **imshow):
         """Draw the rows.
@@ -105,7 +118,8 @@ class ReconstructionDisplay(MosaicDisplay):
         ----------
         ax : matplotlib Axes or None, default=None
         **imshow : dict
-            Of `Axes.imshow`.
+            Of `Axes.imshow`. The colours of label maps are those of
+            ``cmap=ListedColormap(colours)``, a colour for each class.
 
         Returns
         -------
@@ -115,7 +129,7 @@ class ReconstructionDisplay(MosaicDisplay):
         if self.S is not None:
             seeds = np.where(self.S < 0, np.nan, self.S)
             kinds = {"data": self.X, "seeds": seeds, "decoded": self.X_reconstructed}
-            imshow = {"cmap": "tab20", **imshow}
+            imshow = (class_colours(self.n_classes) if self.n_classes else {}) | imshow
         shape = check_image_shape(self.image_shape, self.X.shape[1])
         grid = np.stack(list(kinds.values()))
         if shape[0] == 1:  # strips stand below one another

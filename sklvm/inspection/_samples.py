@@ -16,6 +16,7 @@ from sklvm.inspection._kinds import (
     is_segmentation,
     model_and_rows,
 )
+from sklvm.inspection._label_maps import class_colours, numbers_of
 
 
 class SampleDisplay(MosaicDisplay):
@@ -24,10 +25,13 @@ class SampleDisplay(MosaicDisplay):
     Parameters
     ----------
     samples : ndarray of shape (n_samples, n_features)
+        Of a `SparseSegmentationRDA` the numbers of the classes.
     n_columns : int or None
         Of the grid; None is as wide as high. Strips stand in one column.
     image_shape : tuple of int or None
         (H, W) or (H, W, channels); None draws strips.
+    n_classes : int or None
+        Of label maps, which have a colour for each class.
 
     Attributes
     ----------
@@ -47,7 +51,8 @@ class SampleDisplay(MosaicDisplay):
     (16, 64)
     """
 
-    def __init__(self, *, samples, n_columns=None, image_shape=None):
+    def __init__(self, *, samples, n_columns=None, image_shape=None, n_classes=None):
+        self.n_classes = n_classes
         self.samples = samples
         self.n_columns = n_columns
         self.image_shape = image_shape
@@ -79,10 +84,14 @@ class SampleDisplay(MosaicDisplay):
         applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
         takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"
         check_kind(cls, estimator, applies, takes)
+        samples = estimator.sample(n_samples)[0]
+        if segments:
+            samples = numbers_of(estimator, samples)
         display = cls(
-            samples=as_pictures(cls, estimator, estimator.sample(n_samples)[0]),
+            samples=as_pictures(cls, estimator, samples),
             n_columns=n_columns,
             image_shape=estimator.image_shape_ if segments else image_shape,
+            n_classes=estimator.n_classes_ if segments else None,
         )
         return display.plot(ax=ax)
 
@@ -93,7 +102,8 @@ class SampleDisplay(MosaicDisplay):
         ----------
         ax : matplotlib Axes or None, default=None
         **imshow : dict
-            Of `Axes.imshow`.
+            Of `Axes.imshow`. The colours of label maps are those of
+            ``cmap=ListedColormap(colours)``, a colour for each class.
 
         Returns
         -------
@@ -102,5 +112,6 @@ class SampleDisplay(MosaicDisplay):
         shape = check_image_shape(self.image_shape, self.samples.shape[1])
         square = 1 if shape[0] == 1 else int(np.ceil(np.sqrt(len(self.samples))))
         grid = in_columns(self.samples, self.n_columns or square)
-        self._draw(ax, grid, shape, **imshow)
+        colours = class_colours(self.n_classes) if self.n_classes else {}
+        self._draw(ax, grid, shape, **colours | imshow)
         return self

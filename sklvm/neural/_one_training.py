@@ -88,6 +88,8 @@ class TrainsItsNet(
             self._publish_trace(n_before, one_pass)
             raise Interrupted(interrupt) from None
         finally:
+            for epoch in net.history_[n_before:]:
+                epoch["task"] = task
             net.train_split = None  # it holds the data
             for callback in net.callbacks:
                 if isinstance(callback, ProgressBar):

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
@@ -277,6 +278,52 @@ def test_images_go_along():
     assert bound == pytest.approx(est.score(maps, images=images), rel=1e-10)
     with pytest.raises(ValueError, match="images"):
         latent_diagnostics(est, maps)
+
+
+def test_sparse_segmentations_of_maps_in_other_forms():
+    est = fitted()
+    expected = values(est, HELD_OUT)
+    maps = HELD_OUT.reshape(-1, *est.image_shape_)
+    assert values(est, maps) == expected
+    assert values(est, list(maps)) == expected
+
+
+# Some of the rows.
+
+
+def test_at_most_so_many_rows():
+    X = blobs(300)
+    model = GaussianMixtureEM(3, random_state=0).fit(X)
+    some = values(model, X, max_samples=40)
+    assert some == values(model, X, max_samples=40)
+    assert values(model, X, max_samples=300) == values(model, X)
+    rows = np.sort(np.random.default_rng(0).choice(300, 40, replace=False))
+    assert some == values(model, X[rows])
+    frame = pd.DataFrame(X, columns=list(map(str, range(X.shape[1]))))
+    model = GaussianMixtureEM(3, random_state=0).fit(frame)
+    assert values(model, frame, max_samples=40) == values(model, frame.iloc[rows])
+    est, X, y = conditional(0.3, 0.6, 0.6)
+    rows = np.sort(np.random.default_rng(0).choice(len(X), 20, replace=False))
+    assert values(est, X, y, max_samples=20) == values(est, X[rows], y[rows])
+    est, maps = seeing(), specks(1, 12)
+    images = images_of(maps, seed=1)
+    rows = np.sort(np.random.default_rng(0).choice(12, 5, replace=False))
+    some = values(est, maps, images=images, max_samples=5)
+    assert some == values(est, maps[rows], images=images[rows])
+
+
+@pytest.mark.parametrize("max_samples", [0, -1, 2.5, "many"])
+def test_bad_numbers_of_rows(max_samples):
+    model = GaussianMixtureEM(2, random_state=0).fit(blobs(60))
+    with pytest.raises(ValueError, match=f"max_samples={max_samples!r}"):
+        latent_diagnostics(model, blobs(60), max_samples=max_samples)
+
+
+def test_a_source_has_no_rows_at_random():
+    X = blobs(60)
+    model = GaussianMixtureEM(2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"max_samples=5.*source"):
+        latent_diagnostics(model, lambda: iter([X]), max_samples=5)
 
 
 def test_a_pipeline_has_the_parts_of_its_last_step():

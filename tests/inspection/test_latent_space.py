@@ -1,7 +1,12 @@
 """The latent space: draws of the aggregated posterior beside those of the prior."""
 
+import datetime
+
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from matplotlib.patches import Rectangle
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklvm.inspection import LatentSpaceDisplay
@@ -115,6 +120,106 @@ def test_one_latent_has_densities():
         assert sum(areas) == pytest.approx(2, rel=1e-6)
     labelled = LatentSpaceDisplay.from_estimator(fitted("VAE1"), X, LABELS)
     assert labelled.ax_.patches
+
+
+NAMES = np.array(["cat", "dog", "owl"])[np.arange(60) % 3]
+GAPS = np.arange(60) < 7
+
+
+def with_gaps(values, gap, dtype=object):
+    values = values.astype(dtype)
+    values[GAPS] = gap
+    return values
+
+
+LABELS_WITH_GAPS = {
+    "None": with_gaps(NAMES, None),
+    "NaN among text": with_gaps(NAMES, np.nan),
+    "floats": with_gaps(np.arange(60) % 3, np.nan, float),
+    "categories": pd.Series(with_gaps(NAMES, None)).astype("category"),
+    "nullable": pd.array(with_gaps(np.arange(60) % 3, None), dtype="Int64"),
+    "nullable booleans": pd.array(with_gaps(np.arange(60) > 30, None), dtype="boolean"),
+}
+
+
+def legend_of(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize("y", LABELS_WITH_GAPS.values(), ids=LABELS_WITH_GAPS)
+@pytest.mark.parametrize("kind", ["VAE", "VAE1"])
+def test_labels_that_are_missing_are_grey(kind, y):
+    display = LatentSpaceDisplay.from_estimator(fitted(kind), X, y)
+    names = legend_of(display)
+    assert "missing" in names
+    assert len(names) == 2 + len(set(np.asarray(y)[~GAPS].tolist()))
+    display.figure_.canvas.draw()
+    if kind == "VAE":
+        assert has_points(display.ax_, display.Z)
+        assert has_points(display.ax_, display.Z[GAPS])
+
+
+def test_values_that_are_missing_are_grey():
+    y = with_gaps(np.linspace(-1.5, 2.5, 60), np.nan, float)
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y)
+    assert "missing" in legend_of(display)
+    assert len(display.figure_.axes) == 2
+    assert has_points(display.ax_, display.Z[GAPS])
+    (coloured,) = (c for c in display.ax_.collections if c.get_array() is not None)
+    assert_allclose(np.sort(np.asarray(coloured.get_array())), y[~GAPS])
+
+
+def test_dates_have_a_colour_bar():
+    for y in (
+        pd.date_range("2024", periods=60),
+        np.array([datetime.date(2024, 1, 1 + i % 28) for i in range(60)]),
+    ):
+        display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y)
+        display.figure_.canvas.draw()
+        texts = [t.get_text() for t in display.figure_.axes[1].get_yticklabels()]
+        assert any("2024" in text for text in texts)
+
+
+def test_columns_and_tensors():
+    labels = np.arange(60) % 3
+    for y in (labels[:, None], torch.as_tensor(labels), labels.tolist()):
+        display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y)
+        assert {"0", "1", "2"} <= set(legend_of(display))
+    with pytest.raises(ValueError, match=r"\by\b.*\(60, 2\)"):
+        LatentSpaceDisplay.from_estimator(fitted("VAE"), X, np.zeros((60, 2)))
+
+
+@pytest.mark.parametrize("n_labels, n_columns", [(30, 2), (60, 4)])
+def test_long_legends_stand_beside_the_axes(n_labels, n_columns):
+    names = np.array([f"class {i}" for i in np.arange(60) % n_labels])
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, names)
+    display.figure_.canvas.draw()
+    legend, ax = display.ax_.get_legend(), display.ax_
+    assert legend.get_window_extent().height <= display.figure_.bbox.height
+    assert legend.get_window_extent().x0 >= ax.get_window_extent().x1
+    assert legend._ncols <= 3
+    shown = len(legend_of(display))
+    title = legend.get_title().get_text()
+    assert shown == n_labels + 1 if n_labels == 30 else f"{shown} of 61" == title
+
+
+def test_one_latent_has_densities_of_each_label():
+    """One upon the other they are that of all."""
+    est = fitted("VAE1")
+    display = LatentSpaceDisplay.from_estimator(est, X, NAMES)
+    assert legend_of(display)[:3] == ["cat", "dog", "owl"]
+    bars = [p for p in display.ax_.patches if isinstance(p, Rectangle)]
+    areas = np.array([p.get_width() * p.get_height() for p in bars]).reshape(3, -1)
+    assert_allclose(areas.sum(axis=1), 1 / 3)
+    plain = LatentSpaceDisplay.from_estimator(est, X)
+    alone = [p.get_height() for p in plain.ax_.patches if isinstance(p, Rectangle)]
+    heights = np.array([p.get_height() for p in bars]).reshape(3, -1)
+    assert_allclose(heights.sum(axis=0), alone)
+    y = np.linspace(0, 1, 60)
+    quarters = LatentSpaceDisplay.from_estimator(est, X, y)
+    assert legend_of(quarters)[:4] == [
+        "0 to 0.25", "0.25 to 0.5", "0.5 to 0.75", "0.75 to 1",
+    ]  # fmt: skip
 
 
 def test_it_repeats_and_touches_nothing():

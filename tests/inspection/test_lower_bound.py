@@ -29,9 +29,43 @@ def test_the_trace_of_a_fit(kind):
     display = LowerBoundDisplay.from_estimator(est)
     assert_array_equal(display.lower_bounds, est.lower_bounds_)
     assert display.half_steps is None
-    assert has_line(display.figure_, est.lower_bounds_)
+    if kind in ("VAE", "ConditionalVAE", "Bernoulli", "Gaussian"):
+        assert display.parts is None
+        assert has_line(display.figure_, est.lower_bounds_)
     assert display.ax_.get_xlabel()
     assert "nats" in display.ax_.get_ylabel()
+
+
+def test_trainings_of_one_fit_are_told_apart():
+    """The encoder maximises another quantity than the decoder."""
+    est = fitted("RDA")
+    display = LowerBoundDisplay.from_estimator(est)
+    names = ["training of the decoder", "training of the encoder"]
+    assert [name for name, _ in display.parts] == [*names, names[0]]
+    assert sum(n for _, n in display.parts) == est.n_iter_
+    start = 0
+    for (_, n), line in zip(display.parts, display.lines_, strict=True):
+        assert_array_equal(line.get_xdata(), np.arange(start + 1, start + n + 1))
+        assert_array_equal(line.get_ydata(), est.lower_bounds_[start : start + n])
+        start += n
+    colours = [line.get_color() for line in display.lines_]
+    assert colours[0] == colours[2] != colours[1]
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == names
+    first, second = (n for _, n in display.parts[:2])
+    marks = [line.get_xdata()[0] for line in display.ax_.lines[1::2]]
+    assert marks == [first + 0.5, first + second + 0.5]
+
+
+def test_the_pretraining_of_a_gmvae_has_a_mark():
+    est = fitted("GMVAE").set_params(pretraining=0.5, max_epochs=4)
+    est = quietly(est.fit, X)
+    display = LowerBoundDisplay.from_estimator(est)
+    assert display.parts == [("pretraining", 2), ("training", 2)]
+    # Of a model that was saved before trainings had names there is one line.
+    for epoch in est.net_.history_:
+        del epoch["task"]
+    assert LowerBoundDisplay.from_estimator(est).parts is None
 
 
 def reference_half_steps(bits, n_iter):

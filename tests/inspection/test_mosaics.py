@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import ListedColormap
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklvm.inspection import (
@@ -10,8 +11,10 @@ from sklvm.inspection import (
     ReconstructionDisplay,
     SampleDisplay,
 )
+from sklvm.inspection._label_maps import class_colours
 
 from ..autoencoder.models import frozen, linear, standard_normal
+from ..segmentation.models import fit as segmentation
 from ..segmentation.models import images_of, seeing, specks
 from .models import SHAPE, X, fitted, rows
 from .pictures import in_reading_order, place, shows
@@ -72,6 +75,44 @@ def test_label_maps_have_their_own_shape():
         est, data, n_rows=3, image_shape=shape
     )
     assert place(display.ax_, display.X[2].reshape(shape)) is not None
+
+
+def colours_of(display):
+    """The colour of each pixel of the picture, as bytes."""
+    picture = np.asarray(display.im_.get_array().filled(np.nan))
+    return picture, display.im_.to_rgba(picture, bytes=True)
+
+
+def test_label_maps_have_a_colour_for_each_class():
+    """The same in all pictures, whatever the labels are and which of them occur."""
+    maps = np.zeros((6, 3, 4), dtype=int)
+    maps[:, :, 2:] = 1
+    maps[0, 0] = 2
+    names = np.array(["road", "sky", "void"])[maps]
+    how = {"image_shape": None, "n_classes": None, "void_class": "void"}
+    est = segmentation(names, max_epochs=3, **how)
+    one = ReconstructionDisplay.from_estimator(est, names, n_rows=2)
+    assert_array_equal(one.X, maps[:2].reshape(2, -1))
+    picture, colours = colours_of(one)
+    other_picture, other = colours_of(SampleDisplay.from_estimator(est, n_samples=4))
+    for number in (0, 1):
+        (seen,) = {tuple(c) for c in colours[picture == number]}
+        assert {tuple(c) for c in other[other_picture == number]} <= {seen}
+    assert len({tuple(c) for c in colours[np.isin(picture, [0, 1])]}) == 2
+    void = {tuple(c) for c in colours[picture == 2]}
+    assert void and not void & {tuple(c) for c in colours[picture < 2]}
+    one.plot(cmap=ListedColormap(["red", "blue"]))
+    picture, colours = colours_of(one)
+    assert (colours[picture == 1] == [0, 0, 255, 255]).all()
+    # Maps of another size, with nothing where they end.
+    small = [names[0], names[1][:2]]
+    display = ReconstructionDisplay.from_estimator(est, small)
+    assert np.isnan(display.X[1]).sum() == 4
+
+
+def test_many_classes_have_as_many_colours():
+    colours = class_colours(40)["cmap"](np.arange(40))
+    assert len(np.unique(colours, axis=0)) == 40
 
 
 def test_reconstructions_beside_images():
