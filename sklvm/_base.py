@@ -137,7 +137,8 @@ def is_symmetric(matrices, tolerance=1e-5):
     """
     sizes = np.sqrt(np.abs(np.diagonal(matrices, axis1=-2, axis2=-1)))
     sizes = sizes[..., :, np.newaxis] * sizes[..., np.newaxis, :]
-    difference = np.abs(matrices - np.swapaxes(matrices, -1, -2))
+    with np.errstate(invalid="ignore"):  # where entries are infinite, and refused
+        difference = np.abs(matrices - np.swapaxes(matrices, -1, -2))
     return bool((difference <= tolerance * sizes).all())
 
 
