@@ -42,7 +42,7 @@ class LatentSpaceDisplay:
         *,
         Z: NDArray[Any],
         Z_prior: NDArray[Any],
-        y: NDArray[Any] | None = None,
+        y: ArrayLike | None = None,
         dimensions: tuple[int, ...] = ...,
     ) -> None: ...
     @classmethod
@@ -89,7 +89,11 @@ class LowerBoundDisplay:
     figure_: Any
     lines_: list[Any]
     def __init__(
-        self, *, lower_bounds: NDArray[Any], half_steps: NDArray[Any] | None = None
+        self,
+        *,
+        lower_bounds: NDArray[Any],
+        half_steps: NDArray[Any] | None = None,
+        parts: list[Any] | None = None,
     ) -> None: ...
     @classmethod
     def from_estimator(
@@ -168,6 +172,7 @@ class ReconstructionDisplay:
         X_reconstructed: NDArray[Any],
         S: NDArray[Any] | None = None,
         image_shape: tuple[int, ...] | None = None,
+        n_classes: int | None = None,
     ) -> None: ...
     @classmethod
     def from_estimator(
@@ -192,6 +197,7 @@ class SampleDisplay:
         samples: NDArray[Any],
         n_columns: int | None = None,
         image_shape: tuple[int, ...] | None = None,
+        n_classes: int | None = None,
     ) -> None: ...
     @classmethod
     def from_estimator(
@@ -212,4 +218,5 @@ def latent_diagnostics(
     *,
     images: ArrayLike | None = None,
     n_draws: int = 16,
+    max_samples: int | None = None,
 ) -> Rows: ...

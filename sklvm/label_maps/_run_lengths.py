@@ -68,7 +68,8 @@ def from_run_lengths(run_lengths):
 
     Returns
     -------
-    mask : ndarray of shape (height, width), bool
+    mask : ndarray of shape (height, width)
+        Of booleans.
 
     Raises
     ------
