@@ -5,8 +5,7 @@ A *scatter* is the sum of weight * deviation * deviation^T that the shape keeps:
 is the covariance. precisions_cholesky is scikit-learn's: precision = U U^T with U upper
 triangular (its diagonal, where the matrix is diagonal).
 
-Where the covariance is tied, one entry for all components, of first axis 1, stands for
-one for each.
+A tied covariance is one entry, of first axis 1, for all components.
 """
 
 from abc import ABC, abstractmethod
@@ -192,12 +191,12 @@ class Full(Covariance):
         return np.swapaxes(root, -1, -2) @ root
 
     def inverse(self, precisions):
-        if not is_symmetric(precisions):
-            raise _not_definite(precisions)
         try:
             root = np.linalg.inv(np.linalg.cholesky(precisions))
         except np.linalg.LinAlgError:
             raise _not_definite(precisions) from None
+        if not is_symmetric(precisions):
+            raise _not_definite(precisions)
         return np.swapaxes(root, -1, -2) @ root
 
     def log_diagonal(self, u, scale):
