@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sklvm._optional import missing_torch
 from sklvm._show_versions import show_versions
+from sklvm.label_maps import LabelMapCodec
 from sklvm.mixture import (
     BernoulliMixtureEM,
     CategoricalMixtureEM,
@@ -34,6 +35,7 @@ __all__ = [
     "DensityOutlierDetector",
     "GaussianMixtureEM",
     "JointDensityClassifier",
+    "LabelMapCodec",
     "MixtureEM",
     "ModelImputer",
     "PoissonMixtureEM",

@@ -4,6 +4,7 @@ from sklvm._show_versions import show_versions as show_versions
 from sklvm.autoencoder import GMVAE as GMVAE
 from sklvm.autoencoder import VAE as VAE
 from sklvm.autoencoder import ConditionalVAE as ConditionalVAE
+from sklvm.label_maps import LabelMapCodec as LabelMapCodec
 from sklvm.mixture import BernoulliMixtureEM as BernoulliMixtureEM
 from sklvm.mixture import CategoricalMixtureEM as CategoricalMixtureEM
 from sklvm.mixture import GaussianMixtureEM as GaussianMixtureEM
@@ -29,6 +30,7 @@ __all__ = [
     "DensityOutlierDetector",
     "GaussianMixtureEM",
     "JointDensityClassifier",
+    "LabelMapCodec",
     "MixtureEM",
     "ModelImputer",
     "PoissonMixtureEM",

@@ -16,6 +16,7 @@ from sklvm import (
     DensityOutlierDetector,
     GaussianMixtureEM,
     JointDensityClassifier,
+    LabelMapCodec,
     MixtureEM,
     ModelImputer,
     PoissonMixtureEM,
@@ -265,8 +266,10 @@ REGISTRY = [
 ]
 REGISTRY = [entry for entry in REGISTRY if entry.estimator is not Missing]
 
-# What stands on a density model: no density itself, but held to scikit-learn's checks.
+# What stands on a density model, or has neither codes nor samples: no entry above, but
+# held to scikit-learn's checks.
 WRAPPERS = [
+    LabelMapCodec(),
     ModelImputer(),
     DensityOutlierDetector(),
     JointDensityClassifier(MixtureEM(n_components=3, random_state=0)),

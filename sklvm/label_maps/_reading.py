@@ -50,7 +50,14 @@ class LabelMaps:
 
 
 def read_label_maps(
-    estimator, X, *, reset, image_shape=None, n_classes=None, void_class=None
+    estimator,
+    X,
+    *,
+    reset,
+    image_shape=None,
+    n_classes=None,
+    void_class=None,
+    any_shape=False,
 ):
     """X as `LabelMaps`.
 
@@ -67,6 +74,8 @@ def read_label_maps(
     reset : bool
     image_shape, n_classes, void_class : as `SparseSegmentationRDA` has them
         Looked at with `reset` only.
+    any_shape : bool, default=False
+        Whether maps may be larger than those of the fit.
     """
     refuse_mask(X, "X", VOID_REMEDY)
     form = form_of(X)
@@ -82,7 +91,7 @@ def read_label_maps(
             shape = common_shape(arrays, image_shape, form)
             estimator.n_features_in_ = math.prod(shape)
             vars(estimator).pop("feature_names_in_", None)
-        else:
+        elif not any_shape:
             check_sizes(arrays, estimator.image_shape_)
         stacks = [np.stack(arrays)] if form == "maps" else [a[None] for a in arrays]
     if reset:

@@ -156,6 +156,18 @@ def flat_images(images, image_shape):
     return rows.reshape(len(rows), -1), [a.shape[:2] for a in arrays]
 
 
+def cropped_images(rows, image_shape, shapes):
+    """Flat images, filled up to `image_shape`, as a list of (H, W, C) of shapes."""
+    return cropped(rows.reshape(len(rows), *image_shape, -1), shapes)
+
+
+def as_list(arrays, name):
+    """Arrays or lists of any form along their first axis, each without a mask."""
+    if isinstance(arrays, list | tuple):
+        return [np.asarray(plain(a, f"{name}[{i}]")) for i, a in enumerate(arrays)]
+    return list(np.asarray(plain(arrays, name)))
+
+
 def _is_image(array):
     return array.ndim in (2, 3) and array.size > 0 and array.dtype.kind in "biuf"
 

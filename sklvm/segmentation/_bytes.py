@@ -1,19 +1,18 @@
 """Bytes of sparse maps, of what they leave open, and of a checksum."""
 
 import zlib
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm.label_maps._shapes import as_form, cropped
+from sklvm.label_maps._range_coder import CodeError, Decoder, Encoder
+from sklvm.label_maps._shapes import as_form, cropped, cropped_images
+from sklvm.label_maps._streams import check_streams, naming
 from sklvm.segmentation._checks import (
     check_images,
     check_max_distortion,
     check_same_shapes,
-    check_streams,
 )
-from sklvm.segmentation._codec import CodeError, Decoder, Encoder
 
 CHECK_BITS = 16
 # Cumulative frequencies of maps of the shape of the fit, and of others.
@@ -24,7 +23,7 @@ class SegmentationCodec:
     """`encode` and `decode` of a fitted model."""
 
     def encode(
-        self, X, images=None, *, max_distortion=None, lossless=False, checksum=False
+        self, X, images=None, *, max_distortion=None, lossless=False, checksum=None
     ):
         """Bytes from which `decode` has the maps back.
 
@@ -35,11 +34,14 @@ class SegmentationCodec:
         max_distortion : int or None, default=None
             Add seeds until at most so many pixels are wrong, as `transform` does.
         lossless : bool, default=False
-            Add what the decoded map leaves open.
-        checksum : bool, default=False
-            Add 32 bits over the seeds and the map, so that altered bytes, or a network
-            that rounds differently, are a ValueError and not another map: give `decode`
-            checksum=True as well.
+            The maps themselves: the sparse map and what its decoded map leaves open, or
+            the code of :class:`LabelMapCodec`, which has no seeds, whichever is
+            shorter.
+        checksum : bool or None, default=None
+            Add 32 bits over the seeds and the map, so that altered bytes, another
+            model, or a network that rounds differently, are a ValueError and not
+            another map: give `decode` checksum=True as well. None is True for lossless
+            streams.
 
         Returns
         -------
@@ -48,20 +50,29 @@ class SegmentationCodec:
             where a map is smaller than `image_shape_`, what its shape takes besides.
         """
         max_distortion = check_max_distortion(max_distortion)
+        checksum = lossless if checksum is None else checksum
+        modes = 2 * bool(lossless), 1 * bool(checksum)
         maps, images = self._check_rows(X, images)
         states = self._search(maps.maps, images, max_distortion=max_distortion)
         codes = np.stack([state.code for state in states])
         decoded = cropped(self._decode(codes, images), maps.shapes)
         labels = cropped(maps.maps, maps.shapes)
-        return [
-            self._to_bytes(*parts, 2 * bool(lossless), 1 * bool(checksum))
+        streams = [
+            self._to_bytes(*parts, *modes)
             for parts in zip(labels, codes, decoded, strict=True)
         ]
+        if not lossless or not self._has_map_model:
+            return streams
+        whole = self._whole_to_bytes(labels, images, checksum)
+        return [min(pair, key=len) for pair in zip(whole, streams, strict=True)]
+
+    @property
+    def _has_map_model(self):
+        # Models of version 0.1 have none, and their streams no bit that tells.
+        return "map_model_" in vars(self)
 
     def _to_bytes(self, labels, code, decoded, lossless, checksum, component=None):
-        coder = Encoder()
-        coder.uniform(4, lossless + checksum)
-        self._walk_shape(coder, labels.shape)
+        coder = self._head(labels.shape, lossless, checksum, is_whole=False)
         self.rate_model_.walk(coder, code.ravel(), component)
         if lossless:
             self.residual_model_.walk(coder, decoded, labels)
@@ -69,6 +80,27 @@ class SegmentationCodec:
             for part in _check_sums(code, labels if lossless else decoded):
                 coder.uniform(1 << CHECK_BITS, part)
         return coder.finish()
+
+    def _head(self, shape, lossless, checksum, is_whole):
+        coder = Encoder()
+        coder.uniform(4, lossless + checksum)
+        self._walk_shape(coder, shape)
+        if lossless and self._has_map_model:
+            coder.uniform(2, int(is_whole))
+        return coder
+
+    def _whole_to_bytes(self, labels, images, checksum):
+        """Maps without seeds, by the model of label maps."""
+        model, shapes = self.map_model_, [m.shape for m in labels]
+        if images is not None:
+            images = cropped_images(images, self.image_shape_, shapes)
+        coders = [self._head(shape, 2, 1 * bool(checksum), True) for shape in shapes]
+        model.walk_all(coders, shapes, labels, images)
+        if checksum:
+            for coder, each in zip(coders, labels, strict=True):
+                for part in model.check_sum(each):
+                    coder.uniform(1 << CHECK_BITS, part)
+        return [coder.finish() for coder in coders]
 
     def _walk_shape(self, coder, shape=None):
         """Code the shape of a map, which mostly is that of the fit, or read it."""
@@ -116,32 +148,71 @@ class SegmentationCodec:
         read = [self._read(number, data) for number, data in enumerate(streams)]
         shapes = [shape for shape, *_ in read]
         check_same_shapes(image_shapes, shapes)
-        codes = np.stack([code for _, code, *_ in read])
-        decoded = cropped(self._decode(codes, images), shapes)
-        for number, (_, code, mode, coder, component) in enumerate(read):
-            with _naming(number):
-                if checksum and not mode & 1:
+        for number, (_, _, mode, *_) in enumerate(read):
+            if checksum and not mode & 1:
+                with naming(number, streams[number]):
                     raise CodeError("it has no checksum")
-                rest = self._read_rest(coder, mode, code, decoded[number])
-                # Given its component, every map has one code only. No float is to
-                # decide what is read, so it need not be the likeliest here as well.
-                parts = rest, code, decoded[number], mode & 2, mode & 1, component
-                if self._to_bytes(*parts) != streams[number]:
-                    raise CodeError("its bytes are not those of the map that it codes")
-                decoded[number] = rest
+        whole = [number for number, (_, code, *_) in enumerate(read) if code is None]
+        seeded = [number for number in range(len(read)) if number not in set(whole)]
+        decoded = [None] * len(read)
+        for read_some, numbers in (
+            (self._read_whole, whole),
+            (self._read_seeded, seeded),
+        ):
+            if numbers:
+                some = None if images is None else images[numbers]
+                parts = [read[i] for i in numbers], some, streams, numbers
+                for number, labels in zip(numbers, read_some(*parts), strict=True):
+                    decoded[number] = labels
         labels = [self._pixel_labels.labels(m) for m in decoded]
         form = self._map_form
         if form == "rows" and set(shapes) != {self.image_shape_}:
             form = "maps"  # rows of another length would not tell their shape
         return as_form(form, labels)
 
+    def _read_seeded(self, read, images, streams, numbers):
+        """The maps of streams with seeds."""
+        codes = np.stack([code for _, code, *_ in read])
+        decoded = cropped(self._decode(codes, images), [shape for shape, *_ in read])
+        out = []
+        for number, guess, (_, code, mode, coder, component) in zip(
+            numbers, decoded, read, strict=True
+        ):
+            with naming(number, streams[number]):
+                rest = self._read_rest(coder, mode, code, guess)
+                # Given its component, every map has one code only. No float is to
+                # decide what is read, so it need not be the likeliest here as well.
+                parts = rest, code, guess, mode & 2, mode & 1, component
+                if self._to_bytes(*parts) != streams[number]:
+                    raise CodeError("its bytes are not those of the map that it codes")
+            out.append(rest)
+        return out
+
+    def _read_whole(self, read, images, streams, numbers):
+        """The maps of streams without."""
+        shapes = [shape for shape, *_ in read]
+        if images is not None:
+            images = cropped_images(images, self.image_shape_, shapes)
+        coders = [coder for *_, coder, _ in read]
+        maps = self.map_model_.walk_all(coders, shapes, None, images)
+        for number, labels, (*_, mode, coder, _) in zip(
+            numbers, maps, read, strict=True
+        ):
+            with naming(number, streams[number]):
+                if mode & 1:
+                    parts = tuple(coder.uniform(1 << CHECK_BITS) for _ in range(2))
+                    if parts != self.map_model_.check_sum(labels):
+                        raise CodeError("its checksum is wrong")
+                coder.check_end()
+        return maps
+
     def _read(self, number, data):
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise ValueError(f"Stream {number} is {type(data).__name__}, not bytes.")
-        coder = Decoder(bytes(data))
-        with _naming(number):
+        with naming(number, data):
+            coder = Decoder(bytes(data))
             mode = coder.uniform(4)
             shape = self._walk_shape(coder)
+            if mode & 2 and self._has_map_model and coder.uniform(2):
+                return shape, None, mode, coder, None
             code, component = self.rate_model_.walk(coder)
             code = code.reshape(self.image_shape_)
             if not self._counted(code)[code >= 0].all():
@@ -165,15 +236,3 @@ def _check_sums(code, labels):
     """Two numbers of 16 bits that depend on every pixel of both maps."""
     content = [np.ascontiguousarray(maps, dtype="<i4") for maps in (code, labels)]
     return divmod(zlib.crc32(b"".join(content)), 1 << CHECK_BITS)
-
-
-@contextmanager
-def _naming(number):
-    """Say which stream it is whose bytes are not a code."""
-    try:
-        yield
-    except CodeError as error:
-        raise ValueError(
-            f"Stream {number} is not what encode has written with this model: {error}; "
-            "give it as it was written."
-        ) from None

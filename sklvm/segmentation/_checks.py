@@ -1,7 +1,6 @@
 """Checks of label maps, images and codes at the public edge."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -177,16 +176,3 @@ def check_max_distortion(value):
             f"max_distortion={value!r} must be a number of pixels, 0 or more, or None."
         )
     return int(value)
-
-
-def check_streams(streams):
-    """A list of one or more streams; what they are is seen as they are read."""
-    if isinstance(streams, bytes | bytearray | memoryview):
-        raise ValueError(
-            f"streams={streams!r:.40} is bytes; give a list, [stream] of a single one."
-        )
-    is_array = isinstance(streams, np.ndarray) and streams.ndim == 1
-    if not (isinstance(streams, Sequence) or is_array) or not len(streams):
-        raise ValueError(
-            f"streams={streams!r:.40} must be a list of one or more bytes objects."
-        )

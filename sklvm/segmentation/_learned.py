@@ -11,7 +11,7 @@ bit or less. Beside the lattice seeds are likelier in cells whose corners differ
 import numpy as np
 from scipy.special import logsumexp
 
-from sklvm.segmentation._codec import BIT_TOTAL
+from sklvm.label_maps._range_coder import BIT_TOTAL
 from sklvm.segmentation._contexts import (
     ContextTable,
     cumulative,

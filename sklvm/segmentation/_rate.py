@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy.special import gammaln
 
-from sklvm.segmentation._codec import CodeError, Sampler
+from sklvm.label_maps._range_coder import CodeError, Sampler
 from sklvm.segmentation._contexts import cumulative, integer_frequencies
 from sklvm.state._classes import stateful
 

@@ -5,6 +5,8 @@ import copy
 import numpy as np
 
 from sklvm.label_maps._labels import PixelLabels, void_labels
+from sklvm.label_maps._model import LabelMapModel
+from sklvm.label_maps._shapes import cropped_images
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._trace import DivergedError
 from sklvm.segmentation._learned import LearnedRate
@@ -126,6 +128,7 @@ class TrainedInParts(BaseNeuralEstimator):
         self.net_._initialize_optimizer()
         few = slice(N_FEW_MAPS)
         self._measure(X[few], None if y is None else y[few], is_greedy=False)
+        self._fit_map_model(X[few], None if y is None else y[few])
         self.converged_ = False
 
     def _finish(self, X, y, one_pass):
@@ -135,6 +138,7 @@ class TrainedInParts(BaseNeuralEstimator):
         for name in ("_refined", "_examples"):
             self.__dict__.pop(name, None)
         self._measure(X[:N_MEASURED], None if y is None else y[:N_MEASURED])
+        self._fit_map_model(X, y)
 
     def _measure(self, X, images, is_greedy=None):
         """F, and what decoded maps leave open, by the maps X."""
@@ -148,6 +152,15 @@ class TrainedInParts(BaseNeuralEstimator):
         n_symbols = self._pixel_labels.n_symbols
         residual_model = ResidualModel(n_symbols, self.image_shape_)
         self.residual_model_ = residual_model.fit(*zip(*pairs, strict=True))
+
+    def _fit_map_model(self, X, images):
+        """The code of whole maps, without seeds, for lossless streams."""
+        maps = X[:, :-1].reshape(-1, *self.image_shape_)
+        maps = [_within(labels, labels)[0] for labels in maps]
+        if images is not None:
+            images = cropped_images(images, self.image_shape_, [m.shape for m in maps])
+        model = LabelMapModel(self._pixel_labels.n_symbols, images is not None)
+        self.map_model_ = model.fit(maps, images)
 
     def _set_fitted_state(self, state):
         super()._set_fitted_state(state)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklvm.segmentation._codec import BIT_TOTAL, Decoder, Encoder
+from sklvm.label_maps._range_coder import BIT_TOTAL, Decoder, Encoder
 
 
 class Reference:

@@ -10,6 +10,7 @@ the other reads it, and both return it. A model is written down once, for both.
 """
 
 from bisect import bisect_right
+from math import log2
 
 # The interval's length is held between 2**48 and 2**64; totals are at most 2**32.
 LENGTH = 1 << 64
@@ -38,6 +39,27 @@ class Sampler:
     def bits(self, frequencies, values=None):
         draws = self.rng.integers(BIT_TOTAL, size=len(frequencies))
         return (draws < frequencies).tolist()
+
+
+class CodeLength:
+    """Adds up the ideal code length of values, in `bits_used`."""
+
+    def __init__(self):
+        self.bits_used = 0.0
+
+    def uniform(self, total, value=None):
+        self.bits_used += log2(total)
+        return value
+
+    def choose(self, cumulative, value=None):
+        frequency = cumulative[value + 1] - cumulative[value]
+        self.bits_used += log2(cumulative[-1]) - log2(frequency)
+        return value
+
+    def bits(self, frequencies, values=None):
+        for frequency, value in zip(frequencies, values, strict=True):
+            self.bits_used += 20 - log2(frequency if value else BIT_TOTAL - frequency)
+        return values
 
 
 class Encoder:
@@ -99,14 +121,17 @@ class Encoder:
 
     def finish(self):
         """The bytes: the shortest number in the interval, read after the point."""
-        end = self.low + self.length
-        for shift in range(64, -1, -8):
-            number = -(-self.low >> shift) << shift
-            if number < end:
-                break
-        self.low = number
+        self.low = shortest_number(self.low, self.length)
         self._carry()
         return (bytes(self.settled) + self.low.to_bytes(8, "big")).rstrip(b"\0")
+
+
+def shortest_number(low, length):
+    """The one in [low, low + length) with the fewest bytes, of those of 64 bits."""
+    for shift in range(64, -1, -8):
+        number = -(-low >> shift) << shift
+        if number < low + length:
+            return number
 
 
 class Decoder:
@@ -168,3 +193,13 @@ class Decoder:
                 offset, length = self.offset, self.length
         self.offset, self.length = offset, length
         return values
+
+    def check_end(self):
+        """Raise unless an Encoder of the values that were read gives these bytes."""
+        read = self.data[max(0, self.position - 8) : self.position].ljust(8, b"\0")
+        number = int.from_bytes(read, "big")
+        # Where the interval begins, but for a carry: it may be below 0.
+        low = number - self.offset
+        is_over = len(self.data) <= self.position and not self.data.endswith(b"\0")
+        if not is_over or shortest_number(low, self.length) != number:
+            raise CodeError("its bytes are not those of the map that it codes")

@@ -1,0 +1,184 @@
+"""What predictions are made from: contexts, their keys, and what is counted in them.
+
+A context is a choice of what is known at a pixel: labels of neighbours; which of them
+are the candidate's, so that what is learned of one class's outlines serves all; or
+which of them are the candidate's and which its rival's; and numbers besides.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklvm.label_maps._fields import NAMES
+from sklvm.label_maps._gate import CONFIDENCE, LOGIT
+from sklvm.label_maps._hashing import HashTable, multipliers
+from sklvm.state._classes import stateful
+
+# Observations of each bit that every context begins with.
+PRIOR = 0.4
+# Groups of maps that predict each other when the mixing is learned.
+N_FOLDS = 6
+# Counts within a map are looked up in a table of so many, and so many slots.
+MOST_COUNTED, ADAPTIVE_BITS = 1023, 14
+
+
+@dataclass(frozen=True)
+class Context:
+    """Names of neighbours by how they are looked at, and of numbers beside them."""
+
+    labels: tuple = ()
+    same: tuple = ()
+    rivals: tuple = ()
+    beside: tuple = ()
+
+    def place(self):
+        """Where it stands among the others."""
+        kinds = (self.labels, self.same, self.rivals, True)
+        return next(i for i, kind in enumerate(kinds) if kind)
+
+
+class Keys:
+    """The keys of several contexts at once.
+
+    In `contexts` those of labels come first, then those of `same`, of `rivals`, and the
+    rest: that is the order of the keys.
+    """
+
+    def __init__(self, contexts, beside):
+        self.contexts = contexts = sorted(contexts, key=Context.place)
+        m, start = len(contexts), 1
+        self.n_contexts = m
+        self.blocks = []
+        for kind in ("labels", "same", "rivals"):
+            named = [getattr(context, kind) for context in contexts]
+            present = [i for i, names in enumerate(named) if names]
+            block = np.zeros((len(NAMES), len(present)), dtype=np.uint64)
+            for column, i in enumerate(present):
+                rows = [NAMES.index(name) for name in named[i]]
+                block[rows, column] = multipliers(len(rows), start)
+                start += len(rows)
+            first = present[0] if present else 0
+            self.blocks.append((slice(first, first + len(present)), block))
+        self.numbers = np.zeros((len(beside) + 1, m), dtype=np.uint64)
+        for i, context in enumerate(contexts):
+            rows = [beside.index(name) for name in context.beside]
+            self.numbers[[*rows, -1], i] = multipliers(len(rows) + 1, start)
+            start += len(rows) + 1
+
+    def __call__(self, around, candidate, rival, beside):
+        """Keys (n, number of contexts).
+
+        Parameters
+        ----------
+        around : ndarray of shape (n, number of neighbours), uint64
+        candidate, rival : ndarray of shape (n,), uint64
+        beside : list of ndarray of shape (n,)
+        """
+        numbers = np.ones((len(around), len(beside) + 1), dtype=np.uint64)
+        for column, values in enumerate(beside):
+            numbers[:, column] = values
+        keys = numbers @ self.numbers
+        same = (around == candidate[:, None]).astype(np.uint64)
+        rivals = same + np.uint64(2) * (around == rival[:, None])
+        for (columns, block), looks in zip(
+            self.blocks, (around, same, rivals), strict=True
+        ):
+            keys[:, columns] += looks @ block
+        return keys
+
+
+def logits_and_confidences(zeros, ones):
+    """Integers that say what counts of both bits mean."""
+    logits = LOGIT * np.log((ones + PRIOR) / (zeros + PRIOR))
+    confidences = CONFIDENCE * np.log1p(zeros + ones)
+    return np.stack([np.rint(logits), np.rint(confidences)], axis=-1).astype(np.int16)
+
+
+@stateful
+class CountTables:
+    """Logits and confidences of a bit by the keys of contexts, all in one table."""
+
+    def fit(self, keys, zeros, ones):
+        """Keys (n, m), and counts of both bits that stand for each row (n,)."""
+        entries = [_by_key(column, zeros, ones) for column in keys.T]
+        distinct, zeros, ones = (
+            np.concatenate(part) for part in zip(*entries, strict=True)
+        )
+        values = logits_and_confidences(zeros, ones)
+        self.table = HashTable(distinct, values, zeros + ones)
+        return self
+
+    def __getitem__(self, keys):
+        """Logits and confidences (n, m, 2)."""
+        return self.table[keys]
+
+
+def _by_key(keys, zeros, ones):
+    distinct, rows = np.unique(keys, return_inverse=True)
+    return distinct, np.bincount(rows, zeros), np.bincount(rows, ones)
+
+
+def held_out_predictions(keys, folds, zeros, ones, sample):
+    """Logits and confidences (len(sample), m, 2) of rows by the counts of other folds.
+
+    What a row adds to its own context would make that look surer than it is.
+    """
+    out = []
+    for column in keys.T:
+        distinct, rows = np.unique(column, return_inverse=True)
+        n = len(distinct)
+        inside = rows * N_FOLDS + folds
+        counts = []
+        for each in (zeros, ones):
+            by_fold = np.bincount(inside, each, minlength=n * N_FOLDS)
+            total = by_fold.reshape(n, N_FOLDS).sum(axis=1)
+            counts.append(total[rows[sample]] - by_fold[inside[sample]])
+        out.append(logits_and_confidences(*counts))
+    return np.stack(out, axis=1)
+
+
+@stateful
+class AdaptiveCounts:
+    """How often a bit was 1 in contexts of the present map, in earlier wavefronts."""
+
+    def __init__(self):
+        counted = np.arange(MOST_COUNTED + 1)
+        self.logs = np.rint(LOGIT * np.log(counted + PRIOR)).astype(np.int64)
+        both = np.arange(2 * MOST_COUNTED + 1)
+        self.confidences = np.rint(CONFIDENCE * np.log1p(both)).astype(np.int64)
+
+    def begin(self, n_contexts, n_maps):
+        """Counts of maps of which nothing is known."""
+        return np.zeros((2, n_maps * n_contexts << ADAPTIVE_BITS), dtype=np.int64)
+
+    def slots(self, keys, n_maps=1):
+        """Where contexts (n, m) of pixels, map by map, have their counts."""
+        slots = (keys >> np.uint64(64 - ADAPTIVE_BITS)).view(np.int64)
+        blocks = np.arange(n_maps * keys.shape[1]).reshape(n_maps, 1, -1)
+        slots = slots.reshape(n_maps, -1, keys.shape[1]) + (blocks << ADAPTIVE_BITS)
+        return slots.reshape(keys.shape)
+
+    def predictions(self, zeros, ones):
+        """Logits and confidences of counts, along a further axis."""
+        zeros, ones = np.minimum(zeros, MOST_COUNTED), np.minimum(ones, MOST_COUNTED)
+        out = np.empty((*zeros.shape, 2), dtype=np.int64)
+        out[..., 0] = self.logs[ones] - self.logs[zeros]
+        out[..., 1] = self.confidences[zeros + ones]
+        return out
+
+    def of_whole_map(self, keys, bits, wavefronts, sample):
+        """Predictions (len(sample), m, 2) of pixels, had they been coded in order."""
+        out = []
+        for slots in self.slots(keys).T:
+            order = np.lexsort((wavefronts, slots))
+            slot, front = slots[order], wavefronts[order]
+            ones = np.r_[0, np.cumsum(bits[order])]
+            news = np.r_[True, slot[1:] != slot[:-1]]
+            begin = np.maximum.accumulate(np.where(news, np.arange(len(slot)), 0))
+            news[1:] |= front[1:] != front[:-1]
+            now = np.maximum.accumulate(np.where(news, np.arange(len(slot)), 0))
+            counts = np.empty((2, len(slot)), dtype=np.int64)
+            counts[1, order] = ones[now] - ones[begin]
+            counts[0, order] = now - begin - (ones[now] - ones[begin])
+            out.append(self.predictions(*counts[:, sample]))
+        return np.stack(out, axis=1)

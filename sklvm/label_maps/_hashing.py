@@ -1,0 +1,54 @@
+"""Keys of contexts, and tables of what was counted in them: integers throughout.
+
+A key is a sum of products in 64 bits with fixed odd multipliers. A table holds an entry
+for a key at a slot that the key's upper bits name, beside a tag of lower bits; of two
+contexts with one slot the rarer one is left out.
+"""
+
+import numpy as np
+
+from sklvm.state._classes import stateful
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+STIRRERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+# Slots for each entry, at least; and of the key the bits that are the tag.
+SPARSITY, TAG = 2, np.uint64(16)
+
+
+def multipliers(shape, start):
+    """Odd numbers of 64 bits that look random, always the same (splitmix64)."""
+    n = int(np.prod(shape))
+    keys = np.arange(start, start + n, dtype=np.uint64) * GOLDEN
+    keys = (keys ^ (keys >> np.uint64(30))) * STIRRERS[0]
+    keys = (keys ^ (keys >> np.uint64(27))) * STIRRERS[1]
+    return ((keys ^ (keys >> np.uint64(31))) | np.uint64(1)).reshape(shape)
+
+
+@stateful
+class HashTable:
+    """Small integers (n, width) by key (n,); zeros at keys that it does not hold."""
+
+    def __init__(self, keys, values, importance):
+        """Of two keys with one slot the one of more importance stays."""
+        n_bits = max(4, int(SPARSITY * len(keys)).bit_length())
+        self.shift = 64 - n_bits
+        order = np.argsort(importance, kind="stable")
+        slots = self._slots(keys[order])
+        self.tags = np.zeros(1 << n_bits, dtype=np.uint16)
+        self.values = np.zeros((1 << n_bits, values.shape[1]), dtype=values.dtype)
+        # The last one written to a slot stays.
+        self.tags[slots] = self._tags(keys[order])
+        self.values[slots] = values[order]
+
+    def _slots(self, keys):
+        return (keys >> np.uint64(self.shift)).view(np.int64)
+
+    def _tags(self, keys):
+        # 0 is no entry's.
+        return (keys >> TAG).astype(np.uint16) | np.uint16(1)
+
+    def __getitem__(self, keys):
+        """The values at keys of any shape, along a further axis."""
+        slots = self._slots(keys)
+        held = self.tags[slots] == self._tags(keys)
+        return self.values[slots] * held[..., None]

@@ -1,0 +1,209 @@
+"""The pixels of the maps of a fit, and the bits that are asked of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklvm.label_maps._contexts import N_FOLDS
+from sklvm.label_maps._fields import Field, wavefront_numbers
+from sklvm.label_maps._hashing import multipliers
+
+# Neighbours among which a second candidate is looked for and a candidate is counted.
+N_NEAR, MOST_NEAR, MOST_RANK = 12, 5, 3
+# Most pixels that are looked at: of larger sets maps are left out, evenly spaced.
+MOST_PIXELS = 1 << 24
+
+
+@dataclass
+class Rows:
+    """Pixels that are alike in all that is known of them, and how many they are."""
+
+    around: np.ndarray
+    labels: np.ndarray
+    folds: np.ndarray
+    counts: np.ndarray
+    beside: list
+
+
+@dataclass
+class Pixels:
+    """All pixels, map by map, and then again all of the mirrored maps.
+
+    `row_of` says which of the distinct rows each is.
+    """
+
+    distinct: Rows
+    row_of: np.ndarray
+    starts: list
+    shapes: list
+
+    def own_maps(self):
+        """Where maps begin, and their shapes, without the mirrored ones."""
+        n = len(self.starts) // 2
+        return zip(self.starts[:n], self.shapes[:n], strict=True)
+
+
+def evenly(maps):
+    """Numbers of maps of not too many pixels together."""
+    n_pixels = sum(m.size for m in maps)
+    step = -(-n_pixels // MOST_PIXELS)
+    return range(0, len(maps), step)
+
+
+def known_pixels(maps, images, n_labels, tones, n_rows):
+    """The `Pixels` of maps (H, W), with the tones of their images.
+
+    The distinct rows are counted in mirrored maps as well: what lies to the left of
+    something tells of what may lie to its right.
+    """
+    chosen = evenly(maps)
+    shapes = [maps[i].shape for i in chosen]
+    parts = []
+    for mirror in (1, -1):
+        for number, i in enumerate(chosen):
+            height = len(maps[i])
+            rows = np.repeat(np.arange(height), maps[i].shape[1])
+            is_alone = len(chosen) == 1
+            fold = rows * N_FOLDS // height if is_alone else np.full(len(rows), number)
+            beside = [(rows * n_rows // height)[:, None]]
+            if images is not None:
+                beside.append(tones(images[i][:, ::mirror]))
+            seen = maps[i][:, ::mirror]
+            field = Field(seen.shape, n_labels, 1, seen)
+            parts.append(
+                (
+                    field.neighbours(field.inside()).astype(
+                        np.min_scalar_type(n_labels)
+                    ),
+                    seen.ravel(),
+                    (fold % N_FOLDS).astype(np.int64),
+                    np.concatenate(beside, axis=1).astype(np.int16),
+                )
+            )
+    around, labels, folds, beside = (
+        np.concatenate(part) for part in zip(*parts, strict=True)
+    )
+    key = _key_of_all(around, labels, folds, beside)
+    _, first, row_of, counts = np.unique(
+        key, return_index=True, return_inverse=True, return_counts=True
+    )
+    distinct = Rows(
+        around[first],
+        labels[first],
+        folds[first],
+        counts.astype(np.int64),
+        list(beside[first].T.astype(np.int64)),
+    )
+    sizes = [height * width for height, width in shapes]
+    starts = np.cumsum([0, *sizes, *sizes])
+    return Pixels(distinct, row_of, starts[:-1].tolist(), [*shapes, *shapes])
+
+
+def _key_of_all(*arrays):
+    columns = [c for a in arrays for c in (a.T if a.ndim == 2 else [a])]
+    key = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column, multiplier in zip(
+        columns, multipliers(len(columns), start=1 << 41), strict=True
+    ):
+        key += column.astype(np.uint64) * multiplier
+    return key
+
+
+def second_candidates(around, first, n_labels):
+    """The nearest label that is not the first candidate's (n,), n_labels for none."""
+    near = around[:, :N_NEAR]
+    others = (near != first[:, None]) & (near < n_labels)
+    nearest = near[np.arange(len(near)), others.argmax(axis=1)]
+    return np.where(others.any(axis=1), nearest, np.uint64(n_labels))
+
+
+@dataclass
+class MissRows:
+    """Candidates after the first, each with what is known where it is asked for."""
+
+    around: np.ndarray
+    first: np.ndarray
+    candidates: np.ndarray
+    ranks: np.ndarray
+    seen: np.ndarray
+    at_pixel: list
+    bits: np.ndarray = None
+    folds: np.ndarray = None
+
+    def beside(self):
+        """Numbers of the contexts: candidate, first, rank, near, count, seen, row..."""
+        is_candidate = self.around == self.candidates[:, None]
+        near = np.where(is_candidate.any(axis=1), is_candidate.argmax(axis=1) + 1, 0)
+        count = is_candidate[:, :N_NEAR].sum(axis=1)
+        return [
+            self.candidates,
+            self.first,
+            np.minimum(self.ranks, MOST_RANK),
+            near,
+            np.minimum(count, MOST_NEAR),
+            self.seen,
+            *self.at_pixel,
+        ]
+
+    @classmethod
+    def all_of(cls, around, first, ranked, seen, at_pixel, n_labels):
+        """Every candidate that may have to be asked for at pixels, or None."""
+        n_asked = n_asked_of(ranked, n_labels)
+        if n_asked < 1:
+            return None
+        candidates = ranked[:, 1 : n_asked + 1]
+        seen = np.take_along_axis(seen, candidates.view(np.int64), axis=1)
+        return cls(
+            np.repeat(around, n_asked, axis=0),
+            np.repeat(first, n_asked),
+            candidates.ravel(),
+            np.tile(np.arange(1, n_asked + 1), len(first)),
+            seen.ravel(),
+            [np.repeat(part, n_asked) for part in at_pixel],
+        )
+
+    @classmethod
+    def of(cls, pixels, around, first, places, ranking):
+        """Those that are asked for in the maps of a fit, and the answers."""
+        rows = pixels.distinct
+        is_missed = (rows.labels != first)[pixels.row_of]
+        missed = np.flatnonzero(is_missed)
+        inside = pixels.row_of[missed]
+        labels = rows.labels[inside]
+        ranked = ranking.all(around[inside], places[inside])
+        n_asked = n_asked_of(ranked, ranking.n_labels)
+        is_it = ranked == labels[:, None]
+        rank = np.where(is_it.any(axis=1), is_it.argmax(axis=1), ranked.shape[1])
+        pixel, place = np.nonzero(np.arange(1, n_asked + 1)[None] <= rank[:, None])
+        inside, candidates = inside[pixel], ranked[pixel, place + 1]
+        seen = _seen_before(pixels, missed[pixel], candidates, ranking.n_labels)
+        return cls(
+            around[inside],
+            first[inside],
+            candidates,
+            place + 1,
+            seen,
+            [part[inside] for part in rows.beside],
+            candidates == labels[pixel],
+            rows.folds[inside],
+        )
+
+
+def n_asked_of(ranked, n_labels):
+    """Candidates after the first that are asked for: the last of all is certain."""
+    return ranked.shape[1] - 1 - (ranked.shape[1] == n_labels)
+
+
+def _seen_before(pixels, at, candidates, n_labels):
+    """Whether the maps of pixels have the candidates in earlier wavefronts."""
+    seen = np.zeros(len(at), dtype=np.int64)
+    labels = pixels.distinct.labels
+    for start, shape in zip(pixels.starts, pixels.shapes, strict=True):
+        stop = start + shape[0] * shape[1]
+        fronts = wavefront_numbers(shape)
+        begin = np.full(n_labels, np.iinfo(np.int64).max)
+        np.minimum.at(begin, labels[pixels.row_of[start:stop]], fronts)
+        low, high = np.searchsorted(at, [start, stop])
+        here = slice(low, high)
+        seen[here] = begin[candidates[here]] < fronts[at[here] - start]
+    return seen

@@ -1,0 +1,35 @@
+"""Streams of bytes at the public edge."""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from sklvm.label_maps._range_coder import CodeError
+
+
+def check_streams(streams):
+    """A list of one or more streams; what they are is seen as they are read."""
+    if isinstance(streams, bytes | bytearray | memoryview):
+        raise ValueError(
+            f"streams={streams!r:.40} is bytes; give a list, [stream] of a single one."
+        )
+    is_array = isinstance(streams, np.ndarray) and streams.ndim == 1
+    if not (isinstance(streams, Sequence) or is_array) or not len(streams):
+        raise ValueError(
+            f"streams={streams!r:.40} must be a list of one or more bytes objects."
+        )
+
+
+@contextmanager
+def naming(number, data):
+    """Say which stream it is that is no bytes, or whose bytes are not a code."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ValueError(f"Stream {number} is {type(data).__name__}, not bytes.")
+    try:
+        yield
+    except CodeError as error:
+        raise ValueError(
+            f"Stream {number} is not what encode has written with this model: {error}; "
+            "give it as it was written."
+        ) from None
