@@ -97,6 +97,14 @@ def camvid_maps(folder):
     return tuple(archive[key].astype(np.int64) for key in ("y_train", "y_val"))
 
 
+def camvid_maps_in_full(folder):
+    """The same scenes at 360 x 480."""
+    archive = _archive(folder, name := "camvid_labels_360x480")
+    if archive is None:
+        raise SystemExit(f"There is no {name}.npz in --data {folder}.")
+    return tuple(archive[key].astype(np.int64) for key in ("y_train", "y_val"))
+
+
 def camvid_images(folder):
     """The photographs of these scenes, (n, 90, 120, 3) of uint8."""
     archive = _camvid(folder, "images")

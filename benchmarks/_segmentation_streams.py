@@ -8,6 +8,9 @@ ValueError stops the run. So that as many streams as that take minutes, the maps
 small, every second pixel of CamVid's, 45 x 60, the networks narrow, and the training
 short.
 
+With `--codec maps` the same of `LabelMapCodec`, on every sixth pixel, with and without
+a checksum, and with streams of maps of another shape.
+
 The address space is limited while streams are decoded, so that a large allocation
 fails, and a failure is no ValueError. That and the peak of the resident memory are
 known on Linux only.
@@ -33,7 +36,9 @@ from _segmentation_model import (
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-THINNING = 2
+from sklvm import LabelMapCodec
+
+THINNING, MAPS_THINNING = 2, 6
 CHANNELS = (16, 24, 32)
 LONGEST = 400
 MOST_FLIPPED = 8
@@ -79,6 +84,17 @@ def real_streams(model, X):
     return streams
 
 
+def real_streams_of_maps(codec, maps):
+    """Of a LabelMapCodec: maps of the shape of the fit, and parts of them."""
+    parts = [[labels] for labels in maps] + [[labels[:7, :9]] for labels in maps[:20]]
+    streams = []
+    for part in parts:
+        for mode in ("checksum", ""):
+            (data,) = codec.encode(part, checksum=bool(mode))
+            streams.append(Real(mode, data, part[0]))
+    return streams
+
+
 def random_bytes(reals, rng):
     return rng.bytes(rng.integers(LONGEST + 1)), None
 
@@ -112,10 +128,15 @@ def outcome(model, data, real):
     check_valid(model, maps)
     if real is None:
         return "a map"
-    return "the same map" if (maps[0] == real.decoded).all() else "another map"
+    is_same = maps[0].shape == real.decoded.shape and (maps[0] == real.decoded).all()
+    return "the same map" if is_same else "another map"
 
 
 def check_valid(model, maps):
+    if isinstance(model, LabelMapCodec):
+        if not np.isin(maps[0], model.classes_).all():
+            raise AssertionError("A map has labels that are none.")
+        return
     n_pixels = model.image_shape_[0] * model.image_shape_[1]
     if maps.shape != (1, n_pixels) or maps.dtype != np.int32:
         raise AssertionError(f"A map is {maps.dtype} of shape {maps.shape}.")
@@ -183,6 +204,7 @@ def add_arguments(parser):
     add_model_arguments(parser, epochs=10)
     parser.add_argument("--streams", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--codec", choices=["seeds", "maps"], default="seeds")
 
 
 def run(arguments):
@@ -190,12 +212,17 @@ def run(arguments):
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(arguments.threads):
         print_machine(arguments.threads, MACHINE_PACKAGES)
+        thinning = THINNING if arguments.codec == "seeds" else MAPS_THINNING
         train, val = (
-            maps[:, ::THINNING, ::THINNING]
+            maps[:, ::thinning, ::thinning]
             for maps in parts(arguments, *camvid_maps(arguments.data))
         )
-        model = fitted(arguments.model, train, arguments.epochs, channels=CHANNELS)
-        reals = real_streams(model, rows(val))
+        if arguments.codec == "maps":
+            model = LabelMapCodec().fit(train)
+            reals = real_streams_of_maps(model, val)
+        else:
+            model = fitted(arguments.model, train, arguments.epochs, channels=CHANNELS)
+            reals = real_streams(model, rows(val))
         # What is set up once is no part of it.
         decode_all(model, reals, N_WARM, arguments.seed + 1)
         before = resident_peak()

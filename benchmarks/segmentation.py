@@ -3,16 +3,19 @@
 python benchmarks/segmentation.py labels --data FOLDER --model labels.pkl
 python benchmarks/segmentation.py images --data FOLDER --labels-model labels.pkl
 python benchmarks/segmentation.py streams --data FOLDER
+python benchmarks/segmentation.py lossless --data FOLDER
 """
 
 import _segmentation_images
 import _segmentation_labels
+import _segmentation_lossless
 import _segmentation_streams
 from _commands import main
 
 BENCHMARKS = {
     "labels": _segmentation_labels,
     "images": _segmentation_images,
+    "lossless": _segmentation_lossless,
     "streams": _segmentation_streams,
 }
 
