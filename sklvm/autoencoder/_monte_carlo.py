@@ -18,6 +18,8 @@ from sklvm.neural._trace import DivergedError
 COLLAPSED_RATE, N_RATED = 0.1, 1000
 # Squared errors of rows, each at a draw of z, that the noise is taken from.
 N_ERRORS = 20_000
+# Rows whose errors are in memory at a time: each has two numbers a column.
+N_ADDED = 2**16
 # Numbers of a chunk of rows that are all computed however few rows there are: half a
 # block costs many rows about a tenth more time, and one row half as much.
 CHUNK_SIZE = BLOCK_SIZE // 2
@@ -206,7 +208,11 @@ class RowEstimates(BaseAutoencoder):
             terms = module.likelihood.errors(x, outputs, observed)
             return torch.einsum("sn,snd->nd", weights, terms).cpu()
 
-        return self._map_chunks(errors, X, n_draws).sum(0, np.float64)
+        starts = range(0, X.shape[0], N_ADDED)
+        return sum(
+            self._map_chunks(errors, X[i : i + N_ADDED], n_draws).sum(0, np.float64)
+            for i in starts
+        )
 
 
 def of_something(batch, log_density):
