@@ -267,44 +267,58 @@ class Categorical(Likelihood):
 
 class ConditionalVAE(BaseEstimator):
     classes_: Any
+    net_: Any
+    noise_: NDArray[Any] | float
+    lower_bound_: float
+    lower_bounds_: NDArray[Any]
+    n_iter_: int
+    converged_: bool
+    best_epoch_: int
+    held_out_bound_: float
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
     def __init__(
         self,
         latent_dim: int = 2,
         *,
         likelihood: Any = "gaussian",
-        noise: Any = "optimal",
-        min_noise: Any = 0.01,
-        objective: Any = "stl",
-        n_draws: Any = 1,
-        n_score_draws: Any = 16,
-        beta: Any = 1.0,
-        warmup: Any = 0.0,
-        free_bits: Any = 0.0,
+        noise: Literal["optimal", "shared", "learned", "heteroscedastic"]
+        | float
+        | ArrayLike = "optimal",
+        min_noise: float = 0.01,
+        objective: Literal[
+            "kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"
+        ] = "stl",
+        n_draws: int = 1,
+        n_score_draws: int = 16,
+        beta: float = 1.0,
+        warmup: float = 0.0,
+        free_bits: float = 0.0,
         posterior: Literal["diag", "full"] = "diag",
         n_prior_components: int = 8,
         encoder: Any = None,
         prior: Any = None,
         decoder: Any = None,
-        hidden_layer_sizes: Any = ...,
-        activation: Any = "relu",
-        max_epochs: Any = "auto",
-        lr: Any = 0.003,
-        batch_size: Any = 128,
+        hidden_layer_sizes: ArrayLike = ...,
+        activation: Literal["relu", "tanh", "logistic", "silu", "gelu", "elu"] = "relu",
+        max_epochs: int | Literal["auto"] = "auto",
+        lr: float = 0.003,
+        batch_size: int = 128,
         optimizer: Any = "adam",
-        lr_schedule: Any = "cosine",
-        max_grad_norm: Any = None,
-        early_stopping: Any = "auto",
-        validation_fraction: Any = 0.1,
-        n_iter_no_change: Any = 10,
-        tol: Any = 0.01,
-        warm_start: Any = False,
-        callbacks: Any = None,
-        device: Any = "cpu",
-        compile: Any = False,
-        net_params: Any = None,
-        random_state: Any = None,
-        checkpoint: Any = None,
-        verbose: Any = 0,
+        lr_schedule: Literal["constant", "cosine"] = "cosine",
+        max_grad_norm: float | None = None,
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 0.01,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        device: str = "cpu",
+        compile: bool = False,
+        net_params: dict[Any, Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        verbose: int = 0,
     ) -> None: ...
     def export_decoder(self, path: str | PathLike[str]) -> Any: ...
     def export_encoder(self, path: str | PathLike[str]) -> Any: ...

@@ -55,12 +55,29 @@ class ConditionalVAE(FittedConditional, FindsLength):
         "categorical" takes labels of any kind. X may be a table with text and
         categories: then all its columns are read by their kinds, as with "auto", and
         the networks get numbers standardised and categories one-hot.
-    noise, min_noise : default="optimal", 0.01
-        Standard deviations of the Gaussian p(y|z,x), as in `VAE`.
-    objective, n_draws, n_score_draws : default="stl", 1, 16
-        How the bound is estimated, as in `VAE`.
-    beta, warmup, free_bits : default=1.0, 0.0, 0.0
-        Weight of the KL divergence, as in `VAE`.
+    noise : {"optimal", "shared", "learned", "heteroscedastic"}, float or array-like \
+            of shape (n_outputs,), default="optimal"
+        Standard deviations of the Gaussian p(y|z,x), in units of y: in closed form, one
+        for each column or one "shared" by all; parameters that are "learned"; given by
+        the decoder ("heteroscedastic"); or fixed numbers.
+    min_noise : float, default=0.01
+        The least of them, in standard deviations of the column, where they are not
+        fixed.
+    objective : {"kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"}, \
+            default="stl"
+        How the bound is estimated, as in `VAE`; "iwae" and "forward_kl" need `n_draws`
+        of 2 or more.
+    n_draws : int, default=1
+        Draws of z for each row and step of the training.
+    n_score_draws : int, default=16
+        Draws of z for each row in `score` and `score_samples`: with more the bound
+        comes closer to log p(y|x).
+    beta : float, default=1.0
+        Weight of the KL divergence in training. Scores always have beta = 1.
+    warmup : float, default=0.0
+        Share of the steps over which beta rises linearly from 0.
+    free_bits : float, default=0.0
+        Nats of the divergence, a mean over the batch, that training does not penalise.
     posterior : {"diag", "full"}, default="diag"
         Covariance of q(z|y,x).
     n_prior_components : int, default=8
@@ -77,27 +94,79 @@ class ConditionalVAE(FittedConditional, FindsLength):
         2 * latent_dim, without the logit.
     decoder : torch.nn.Module, object with `build` or None, default=None
         The same for p(y|z,x): from rows [z, x] to means or logits of y.
-    hidden_layer_sizes, activation : default=(200,), "relu"
-        Of all three networks, reversed in the decoder; () makes them linear.
-    max_epochs, lr, batch_size, optimizer, lr_schedule, max_grad_norm : \
-            default="auto", 3e-3, 128, "adam", "cosine", None
-        The training, as in `VAE`.
-    early_stopping, validation_fraction, n_iter_no_change, tol : \
-            default="auto", 0.1, 10, 1e-2
+    hidden_layer_sizes : array-like of int, default=(200,)
+        Widths of the hidden layers of all three networks, reversed in the decoder; ()
+        makes them linear.
+    activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
+        Of the hidden layers.
+    max_epochs : int or "auto", default="auto"
+        Passes over the training rows; "auto" as many as make 5,000 steps, and at least
+        30.
+    lr : float, default=3e-3
+        Learning rate.
+    batch_size : int, default=128
+        Most rows in a step; a pass is cut into batches of nearly equal size.
+    optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer class, default="adam"
+        More of its parameters go into `net_params`.
+    lr_schedule : {"constant", "cosine"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 over the steps of a fit.
+    max_grad_norm : float or None, default=None
+        Gradients of a larger norm are shortened to it.
+    early_stopping : bool or "auto", default="auto"
         When to stop, as in `VAE`; "auto" waits for 1,500 steps, as there is a plateau
         until z tells several answers to one question apart.
-    warm_start, callbacks, device, compile, net_params, random_state, checkpoint, \
-            verbose : default=False, None, "cpu", False, None, None, None, 0
-        As in `VAE`.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs over which improvement is judged.
+    tol : float, default=1e-2
+        Improvement, in nats per sample, that counts as one; infinity says that
+        `max_epochs` is wanted as it is, without a warning.
+    warm_start : bool, default=False
+        Go on from the present parameters in the next `fit`.
+    callbacks : list of skorch callbacks or None, default=None
+        Told of every epoch, and of batches where they have a method for batches.
+    device : str, default="cpu"
+        "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there.
+    compile : bool, default=False
+        Compile the module with `torch.compile`.
+    net_params : dict or None, default=None
+        Further parameters of the `skorch.NeuralNet`: "optimizer__...", "compile__..."
+        and "verbose".
+    random_state : int, RandomState instance or None, default=None
+        Determines first weights, batches, noise, and what `sample` draws.
+    checkpoint : str, path-like or None, default=None
+        File in which `fit` keeps what it has reached, and from which the same fit goes
+        on after its process was killed; when it is done, it removes the file.
+    verbose : int, default=0
+        1 shows a progress bar over the epochs.
 
     Attributes
     ----------
     classes_ : ndarray or list of ndarrays
         The labels of the categorical columns of y; a list for two or more of them.
-    net_, noise_, lower_bound_, lower_bounds_, n_iter_, converged_, best_epoch_, \
-            held_out_bound_, n_features_in_, feature_names_in_ :
-        As in `VAE`, for the rows (x, y). `net_.module_` has `encoder`, `prior_network`,
-        `decoder` and `likelihood`.
+    net_ : skorch.NeuralNet
+        The trained net, with its `history`; `net_.module_` has `encoder`,
+        `prior_network`, `decoder` and `likelihood`.
+    noise_ : ndarray of shape (n_outputs,) or float
+        sigma of p(y|z,x), for a Gaussian likelihood of all columns whose noise does not
+        depend on z.
+    lower_bound_ : float
+        F of the training rows at the returned parameters, beta = 1.
+    lower_bounds_ : ndarray of shape (n_iter_,)
+        The objective (with beta and free bits) of each epoch, a mean over its batches.
+    n_iter_ : int
+        Epochs run, those of earlier fits included where they were continued.
+    converged_ : bool
+        Whether early stopping ended the training, or the objective had stopped to rise,
+        as in `VAE`.
+    best_epoch_ : int
+        With early stopping, the epoch whose weights were kept, counted from 1.
+    held_out_bound_ : float
+        With early stopping, what the held-out rows had there, a mean over the folds
+        where there were folds; optimistic, as it was chosen by.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
 
     Raises
     ------
