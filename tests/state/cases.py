@@ -16,6 +16,7 @@ from sklvm import (
     ConditionalVAE,
     DensityOutlierDetector,
     JointDensityClassifier,
+    LabelMapCodec,
     MixtureEM,
     ModelImputer,
     SparseSegmentationRDA,
@@ -130,9 +131,18 @@ def _of_wrappers():
     )
 
 
+def _of_label_maps():
+    squares = np.random.default_rng(0).integers(3, size=(30, 3, 3))
+    maps = np.kron(squares, np.ones((1, 2, 2), dtype=int))
+    yield Case("LabelMapCodec", LabelMapCodec(), (maps,))
+
+
 CASES = {
     case.name: case
-    for cases in (_of_registry(), _of_autoencoders(), _of_tables(), _of_wrappers())
+    for cases in (
+        *(_of_registry(), _of_autoencoders(), _of_tables(), _of_wrappers()),
+        _of_label_maps(),
+    )
     for case in cases
 }
 

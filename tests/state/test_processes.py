@@ -127,7 +127,7 @@ def test_skops_takes_pipelines_with_every_estimator(name):
     loaded = through_skops(pipeline)
     assert_same_answers(est, loaded[-1], case)
     X = case.rows[0]
-    method = "predict" if hasattr(est, "predict") else "transform"
+    method = next(m for m in ("predict", "transform", "score") if hasattr(est, m))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected, found = (getattr(p, method)(X) for p in (pipeline, loaded))
