@@ -15,6 +15,8 @@ from sklvm.state._classes import stateful
 LOG_2PI = math.log(2 * math.pi)
 # Scales outside exp(-15) and exp(15) overflow float32 when they are squared twice.
 MAX_LOG_SCALE = 15.0
+# Numbers of all means from which densities under each are products of matrices.
+MANY = 1000
 # How far from 0 the components of p(z|x) start, in their standard deviations.
 START_RADIUS = 2.0
 
@@ -74,6 +76,23 @@ class DiagonalGaussian(_Gaussians):
         eps = (z - self.mean) / self.scale
         terms = torch.addcmul(self.log_scale, eps, eps, value=0.5)
         return -terms.sum(-1) - z.shape[-1] / 2 * LOG_2PI
+
+    def log_prob_of_each(self, z):
+        """log N(z; mu_k, Sigma_k) of every z under all K, of shape (..., K).
+
+        The square is multiplied out, for K numbers a z instead of K times latent_dim;
+        in float64, as its terms are large and cancel.
+        """
+        # Few are quicker one by one; "mps" has no float64.
+        if self.mean.numel() < MANY or z.device.type == "mps":
+            return self.log_prob(z.unsqueeze(-2))
+        z, mean = z.double(), self.mean.double()
+        precision = (-2 * self.log_scale.double()).exp()
+        scaled = mean * precision
+        squares = z.square() @ precision.T - 2 * z @ scaled.T
+        constant = (mean * scaled / 2 + self.log_scale).sum(-1)
+        log_prob = -squares / 2 - constant - z.shape[-1] / 2 * LOG_2PI
+        return log_prob.to(self.mean.dtype)
 
     def entropy(self):
         return self.log_scale.sum(-1) + self.mean.shape[-1] / 2 * (1 + LOG_2PI)
@@ -135,6 +154,10 @@ class FullGaussian(_Gaussians):
         squares = eps.square().sum(-1)
         return -squares / 2 - self.log_diagonal.sum(-1) - z.shape[-1] / 2 * LOG_2PI
 
+    def log_prob_of_each(self, z):
+        """log N(z; mu_k, Sigma_k) of every z under all K, of shape (..., K)."""
+        return self.log_prob(z.unsqueeze(-2))
+
     def entropy(self):
         return self.log_diagonal.sum(-1) + self.mean.shape[-1] / 2 * (1 + LOG_2PI)
 
@@ -186,13 +209,8 @@ class _Mixture(metaclass=ABCMeta):
     """sum_k pi_k N(z; mu_k, Sigma_k), whose Gaussians are `components`."""
 
     @abstractmethod
-    def log_pi(self):
-        """log pi, of shape (K,) or (n_rows, K)."""
-
     def log_joint(self, z):
         """log pi_k + log N(z; mu_k, Sigma_k), of shape (..., K)."""
-        # Every z under every component: (..., 1, latent_dim) against (K, latent_dim).
-        return self.components.log_prob(z.unsqueeze(-2)) + self.log_pi()
 
     def log_prob(self, z):
         return torch.logsumexp(self.log_joint(z), -1)
@@ -213,7 +231,11 @@ class GaussianMixture(_Mixture):
         self.components = components
         self.log_weights = log_weights
 
+    def log_joint(self, z):
+        return self.components.log_prob_of_each(z) + self.log_pi()
+
     def log_pi(self):
+        """log pi, of shape (K,)."""
         if self.log_weights is not None:
             return self.log_weights
         K = len(self.components.mean)
@@ -274,8 +296,9 @@ class MixturePrior(_Mixture, _Gaussians):
     def parts(self):
         return *self.components.parts(), self.log_weights
 
-    def log_pi(self):
-        return self.log_weights
+    def log_joint(self, z):
+        # Of each z under the K components of its own row.
+        return self.components.log_prob(z.unsqueeze(-2)) + self.log_weights
 
     @property
     def mean(self):

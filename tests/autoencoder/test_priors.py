@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
+from numpy.testing import assert_allclose
 from scipy.special import logsumexp
-from scipy.stats import kstest
+from scipy.stats import kstest, norm
 
 from sklvm import VAE
+from sklvm.autoencoder._distributions import DiagonalGaussian
 
 from .models import quietly
 from .reference import gaussian_log_prob
@@ -106,3 +109,25 @@ def test_pseudo_inputs_learn():
     held_out = clusters(200, seed=1)
     one, fifty = (fitted("vamp", n_pseudo_inputs=n).score(held_out) for n in (1, 50))
     assert fifty > one
+
+
+@pytest.mark.parametrize("latent_dim, K", [(3, 4), (30, 60)])
+def test_densities_under_each_component(latent_dim, K):
+    """Of narrow and far components too, in values and gradients, by SciPy's."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(scale=10, size=(K, latent_dim))
+    scales = np.exp(rng.normal(scale=2, size=(K, latent_dim)))
+    z = means[rng.integers(K, size=20)] + scales[0] * rng.normal(size=(20, latent_dim))
+    means, log_scales, z = (
+        torch.tensor(a, dtype=torch.float32, requires_grad=True)
+        for a in (means, np.log(scales), z)
+    )
+    log_prob = DiagonalGaussian(means, log_scales).log_prob_of_each(z)
+    loc, scale = means.detach().double(), log_scales.detach().double().exp()
+    eps = (z.detach().double()[:, None] - loc) / scale
+    expected = norm.logpdf(z.detach().double()[:, None], loc, scale).sum(-1)
+    assert_allclose(log_prob.detach(), expected, rtol=3e-6)
+    log_prob.sum().backward()
+    assert_allclose(z.grad, -(eps / scale).sum(1), rtol=1e-4)
+    assert_allclose(means.grad, (eps / scale).sum(0), rtol=1e-4)
+    assert_allclose(log_scales.grad, (eps**2 - 1).sum(0), rtol=1e-4)
