@@ -142,10 +142,10 @@ def is_symmetric(matrices, tolerance=1e-5):
     return bool((difference <= tolerance * sizes).all())
 
 
-def check_count(name, value):
-    """`value` as an integer of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} must be an integer of 1 or more.")
+def check_count(name, value, least=1):
+    """`value` as an integer that is not less than `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name}={value!r} must be an integer of {least} or more.")
     return int(value)
 
 

@@ -302,7 +302,7 @@ class DensityAutoencoder(
         is_simple = isinstance(self.net_.module.prior(), StandardNormal)
         if not is_simple or len(rows) < LEAST_JUDGED or self._has_gaps:
             return
-        F = self._lower_bounds_of_rows(rows, 1).astype(np.float64)
+        F = self._lower_bounds_of_rows(rows).astype(np.float64)
         short = self.lower_bound_ - F.mean()
         if short > STRANGE + 3 * F.std() / np.sqrt(len(F)):
             warn_user(
@@ -319,8 +319,9 @@ class DensityAutoencoder(
 
         log 1/S sum_s p(x, z_s) / q(z_s|x) with S = `n_score_draws` draws of q(z|x),
         whatever was trained. Its expectation lies between F, which it is for one draw,
-        and log p(x) (Burda et al., 2016, theorem 1): where the encoder misses rows that
-        it has not seen, F alone would say more of the encoder than of the model.
+        and log p(x) (Burda et al., 2016, theorem 1). Before the draws, q of each row is
+        improved by `n_score_steps` steps of its own: where the encoder misses rows that
+        it has not seen, the score would say more of the encoder than of the model.
 
         Parameters
         ----------
@@ -334,8 +335,7 @@ class DensityAutoencoder(
         return self._log_density(X).astype(np.float32)
 
     def _log_density(self, X):
-        check_count("n_score_draws", self.n_score_draws)
-        return self._lower_bounds_of_rows(self._validate_new(X), self.n_score_draws)
+        return self._scores_of_rows(self._validate_new(X))
 
     @in_chunks
     def log_likelihood(self, X, n_importance=5000):

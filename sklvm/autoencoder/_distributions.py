@@ -72,6 +72,11 @@ class DiagonalGaussian(_Gaussians):
         """mean + scale * eps, differentiable in both."""
         return torch.addcmul(self.mean, self.scale, eps)
 
+    def moved(self, delta, tau):
+        """The Gaussian of mean + scale * (delta + exp(tau) * eps)."""
+        log_scale = bounded(self.log_scale + tau)
+        return DiagonalGaussian(self.rsample(delta), log_scale)
+
     def log_prob(self, z):
         eps = (z - self.mean) / self.scale
         terms = torch.addcmul(self.log_scale, eps, eps, value=0.5)
@@ -145,6 +150,11 @@ class FullGaussian(_Gaussians):
     def rsample(self, eps):
         """mean + L eps, differentiable in both."""
         return self.mean + (self.scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
+
+    def moved(self, delta, tau):
+        """The Gaussian of mean + L (delta + exp(tau) * eps)."""
+        scale_tril = self.scale_tril * tau.exp().unsqueeze(-2)
+        return FullGaussian(self.rsample(delta), self.log_diagonal + tau, scale_tril)
 
     def log_prob(self, z):
         # One inverse a Gaussian, as there may be thousands of z for each.

@@ -37,6 +37,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
         "objective": [StrOptions(set(OBJECTIVES))],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "n_score_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_score_steps": [Interval(Integral, 0, None, closed="left")],
         "beta": [Interval(Real, 0.0, None, closed="left")],
         "free_bits": [Interval(Real, 0.0, None, closed="left")],
         "posterior": [StrOptions(set(POSTERIORS))],

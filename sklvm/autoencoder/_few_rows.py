@@ -13,6 +13,7 @@ from torch import nn
 from sklvm.autoencoder._distributions import DiagonalGaussian
 from sklvm.autoencoder._linear_start import LinearAndNetwork
 from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.autoencoder._refinement import N_DRAWS, N_JUDGED
 from sklvm.neural._networks import ACTIVATIONS
 
 # Rows of a small chunk. Elementwise functions treat those beyond the last whole vector
@@ -21,16 +22,17 @@ FEW_ROWS = 16
 PLAIN = {nn.Linear, nn.Sequential, LinearAndNetwork, *ACTIVATIONS.values()}
 
 
-def chunk_rows(module, n_rows, size, n_draws):
+def chunk_rows(module, n_rows, size, n_draws, refines=False):
     """Rows of a chunk of at most `size`: fewer where there are few and none differs."""
     if size < FEW_ROWS:
         return size
     size -= size % FEW_ROWS
     is_few = n_rows <= FEW_ROWS < size
-    return FEW_ROWS if is_few and _few_are_alike(module, size, n_draws) else size
+    alike = is_few and _few_are_alike(module, size, n_draws, refines)
+    return FEW_ROWS if alike else size
 
 
-def _few_are_alike(module, size, n_draws):
+def _few_are_alike(module, size, n_draws, refines):
     """Whether chunks of `size` rows give what small ones do, to the bit."""
     if not _is_elementwise(module):
         return False
@@ -38,11 +40,15 @@ def _few_are_alike(module, size, n_draws):
     if not PLAIN.issuperset(map(type, encoder + decoder)):
         return False
     how = size, torch.get_num_threads()
+    refining = decoder if refines else []
     # The likelihood multiplies errors by a vector of precisions.
     vector, device = torch.Size([module.n_features]), next(module.parameters()).device
     return _products_agree(vector, device, n_draws, *how) and all(
         _products_agree(layer.weight.shape, layer.weight.device, n, *how)
-        for layers, n in ((encoder, 1), (decoder, n_draws))
+        for layers, n in (
+            *((encoder, 1), (decoder, n_draws)),
+            *((refining, N_DRAWS), (refining, N_JUDGED)),
+        )
         for layer in layers
         if type(layer) is nn.Linear
     )
@@ -67,8 +73,15 @@ def _products_agree(shape, device, n_draws, size, n_threads):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(n_draws, size, shape[-1], generator=generator).to(device)
     weight = torch.randn(tuple(shape), generator=generator).to(device)
-    many = _product(x, weight)[:, :FEW_ROWS]
-    return torch.equal(many, _product(x[:, :FEW_ROWS].contiguous(), weight))
+    many = _product(x, weight)
+    few = _product(x[:, :FEW_ROWS].contiguous(), weight)
+    if not torch.equal(many[:, :FEW_ROWS], few):
+        return False
+    if weight.dim() == 1:
+        return True
+    # Its gradient.
+    many = _product(many, weight.T)[:, :FEW_ROWS]
+    return torch.equal(many, _product(few, weight.T))
 
 
 def _product(x, weight):

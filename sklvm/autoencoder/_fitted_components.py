@@ -59,7 +59,9 @@ class FittedComponents(MissingCells):
             pi = self.net_.module.prior().log_pi().exp().cpu().double()
             return torch.where(observed.any(-1, keepdim=True).cpu(), resp, pi)
 
-        return self._map_chunks(mean_resp, X, self.n_score_draws, as_bits=False)
+        return self._map_chunks(
+            mean_resp, X, self.n_score_draws, n_steps=0, as_bits=False
+        )
 
     def elbo_terms(self, X):
         """The bound F in its three parts, which add up to it.
@@ -98,7 +100,7 @@ class FittedComponents(MissingCells):
             return of_something(batch, torch.cat(terms).cpu().double().mean(0).T).T
 
         check_count("n_score_draws", self.n_score_draws)
-        terms = self._map_chunks(mean_terms, X, self.n_score_draws)
+        terms = self._map_chunks(mean_terms, X, self.n_score_draws, n_steps=0)
         z, w, x = terms.T.astype(np.float32)
         return Bunch(z=z, w=w, x=x)
 

@@ -283,7 +283,7 @@ class FittedConditional(
     def score_samples(self, X, y=None):
         """The importance-weighted lower bound on log p(y|x) of each row.
 
-        As in `VAE`, from `n_score_draws` draws of q(z|y,x).
+        As in `VAE`, from `n_score_draws` draws of q(z|y,x) after `n_score_steps` steps.
 
         Parameters
         ----------
@@ -306,9 +306,7 @@ class FittedConditional(
         return self._log_density(X, y, "score_samples").astype(np.float32)
 
     def _log_density(self, X, y, method):
-        check_count("n_score_draws", self.n_score_draws)
-        rows = self._validate_pairs(X, y, method)
-        return self._lower_bounds_of_rows(rows, self.n_score_draws)
+        return self._scores_of_rows(self._validate_pairs(X, y, method))
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`, in nats per sample.

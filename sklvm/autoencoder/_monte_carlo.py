@@ -4,10 +4,12 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from sklvm._base import check_count
 from sklvm._warn import warn_user
 from sklvm.autoencoder._estimator import BaseAutoencoder
 from sklvm.autoencoder._few_rows import chunk_rows
 from sklvm.autoencoder._noise import row_bits, row_keys, row_normals
+from sklvm.autoencoder._refinement import refined
 from sklvm.autoencoder.likelihoods._gaussian import Gaussian
 from sklvm.neural._device import as_dense, as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
@@ -53,7 +55,7 @@ class RowEstimates(BaseAutoencoder):
             self.lower_bound_ = float(self.lower_bounds_[-1])
         else:
             self._set_noise(X)
-            self.lower_bound_ = float(self._lower_bounds_of_rows(X, 1).mean())
+            self.lower_bound_ = float(self._lower_bounds_of_rows(X).mean())
         if not np.isfinite(self.lower_bound_):
             raise DivergedError(self.n_iter_, -self.lower_bound_)
         if not one_pass:
@@ -71,7 +73,7 @@ class RowEstimates(BaseAutoencoder):
             z = q.rsample(eps[0])
             return (q.log_prob(z) - p.log_prob(z)).cpu().double()
 
-        rate = self._map_chunks(rate_of, rows, n_draws=1).mean()
+        rate = self._map_chunks(rate_of, rows, n_draws=1, n_steps=0).mean()
         if rate < COLLAPSED_RATE:
             warn_user(
                 f"The posterior has collapsed: with beta={self.beta:g} the latent holds"
@@ -82,22 +84,27 @@ class RowEstimates(BaseAutoencoder):
 
     # Estimates --------------------------------------------------------------------
 
-    def _lower_bounds_of_rows(self, X, n_draws):
-        """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row; F for one draw."""
-        return self._log_mean_weights(X, n_draws, lambda p: p)
+    def _lower_bounds_of_rows(self, X):
+        """F of each row by one draw of the encoder's q(z|x)."""
+        return self._log_mean_weights(X, 1, lambda p: p, n_steps=0)
+
+    def _scores_of_rows(self, X):
+        """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row."""
+        check_count("n_score_draws", self.n_score_draws)
+        return self._log_mean_weights(X, self.n_score_draws, lambda p: p)
 
     def _log_likelihoods_of_rows(self, X, n_draws):
         """The same with p(z) itself where training has a bound on it, in float32."""
         marginal = self.net_.module.marginal
         return self._log_mean_weights(X, n_draws, marginal).astype(np.float32)
 
-    def _log_mean_weights(self, X, n_draws, prior):
+    def _log_mean_weights(self, X, n_draws, prior, n_steps=None):
         def log_mean_weight(batch, q, p, eps):
             log_weights = self._log_weights(batch, q, prior(p), eps).cpu().double()
             log_mean = torch.logsumexp(log_weights, 0) - np.log(n_draws)
             return of_something(batch, log_mean)
 
-        return self._map_chunks(log_mean_weight, X, n_draws)
+        return self._map_chunks(log_mean_weight, X, n_draws, n_steps)
 
     def _log_mean_and_error(self, batch, q, p, eps):
         """log 1/S sum_s w_s of each row, and the variance of its estimate."""
@@ -110,22 +117,30 @@ class RowEstimates(BaseAutoencoder):
         both = torch.stack([log_mean, variance])
         return of_something(batch, both).T
 
-    def _map_chunks(self, function, X, n_draws, as_bits=True):
+    def _map_chunks(self, function, X, n_draws, n_steps=None, as_bits=True):
         """`function(batch, q, p, eps)` of chunks of rows, each row encoded once.
 
-        `as_bits` draws bits from grey values where that is the model.
+        q is refined by `n_steps`, None for `n_score_steps`. `as_bits` draws bits from
+        grey values where that is the model.
         """
         module, device = self._fitted_module()
+        if n_steps is None:
+            check_count("n_score_steps", self.n_score_steps, least=0)
+            n_steps = self.n_score_steps
 
         def of_rows(keys, rows, eps):
             if module.dynamic and as_bits:
                 rows = row_bits(keys, rows)
             batch = module.observe(as_tensor(rows, device))
-            return function(batch, *module.encode(batch), eps)
+            if n_steps:
+                q, p = refined(module, batch, n_steps, is_weighted=n_draws > 1)
+            else:
+                q, p = module.encode(batch)
+            return function(batch, q, p, eps)
 
-        return self._map_keyed(of_rows, X, n_draws, module.latent_dim)
+        return self._map_keyed(of_rows, X, n_draws, module.latent_dim, n_steps > 0)
 
-    def _map_keyed(self, function, X, n_draws, n_noise):
+    def _map_keyed(self, function, X, n_draws, n_noise, refines=False):
         """`function(keys, rows, eps)` of chunks of rows, as one array.
 
         `eps` has `n_noise` numbers for each draw of a row.
@@ -137,7 +152,7 @@ class RowEstimates(BaseAutoencoder):
         module, device = self._fitted_module()
         row_size = max(module.row_size * n_draws, module.encoder_row_size)
         size = max(1, CHUNK_SIZE // row_size)
-        size = chunk_rows(module, X.shape[0], size, n_draws)
+        size = chunk_rows(module, X.shape[0], size, n_draws, refines)
         # One tensor: small ones that stay between the large ones of the chunks would
         # keep the allocator from using freed memory again.
         results, n = None, X.shape[0]
@@ -210,7 +225,9 @@ class RowEstimates(BaseAutoencoder):
 
         starts = range(0, X.shape[0], N_ADDED)
         return sum(
-            self._map_chunks(errors, X[i : i + N_ADDED], n_draws).sum(0, np.float64)
+            self._map_chunks(errors, X[i : i + N_ADDED], n_draws, n_steps=0).sum(
+                0, np.float64
+            )
             for i in starts
         )
 

@@ -171,7 +171,7 @@ class TrainsInStages(FittedComponents):
         """F of the rows that choose among the restarts."""
         self._set_noise(X[self._training_rows(X)])
         held_out = X[self._split(X.shape[0], self.net_.split_seed_)[1]]
-        F = float(self._lower_bounds_of_rows(held_out, self.n_score_draws).mean())
+        F = float(self._scores_of_rows(held_out).mean())
         if not np.isfinite(F):
             raise DivergedError(self.n_iter_, -F)
         return F

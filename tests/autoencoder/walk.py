@@ -168,12 +168,22 @@ def n_score_draws(subject):
 
     Under an encoder that is far from the posterior, as it is hardly trained.
     """
-    est = subject.fit(encoder=torch.nn.Linear(subject.encoder_inputs, 4))
+    encoder = torch.nn.Linear(subject.encoder_inputs, 4)
+    est = subject.fit(encoder=encoder, n_score_steps=0)
     one, some, many = (
         subject.score_samples(est.set_params(n_score_draws=n)).mean()
         for n in (1, 16, 2000)
     )
     assert one < some < many
+
+
+def n_score_steps(subject):
+    """They make up for an encoder that is hardly trained."""
+    est = subject.fit(encoder=torch.nn.Linear(subject.encoder_inputs, 4))
+    none, some = (
+        subject.score_samples(est.set_params(n_score_steps=n)).mean() for n in (0, 8)
+    )
+    assert none + 0.1 < some
 
 
 def beta(subject):
@@ -373,6 +383,7 @@ SHARED = (
         objective,
         n_draws,
         n_score_draws,
+        n_score_steps,
         beta,
         warmup,
         free_bits,
