@@ -105,6 +105,10 @@ def check_in_memory(X, remedy):
 class DensityScoreMixin:
     """`score` for estimators with `_log_density(X)`, log p(x) or its bound, float64."""
 
+    def _impossible_rows(self, X):
+        """Mask of the rows with a value that is refused, as p(x) is 0 there."""
+        return np.zeros(_num_samples(X), dtype=bool)
+
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`, in nats per sample.
 

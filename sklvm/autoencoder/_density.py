@@ -21,6 +21,7 @@ from sklvm.autoencoder._linear_start import (
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import read_rows
 from sklvm.autoencoder._spool import spooled
+from sklvm.autoencoder.likelihoods._base import dense_chunks
 from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.columns._numbers import check_numbers
 from sklvm.neural._device import inference
@@ -74,6 +75,16 @@ class DensityAutoencoder(
         if has_gaps:
             self._check_missing(X, reset)
         return X, None
+
+    def _impossible_rows(self, X):
+        if self._rows.is_table:
+            return self._rows.schema.impossible(X, "refuse").any(axis=1)
+        X, likelihood = (
+            self._rows.encode(self, X, reset=False),
+            self.net_.module.likelihood,
+        )
+        masks = [likelihood.impossible(rows).any(axis=1) for rows in dense_chunks(X)]
+        return np.concatenate(masks)
 
     def _publish_columns(self):
         for name in ("columns_", "categories_"):

@@ -159,6 +159,36 @@ class Schema:
             raise ValueError(
                 f'handle_unknown={handle_unknown!r} must be "error" or "missing".'
             )
+        table = self._read(X)
+        values = np.full((table.n_rows, len(self.columns)), np.nan)
+        for j, column in enumerate(self.columns):
+            if j not in hidden:
+                values[:, j] = column.encode(table.cells(j), handle_unknown)
+        return values
+
+    def impossible(self, X, handle_unknown="error"):
+        """The cells that `encode` refuses, as the density is 0 there.
+
+        Those are unknown categories, counts below 0 or with a fraction, and log-normal
+        values of 0 or less. What is not of the column's type is an error here, too.
+
+        Parameters
+        ----------
+        X, handle_unknown : as for `encode`
+
+        Returns
+        -------
+        mask : ndarray of bool of shape (n_samples, n_features)
+        """
+        table = self._read(X)
+        columns = [
+            column.impossible(table.cells(j), handle_unknown)
+            for j, column in enumerate(self.columns)
+        ]
+        return np.stack(columns, axis=1)
+
+    def _read(self, X):
+        """X as a table with the columns that the schema was read from."""
         table = read_table(X)
         _check_unique(table.names)
         self._check_names(X)
@@ -167,11 +197,7 @@ class Schema:
                 f"Found array with 0 sample(s) (shape=(0, {len(self.columns)})) while "
                 f"a minimum of 1 is required by {self.estimator_name}."
             )
-        values = np.full((table.n_rows, len(self.columns)), np.nan)
-        for j, column in enumerate(self.columns):
-            if j not in hidden:
-                values[:, j] = column.encode(table.cells(j), handle_unknown)
-        return values
+        return table
 
     def decode(self, values, like=None, as_frame=True, observed=None):
         """The table that encoded values stand for.

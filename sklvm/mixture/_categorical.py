@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklvm._warn import warn_user
 from sklvm.mixture._checks import (
+    any_in_row,
     check_not_negative,
     check_rows,
     check_weights,
@@ -252,6 +253,10 @@ class CategoricalMixtureEM(BaseMixtureEM):
         if X.dtype.kind == "f":
             check_whole(self, X)
         return X
+
+    def _impossible_rows(self, X):
+        X = check_rows(self, X, False)
+        return any_in_row((X < 0) | (self.n_categories_ <= X) | (X % 1 > 0))
 
     def _checked(self, X):
         X = super()._checked(X)

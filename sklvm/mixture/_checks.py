@@ -94,6 +94,11 @@ def feature_name(estimator, d):
     return d if names is None else repr(names[d])
 
 
+def any_in_row(mask):
+    """Rows with a True in a mask, which may be sparse."""
+    return np.asarray(mask.sum(axis=1)).ravel() > 0
+
+
 def check_not_negative(estimator, X, rule):
     """No value of X below 0; `rule` says what is expected."""
     values = X.data if issparse(X) else X
