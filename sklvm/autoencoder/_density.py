@@ -225,8 +225,8 @@ class DensityAutoencoder(
         X : ndarray or DataFrame of shape (n_samples, n_features)
             float32 for arrays of numbers. Where columns have kinds, in their own
             dtypes: categorical and bernoulli columns have their most probable value,
-            counts and whole numbers the nearest one to the mean. A DataFrame where one
-            was fitted and `set_output` asks for it, or not all columns are numeric.
+            counts and whole numbers the nearest one to the mean; a DataFrame where one
+            was fitted.
         """
         check_is_fitted(self)
         Z = check_numbers(Z, "Z", dtype=np.float32)
@@ -258,7 +258,7 @@ class DensityAutoencoder(
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            As from `inverse_transform`.
+            As from `inverse_transform`; a DataFrame comes back as one, with its index.
         """
         Z = self._map_codes(self._validate_new(X))
         return self._rows.decode(self, self._decoded(Z), like=X)

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils._set_output import _get_output_config
 
 from sklvm._alone import validate_data
 from sklvm.columns._auto import read_kind, read_real_kind
@@ -18,7 +19,8 @@ from sklvm.columns._checks import (
     unreadable,
 )
 from sklvm.columns._column import Block, Column
-from sklvm.columns._tables import ArrayTable, read_table
+from sklvm.columns._hints import warn_of_columns
+from sklvm.columns._tables import ArrayTable, is_frame, read_table
 from sklvm.columns._text import as_table
 from sklvm.state._classes import stateful
 
@@ -111,6 +113,7 @@ class Schema:
             Column.read(name, kind, cells[j], table.dtype(j), sample_weight)
             for j, (name, kind) in enumerate(zip(table.names, kinds, strict=True))
         ]
+        warn_of_columns(table.names, cells, kinds, by_hand, parameter)
         blocks = make_blocks(entries, kinds)
         return cls(columns, blocks, type(table), estimator_name)
 
@@ -244,6 +247,17 @@ class Schema:
         if self.is_frame and all(isinstance(name, str) for name in self.names):
             estimator.feature_names_in_ = np.array(self.names, dtype=object)
         validate_data(estimator, X, reset=False, skip_check_array=True)
+
+
+def gives_frame(estimator, schema, like=None):
+    """Whether an estimator of tables answers by a DataFrame, if one was fitted.
+
+    Always, but for rows X, `like` which the answer is, that are an array of numbers: of
+    these only where `set_output` asks for it.
+    """
+    if like is None or is_frame(like) or not schema.is_numeric:
+        return True
+    return _get_output_config("transform", estimator)["dense"] != "default"
 
 
 @lru_cache

@@ -778,3 +778,10 @@ def test_a_start_of_another_shape_is_refused(theta_init):
     X = np.array([[0, 1], [1, 0], [1, 1]])
     with pytest.raises(ValueError, match="theta_init"):
         CategoricalMixtureEM(2, theta_init=theta_init).fit(X)
+
+
+def test_answers_of_text_name_the_encoder_and_the_mixture_that_reads_them():
+    X = pd.DataFrame({"q": ["yes", "no"] * 10})
+    for answers in (X, X.to_numpy(), X.astype("category")):
+        with pytest.raises(ValueError, match=r"OrdinalEncoder.*or take MixtureEM"):
+            CategoricalMixtureEM().fit(answers)

@@ -22,6 +22,7 @@ from sklvm import (
     DensityOutlierDetector,
     GaussianMixtureEM,
     MixtureEM,
+    ModelImputer,
     PoissonMixtureEM,
 )
 from sklvm.wrappers import _patterns
@@ -352,3 +353,12 @@ def test_impossible_entries_of_sparse_rows():
     rows[2, 1] = -1
     is_outlier = d.score_samples(sp.coo_array(rows)) == -1e300
     assert is_outlier.tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("wrapper", [DensityOutlierDetector, ModelImputer])
+def test_a_table_with_text_names_the_mixture_that_reads_it(wrapper):
+    with pytest.raises(ValueError, match=r"estimator=MixtureEM\(\)"):
+        wrapper().fit(mixed())
+    with pytest.raises(ValueError, match="take MixtureEM"):
+        wrapper(GaussianMixtureEM()).fit(mixed())
+    wrapper(MixtureEM(random_state=0)).fit(mixed())
