@@ -39,6 +39,10 @@ def private_random_state(random_state):
     return check_random_state(random_state)
 
 
+# The unit of a chunk without weights, below that of any float.
+LEAST_UNIT = -1100
+
+
 @contextmanager
 def unchanged_on_error(estimator):
     """Put back all of the estimator's attributes if the block raises."""
@@ -104,6 +108,10 @@ def check_in_memory(X, remedy):
 
 class DensityScoreMixin:
     """`score` for estimators with `_log_density(X)`, log p(x) or its bound, float64."""
+
+    def _impossible_rows(self, X):
+        """Mask of the rows with a value that is refused, as p(x) is 0 there."""
+        return np.zeros(_num_samples(X), dtype=bool)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`, in nats per sample.
@@ -186,26 +194,39 @@ def mean_over_rows(function, X, sample_weight):
     sums = source.sum(partial(_sums_of_table, function, sample_weight), _added_sums)
     if sums is None or not sums[1] > 0:
         raise ValueError("X has no rows with a weight; give a source that has some.")
-    total, weight, squares, are_whole = sums
-    n = weight if are_whole else weight**2 / squares
+    total, weight, squares, unit, are_whole = sums
+    n = np.ldexp(weight, unit) if are_whole else weight**2 / squares
     return float(total / weight), n
 
 
 def _sums_of_table(function, weight_column, table):
-    """Sums of weighted values, weights and their squares; whether these are whole."""
+    """Sums of weighted values, weights and their squares, and the unit of the weights.
+
+    The unit is that of the largest weight, as a power of two, so that squares of tiny
+    weights do not vanish; the last of the five is whether weights are whole.
+    """
     table, weight = split_weight(table, weight_column)
     values = function(table)
     if weight is None:
-        return values.sum(), len(values), len(values), True
+        n = float(len(values))
+        return values.sum(), n, n, 0, True
     weight = check_chunk_weight(weight)
+    are_whole = bool((weight % 1 == 0).all())
     kept = weight > 0
+    unit = int(np.frexp(weight.max(initial=0))[1]) if kept.any() else LEAST_UNIT
+    weight = np.ldexp(weight, -unit)
     total = weight[kept] @ values[kept]
-    return total, weight.sum(), weight @ weight, bool((weight % 1 == 0).all())
+    return total, weight.sum(), weight @ weight, unit, are_whole
 
 
 def _added_sums(one, other):
-    sums = (a + b for a, b in zip(one[:3], other[:3], strict=True))
-    return (*sums, one[3] and other[3])
+    unit = max(one[3], other[3])
+    sums = [
+        np.ldexp(a, one[3] - unit) + np.ldexp(b, other[3] - unit)
+        for a, b in zip(one[:2], other[:2], strict=True)
+    ]
+    squares = (np.ldexp(s[2], 2 * (s[3] - unit)) for s in (one, other))
+    return (*sums, sum(squares), unit, one[4] and other[4])
 
 
 def check_chunk_weight(weight):

@@ -21,6 +21,7 @@ from sklvm.autoencoder._linear_start import (
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import read_rows
 from sklvm.autoencoder._spool import spooled
+from sklvm.autoencoder.likelihoods._base import dense_chunks
 from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.columns._numbers import check_numbers
 from sklvm.neural._device import inference
@@ -74,6 +75,16 @@ class DensityAutoencoder(
         if has_gaps:
             self._check_missing(X, reset)
         return X, None
+
+    def _impossible_rows(self, X):
+        if self._rows.is_table:
+            return self._rows.schema.impossible(X, "refuse").any(axis=1)
+        X, likelihood = (
+            self._rows.encode(self, X, reset=False),
+            self.net_.module.likelihood,
+        )
+        masks = [likelihood.impossible(rows).any(axis=1) for rows in dense_chunks(X)]
+        return np.concatenate(masks)
 
     def _publish_columns(self):
         for name in ("columns_", "categories_"):
@@ -214,8 +225,8 @@ class DensityAutoencoder(
         X : ndarray or DataFrame of shape (n_samples, n_features)
             float32 for arrays of numbers. Where columns have kinds, in their own
             dtypes: categorical and bernoulli columns have their most probable value,
-            counts and whole numbers the nearest one to the mean. A DataFrame where one
-            was fitted and `set_output` asks for it, or not all columns are numeric.
+            counts and whole numbers the nearest one to the mean; a DataFrame where one
+            was fitted.
         """
         check_is_fitted(self)
         Z = check_numbers(Z, "Z", dtype=np.float32)
@@ -247,7 +258,7 @@ class DensityAutoencoder(
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            As from `inverse_transform`.
+            As from `inverse_transform`; a DataFrame comes back as one, with its index.
         """
         Z = self._map_codes(self._validate_new(X))
         return self._rows.decode(self, self._decoded(Z), like=X)

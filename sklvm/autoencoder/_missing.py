@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_count, in_chunks
 from sklvm.autoencoder._density import DensityAutoencoder
+from sklvm.columns._tables import is_frame
 
 
 class MissingCells(DensityAutoencoder):
@@ -33,7 +34,8 @@ class MissingCells(DensityAutoencoder):
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
             As from `inverse_transform`: categorical and bernoulli columns get their
-            most probable value. Observed cells are as they were.
+            most probable value. Observed cells are as they were. A DataFrame comes back
+            as one, with its columns and index.
         """
         rows = self._validate_new(X)
         check_count("n_importance", n_importance)
@@ -70,8 +72,8 @@ class MissingCells(DensityAutoencoder):
         Returns
         -------
         draws : ndarray of shape (n_draws, n_samples, n_features) or list of tables
-            A list where columns have kinds, each as from `impute`. Drawn with
-            `random_state`; what was observed is as it was.
+            A list where columns have kinds or X is a DataFrame, each as from `impute`.
+            Drawn with `random_state`; what was observed is as it was.
         """
         rows = self._validate_new(X)
         check_count("n_draws", n_draws)
@@ -87,7 +89,7 @@ class MissingCells(DensityAutoencoder):
             draw = self._missing_drawer(n_draws)
             values = self._map_chunks(draw, rows[gaps], n_importance).swapaxes(0, 1)
             draws[:, gaps] = np.where(np.isnan(rows[gaps]), values, rows[gaps])
-        if not self._rows.is_table:
+        if not self._rows.is_table and not is_frame(X):
             return draws
         return [self._rows.filled(self, X, draw) for draw in draws]
 

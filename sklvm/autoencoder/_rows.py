@@ -6,7 +6,6 @@ which gives back what the user's X was.
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils._set_output import _get_output_config
 
 from sklvm._alone import validate_data
 from sklvm.autoencoder._spool import source_moments
@@ -22,7 +21,8 @@ from sklvm.columns import Schema
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._column import REAL
 from sklvm.columns._numbers import are_few_rows, validate_rows
-from sklvm.columns._tables import holds_words
+from sklvm.columns._schema import gives_frame
+from sklvm.columns._tables import holds_words, in_frame_of, is_frame
 from sklvm.mixture._source_schema import source_schema
 from sklvm.sources._source import RowSource, as_source
 from sklvm.state._classes import stateful
@@ -82,11 +82,13 @@ class Numbers:
         return X
 
     def decode(self, estimator, rows, like=None):
-        return rows
+        return in_frame_of(like, rows)
 
     def filled(self, estimator, X, rows):
         """X with what it misses from rows, where the rest is that of X."""
-        return rows
+        if not is_frame(X):
+            return rows
+        return in_frame_of(X, rows, np.isnan(self.encode(estimator, X, reset=False)))
 
     def make_likelihood(self, noise, min_noise):
         return numeric_likelihood(self.likelihood, noise, min_noise)
@@ -171,7 +173,7 @@ class Table:
         return values.astype(np.float32)
 
     def decode(self, estimator, rows, like=None):
-        """A DataFrame where one was fitted and is wanted, or not all are numbers."""
+        """A table, a DataFrame by `gives_frame`."""
         return self._given_back(estimator, self.values(rows), like)
 
     def filled(self, estimator, X, rows):
@@ -187,8 +189,7 @@ class Table:
         return values
 
     def _given_back(self, estimator, values, like):
-        wanted = _get_output_config("transform", estimator)["dense"] != "default"
-        as_frame = wanted or not self.schema.is_numeric
+        as_frame = gives_frame(estimator, self.schema, like)
         return self.schema.decode(values, like=like, as_frame=as_frame)
 
     def make_likelihood(self, noise, min_noise):

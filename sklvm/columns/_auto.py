@@ -55,14 +55,14 @@ def read_kind(cells, weight=None):
             return kind
     if is_scale:
         return "categorical"
-    return "lognormal" if _has_long_tail(levels, counts) else "gaussian"
+    return "lognormal" if has_long_tail(levels, counts) else "gaussian"
 
 
 def read_real_kind(cells, weight=None):
     """The same of a column that is to be real: only its tail decides."""
     levels, counts = _histogram(cells, weight)
     if cells.labels is None and counts.sum() >= FEW_ROWS:
-        return "lognormal" if _has_long_tail(levels, counts) else "gaussian"
+        return "lognormal" if has_long_tail(levels, counts) else "gaussian"
     return "gaussian"
 
 
@@ -123,7 +123,7 @@ def _log_prob_of_normal(levels, mean, variance):
     return np.log(np.maximum(prob, np.finfo(float).tiny))
 
 
-def _has_long_tail(levels, counts):
+def has_long_tail(levels, counts):
     """Whether the right tail of x > 0 is long, and that of log x clearly less so."""
     if levels[0] <= 0:
         return False

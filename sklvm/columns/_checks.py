@@ -29,7 +29,11 @@ UNREADABLE = {
     ),
 }
 UNFIT = {
-    "constant": ("a single value", "drop such columns, they tell nothing"),
+    "constant": (
+        "a single value",
+        "drop such columns, they tell nothing, or where other folds have more values "
+        "make flags booleans and merge rare categories",
+    ),
     "number as text": (
         "numbers written as text",
         "turn them into numbers by pandas.to_numeric, or into a categorical dtype if "
@@ -57,7 +61,7 @@ def unreadable(cells):
 def unfit(cells):
     """The key of `UNFIT` that holds for a readable column, or None."""
     x = cells.observed()
-    if x.min() == x.max():
+    if cells.sort != "boolean" and x.min() == x.max():
         return "constant"
     if cells.labels is None:
         return "identifier" if _numbers_the_rows(x) else None
@@ -112,6 +116,27 @@ def check_finite(name, cells):
 
 def check_numbers(name, kind, cells):
     """The cells hold numbers that a kind with a density in numbers allows."""
+    check_are_numbers(name, kind, cells)
+    wrong = outside_support(kind, cells.values)
+    if wrong.any():
+        rule = "values above 0" if kind == "lognormal" else "counts 0, 1, 2, ..."
+        raise ValueError(
+            f"X has the value {cells.values[wrong][0]:g} in the column {name!r}, where "
+            f'the kind {kind!r} expects {rule}; choose "gaussian" for it.'
+        )
+
+
+def outside_support(kind, values):
+    """Mask of the numbers that have no density, NaN apart."""
+    if kind == "lognormal":
+        return values <= 0
+    if kind in ("poisson", "negative_binomial"):
+        return (values < 0) | (np.rint(values) != values) & ~np.isnan(values)
+    return np.zeros(len(values), dtype=bool)
+
+
+def check_are_numbers(name, kind, cells):
+    """The cells hold numbers, where the kind has no categories."""
     if cells.labels is not None:
         raise ValueError(
             f"X has {cells.sort} values in the column {name!r}, for example "
@@ -122,12 +147,6 @@ def check_numbers(name, kind, cells):
                 else "convert them by astype(float), or choose another kind."
             )
         )
-    x = cells.observed()
-    if kind == "lognormal":
-        _check_all(name, x, x > 0, kind, 'values above 0; choose "gaussian"')
-    elif kind in ("poisson", "negative_binomial"):
-        good = (x >= 0) & (np.rint(x) == x)
-        _check_all(name, x, good, kind, 'counts 0, 1, 2, ...; choose "gaussian"')
 
 
 def check_new_column(name, kind, cells):
@@ -171,14 +190,6 @@ def _check_categories(name, cells, n):
         raise ValueError(
             f"X has {n} distinct {what} in the column {name!r}, where the kind "
             f"'categorical' allows {limit}; merge rare ones, or choose another kind."
-        )
-
-
-def _check_all(name, x, good, kind, rule):
-    if not good.all():
-        raise ValueError(
-            f"X has the value {x[~good][0]:g} in the column {name!r}, where the kind "
-            f"{kind!r} expects {rule} for it."
         )
 
 

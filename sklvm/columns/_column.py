@@ -7,9 +7,11 @@ import numpy as np
 from sklvm.columns._auto import is_whole
 from sklvm.columns._cells import as_objects
 from sklvm.columns._checks import (
+    check_are_numbers,
     check_finite,
     check_numbers,
     is_binary,
+    outside_support,
     refuse,
     unreadable,
 )
@@ -125,15 +127,31 @@ class Column:
 
     def encode(self, cells, handle_unknown):
         """Cells of the column as float64: numbers, or codes of its categories."""
-        problem = unreadable(cells)
-        if problem == "missing":
+        if self._is_missing(cells):
             return np.full(len(cells.values), np.nan)
-        refuse([(self.name, problem)])
-        check_finite(self.name, cells)
         if self.categories is None:
             check_numbers(self.name, self.kind, cells)
             return cells.values
         return self._codes(cells, handle_unknown)
+
+    def impossible(self, cells, handle_unknown):
+        """Mask of the cells that `encode` refuses, as no row of the model has them."""
+        if self._is_missing(cells):
+            return np.zeros(len(cells.values), dtype=bool)
+        if self.categories is None:
+            check_are_numbers(self.name, self.kind, cells)
+            return outside_support(self.kind, cells.values)
+        codes = self._codes(cells, "missing")
+        is_refused = handle_unknown != "missing"
+        return np.isnan(codes) & ~np.isnan(cells.values) & is_refused
+
+    def _is_missing(self, cells):
+        """Whether nothing is observed; an error of what no kind is for."""
+        problem = unreadable(cells)
+        if problem != "missing":
+            refuse([(self.name, problem)])
+            check_finite(self.name, cells)
+        return problem == "missing"
 
     def _codes(self, cells, handle_unknown):
         """Codes of values, whatever their dtype: 1, 1.0 and True are one."""
@@ -150,7 +168,8 @@ class Column:
             remedy = UNKNOWN_REMEDIES[handle_unknown]
             raise ValueError(
                 f"X has the value {unknown[0]!r} in the column {self.name!r}, which "
-                f"was not there in fit; {remedy} to take it for missing."
+                f"was not there in fit; {remedy} to take it for missing, or merge "
+                "rare categories before the rows are split."
             )
         codes = np.array([code.get(label, np.nan) for label in labels], dtype=float)
         values = np.full(len(missing), np.nan)

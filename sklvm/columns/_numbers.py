@@ -13,7 +13,7 @@ NO_NUMBERS = {
     "date": ("dates or times", "turn them into numbers, such as days since a date"),
     "text": (
         "text",
-        "encode it as numbers, two values as 0 and 1, with NaN where it is missing",
+        "encode it as numbers, as by OrdinalEncoder, with NaN where it is missing",
     ),
     "category": ("categories", "encode them as numbers, as by OrdinalEncoder"),
 }

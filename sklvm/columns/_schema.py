@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils._set_output import _get_output_config
 
 from sklvm._alone import validate_data
 from sklvm.columns._auto import read_kind, read_real_kind
@@ -18,7 +19,8 @@ from sklvm.columns._checks import (
     unreadable,
 )
 from sklvm.columns._column import Block, Column
-from sklvm.columns._tables import ArrayTable, read_table
+from sklvm.columns._hints import warn_of_columns
+from sklvm.columns._tables import ArrayTable, is_frame, read_table
 from sklvm.columns._text import as_table
 from sklvm.state._classes import stateful
 
@@ -111,6 +113,7 @@ class Schema:
             Column.read(name, kind, cells[j], table.dtype(j), sample_weight)
             for j, (name, kind) in enumerate(zip(table.names, kinds, strict=True))
         ]
+        warn_of_columns(table.names, cells, kinds, by_hand, parameter)
         blocks = make_blocks(entries, kinds)
         return cls(columns, blocks, type(table), estimator_name)
 
@@ -159,6 +162,36 @@ class Schema:
             raise ValueError(
                 f'handle_unknown={handle_unknown!r} must be "error" or "missing".'
             )
+        table = self._read(X)
+        values = np.full((table.n_rows, len(self.columns)), np.nan)
+        for j, column in enumerate(self.columns):
+            if j not in hidden:
+                values[:, j] = column.encode(table.cells(j), handle_unknown)
+        return values
+
+    def impossible(self, X, handle_unknown="error"):
+        """The cells that `encode` refuses, as the density is 0 there.
+
+        Those are unknown categories, counts below 0 or with a fraction, and log-normal
+        values of 0 or less. What is not of the column's type is an error here, too.
+
+        Parameters
+        ----------
+        X, handle_unknown : as for `encode`
+
+        Returns
+        -------
+        mask : ndarray of bool of shape (n_samples, n_features)
+        """
+        table = self._read(X)
+        columns = [
+            column.impossible(table.cells(j), handle_unknown)
+            for j, column in enumerate(self.columns)
+        ]
+        return np.stack(columns, axis=1)
+
+    def _read(self, X):
+        """X as a table with the columns that the schema was read from."""
         table = read_table(X)
         _check_unique(table.names)
         self._check_names(X)
@@ -167,11 +200,7 @@ class Schema:
                 f"Found array with 0 sample(s) (shape=(0, {len(self.columns)})) while "
                 f"a minimum of 1 is required by {self.estimator_name}."
             )
-        values = np.full((table.n_rows, len(self.columns)), np.nan)
-        for j, column in enumerate(self.columns):
-            if j not in hidden:
-                values[:, j] = column.encode(table.cells(j), handle_unknown)
-        return values
+        return table
 
     def decode(self, values, like=None, as_frame=True, observed=None):
         """The table that encoded values stand for.
@@ -218,6 +247,17 @@ class Schema:
         if self.is_frame and all(isinstance(name, str) for name in self.names):
             estimator.feature_names_in_ = np.array(self.names, dtype=object)
         validate_data(estimator, X, reset=False, skip_check_array=True)
+
+
+def gives_frame(estimator, schema, like=None):
+    """Whether an estimator of tables answers by a DataFrame, if one was fitted.
+
+    Always, but for rows X, `like` which the answer is, that are an array of numbers: of
+    these only where `set_output` asks for it.
+    """
+    if like is None or is_frame(like) or not schema.is_numeric:
+        return True
+    return _get_output_config("transform", estimator)["dense"] != "default"
 
 
 @lru_cache

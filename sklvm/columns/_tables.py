@@ -35,6 +35,43 @@ def read_table(X):
     return ArrayTable(X)
 
 
+def is_frame(X):
+    """Whether X is a DataFrame of pandas or polars."""
+    modules = (sys.modules.get(library) for library in ("pandas", "polars"))
+    return any(
+        module is not None and isinstance(X, module.DataFrame) for module in modules
+    )
+
+
+def in_frame_of(X, values, was_missing=None):
+    """An array of values for the cells of X, as a DataFrame where X is one.
+
+    With the mask `was_missing` of cells, only these are replaced, and columns that have
+    none keep their dtype.
+    """
+    if not is_frame(X):
+        return values
+    table = read_table(X)
+    if was_missing is None:
+        return table.replaced(dict(enumerate(values.T)))
+    columns = {}
+    for j in map(int, np.flatnonzero(was_missing.any(axis=0))):
+        filled = np.where(was_missing[:, j], values[:, j], table.cells(j).values)
+        is_single = str(table.dtype(j)).lower() == "float32"
+        columns[j] = filled.astype(np.float32 if is_single else np.float64)
+    return table.replaced(columns)
+
+
+def array_of_numbers(X):
+    """X as an array where it is a DataFrame of numbers alone, else X."""
+    if not is_frame(X):
+        return X
+    table = read_table(X)
+    if all(table.is_numeric(j) for j in range(len(table.names))):
+        return check_array(X, ensure_all_finite=False)
+    return X
+
+
 def holds_words(X):
     """Whether X is a table with columns of text, categories or dates."""
     if (isinstance(X, np.ndarray) and X.dtype.kind not in "OUS") or issparse(X):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklvm.columns._hints import hides_tail
+
 
 def summarise(kind, cells, categories, whole):
     """What a column holds, in a few words."""
@@ -24,6 +26,8 @@ def _content(kind, x, categories, whole):
         dots = ", ..." if len(categories) > 5 else ""
         return f"{len(categories)} categories: {shown}{dots}"
     note = ", a long tail" if kind == "lognormal" else ""
+    if kind == "gaussian" and hides_tail(x):
+        note = ", a long tail beside zeros"
     if kind == "negative_binomial" and x.any():
         note = f", variance {x.var() / x.mean():.2g} times the mean"
     return f"{'whole ' * whole}numbers {x.min():g} to {x.max():g}{note}"

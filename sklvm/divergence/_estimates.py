@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklvm._base import check_count, private_random_state
+from sklvm._warn import warn_user
 from sklvm.divergence._densities import as_density
 from sklvm.divergence._quadrature import Line, LogDensity
+from sklvm.divergence._tails import HEAVY, diverges, tail_shape
 
 METHODS = ("auto", "quadrature", "monte_carlo")
 # Draws that a part of the mass of p needs before an average over it says something.
@@ -62,7 +64,16 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
     Returns
     -------
     estimate : KLEstimate
-        With `divergence` and `standard_error` in nats.
+        With `divergence` and `standard_error` in nats. Infinite where p has mass and q
+        has none, and where the tail of p is too heavy for that of q: of a Cauchy
+        against a normal distribution E_p[log q] is minus infinity.
+
+    Warns
+    -----
+    UserWarning
+        If a quadrature has not converged, or few draws decide a Monte Carlo mean, as
+        where the divergence is infinite in a way that the tails along some rays do not
+        show.
 
     Raises
     ------
@@ -92,7 +103,10 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
             f"q has {q.dimension} dimensions and p has {p.dimension}; give "
             "distributions of the same."
         )
-    if choose_method(method, p, q) == "quadrature":
+    chosen = choose_method(method, p, q)
+    if diverges(p, q):
+        return KLEstimate(np.inf, np.nan, chosen)
+    if chosen == "quadrature":
         line = Line(p, q)
         if line.is_complete():
             return _by_quadrature(line, q)
@@ -149,6 +163,12 @@ def _by_quadrature(line, q):
                 "density itself."
             )
         error += FALLEN * mass
+    if np.isinf(error):
+        warn_user(
+            f"The quadrature has not converged, as p log(p / q) falls slowly, so that "
+            f"the divergence may be far from {divergence:.4g}; give the distributions "
+            "of the logarithm of x, or of arcsinh(x), whose divergence is the same."
+        )
     return KLEstimate(divergence, error, "quadrature")
 
 
@@ -165,5 +185,11 @@ def _by_monte_carlo(p, q, n_samples, random_state):
     log_ratio = log_p - q.log_prob(X)
     if not np.isfinite(log_ratio).all():
         return KLEstimate(float(log_ratio.mean()), np.nan, "monte_carlo")
+    if (shape := tail_shape(log_ratio)) > HEAVY:
+        warn_user(
+            f"log p - log q has a tail of the shape {shape:.2g} at the draws of p, so "
+            "that few of them decide its mean and the standard error says little; from "
+            "1 on the divergence is infinite, below give more n_samples."
+        )
     error = log_ratio.std(ddof=min(1, n_samples - 1)) / np.sqrt(n_samples)
     return KLEstimate(float(log_ratio.mean()), float(error), "monte_carlo")

@@ -170,5 +170,10 @@ def _integral(integrand, a, b, tolerance):
         value, error = quad(
             integrand, a, b, epsabs=tolerance / 100, epsrel=tolerance, limit=100
         )
-    diverges = any("roundoff" not in str(warning.message) for warning in caught)
+    # Overflows of a density, far out where it is 0, are warnings of other kinds.
+    diverges = any(
+        issubclass(warning.category, IntegrationWarning)
+        and "roundoff" not in str(warning.message)
+        for warning in caught
+    )
     return value, np.inf if diverges and np.isinf([a, b]).any() else error

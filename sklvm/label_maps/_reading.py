@@ -123,6 +123,11 @@ def _read_rows(estimator, X, reset):
             estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
         )
     except ValueError as error:
+        if " features as input" in str(error):
+            sentence = str(error).rstrip(".")
+            raise ValueError(
+                f"{sentence}; one map of shape (height, width) is X[np.newaxis] or [X]."
+            ) from None
         if "contains NaN" not in str(error):
             raise
         raise ValueError(

@@ -15,6 +15,7 @@ from sklvm.mixture._binary import (
     sparse_rows,
 )
 from sklvm.mixture._checks import (
+    any_in_row,
     check_init,
     check_params,
     check_probabilities,
@@ -239,6 +240,13 @@ class BernoulliMixtureEM(BaseMixtureEM):
             for start in range(0, len(values), 8192):
                 self._check_zero_one(values[start : start + 8192])
         return X
+
+    def _impossible_rows(self, X):
+        X = check_rows(self, X, False, accept_sparse=True)
+        if self.binarize is not None:
+            return super()._impossible_rows(X)
+        values = X.toarray() if sp.issparse(X) else X
+        return any_in_row((values != 0) & (values != 1) & ~np.isnan(values))
 
     def _check_zero_one(self, values):
         if is_zero_one(values):

@@ -7,15 +7,21 @@ from sklearn.utils._param_validation import Interval
 
 from sklvm._warn import warn_user
 from sklvm.mixture._checks import (
-    check_init,
+    any_in_row,
     check_not_negative,
-    check_probabilities,
     check_rows,
     check_weights,
     feature_name,
     holds_no_codes,
 )
-from sklvm.mixture._codes import check_codes, check_whole, largest_codes, largest_of
+from sklvm.mixture._codes import (
+    check_codes,
+    check_theta,
+    check_whole,
+    largest_codes,
+    largest_of,
+    warn_of_gaps,
+)
 from sklvm.mixture._estimator import BaseMixtureEM
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.categorical import CategoricalComponents
@@ -46,7 +52,8 @@ class CategoricalMixtureEM(BaseMixtureEM):
         "uniform" fixes p(z) = 1 / K.
     n_categories : int, array-like of shape (n_features,) or None, default=None
         Number L_d of categories of the features, for all or for each. None takes the
-        largest code of each feature plus one.
+        largest code of each feature plus one, and a warning names codes in between that
+        no row has, as where a stray 99 marks a missing answer.
     theta_prior : float, default=1.0
         Concentration, 1 or more, of the symmetric Dirichlet prior on the probabilities
         of each feature. The default is flat.
@@ -124,7 +131,9 @@ class CategoricalMixtureEM(BaseMixtureEM):
     -----
     X holds the codes 0, ..., L_d - 1; NaN is missing at random and skipped. What stands
     for a missing code, in `impute` and `inverse_transform`, is the most probable
-    category, as codes have no mean.
+    category, as codes have no mean. A category with probability 0 in all components,
+    such as one that no row has, is no free parameter of `aic`, `bic` and `icl`; with
+    `theta_prior` above 1 each of the L_d has a probability, and counts.
 
     References
     ----------
@@ -222,7 +231,7 @@ class CategoricalMixtureEM(BaseMixtureEM):
         """
         weights = check_weights("weights", weights, np.size(weights))
         n_categories = [np.shape(p)[-1] for p in theta]
-        theta = _check_theta("theta", theta, len(weights), n_categories)
+        theta = check_theta("theta", theta, len(weights), n_categories)
         components = CategoricalComponents(len(n_categories), n_categories=n_categories)
         return cls._from_params(weights, components, (theta,), params)
 
@@ -244,6 +253,10 @@ class CategoricalMixtureEM(BaseMixtureEM):
         if X.dtype.kind == "f":
             check_whole(self, X)
         return X
+
+    def _impossible_rows(self, X):
+        X = check_rows(self, X, False)
+        return any_in_row((X < 0) | (self.n_categories_ <= X) | (X % 1 > 0))
 
     def _checked(self, X):
         X = super()._checked(X)
@@ -286,6 +299,17 @@ class CategoricalMixtureEM(BaseMixtureEM):
             )
         return counts.astype(np.int64)
 
+    def _check_fit(self, mixture, starts):
+        if self.n_categories is None and self.theta_init is None:
+            counts = self._statistics.components[0].sum(axis=0)
+            counts = np.split(counts, mixture.components.starts[1:])
+            warn_of_gaps(self, counts, self.theta_prior)
+
+    def _n_parameters(self):
+        n_possible = [np.any(np.asarray(p) > 0, axis=0).sum() for p in self.theta_]
+        n_missing = self.n_categories_ - np.maximum(n_possible, 1)
+        return super()._n_parameters() - len(self._weights()) * int(n_missing.sum())
+
     def _encoded(self, mixture, rows):
         n_levels = mixture.components.n_categories
         return in_groups(mixture, rows, n_levels, self.batch_size)
@@ -301,7 +325,7 @@ class CategoricalMixtureEM(BaseMixtureEM):
     def _initial_values(self, n_features):
         initial = super()._initial_values(n_features)
         if self.theta_init is not None:
-            initial["theta"] = _check_theta(
+            initial["theta"] = check_theta(
                 "theta_init", self.theta_init, self.n_components, self._n_categories
             )
         return initial
@@ -319,22 +343,3 @@ class CategoricalMixtureEM(BaseMixtureEM):
     def _set_component_params(self, components, params):
         theta = params[0].astype(components.dtype)
         self.theta_ = np.split(theta, components.starts[1:], axis=1)
-
-
-def _check_theta(name, theta, n_components, n_categories):
-    """theta as one array (K, sum L_d), checked."""
-    if len(theta) != len(n_categories):
-        raise ValueError(
-            f"{name} has {len(theta)} arrays; it must have one for each of the "
-            f"{len(n_categories)} features."
-        )
-    arrays = []
-    for d, (p, n) in enumerate(zip(theta, n_categories, strict=True)):
-        p = check_init(f"{name}[{d}]", p, (n_components, int(n)))
-        arrays.append(check_probabilities(f"{name}[{d}]", p))
-    for d, p in enumerate(arrays):
-        total = p.sum(axis=1)
-        worst = total[abs(total - 1).argmax()]
-        if not np.isclose(worst, 1, atol=1e-5):
-            raise ValueError(f"{name}[{d}] has a row of sum {worst:g} instead of 1.")
-    return np.hstack([p / p.sum(axis=1, keepdims=True) for p in arrays])

@@ -40,14 +40,22 @@ def check_rows(estimator, X, reset, *, accept_sparse=False, dtype="numeric"):
         return X
     if is_memory_map(X) and X.dtype.kind in "biuf":
         dtype = "numeric"
-    X = validate_rows(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr" if accept_sparse else False,
-        dtype=dtype,
-        ensure_all_finite=False,
-    )
+    try:
+        X = validate_rows(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr" if accept_sparse else False,
+            dtype=dtype,
+            ensure_all_finite=False,
+        )
+    except ValueError as error:
+        if not str(error).startswith(("X has text in", "X has categories in")):
+            raise
+        sentence = str(error).rstrip(".")
+        raise ValueError(
+            f"{sentence}, or take MixtureEM, which reads text and categories."
+        ) from None
     _check_finite(estimator, X)
     if issparse(X) and not X.has_canonical_format:
         X = X.copy()
@@ -92,6 +100,11 @@ def feature_name(estimator, d):
     """Name of the feature d of X, or its number."""
     names = getattr(estimator, "feature_names_in_", None)
     return d if names is None else repr(names[d])
+
+
+def any_in_row(mask):
+    """Rows with a True in a mask, which may be sparse."""
+    return np.asarray(mask.sum(axis=1)).ravel() > 0
 
 
 def check_not_negative(estimator, X, rule):

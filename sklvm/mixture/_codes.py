@@ -1,8 +1,13 @@
-"""Codes of categories: whole numbers, and how large they may be."""
+"""Codes of categories: whole numbers, how large they may be, and which are missed."""
 
 import numpy as np
 
-from sklvm.mixture._checks import feature_name
+from sklvm._warn import warn_user
+from sklvm.mixture._checks import (
+    check_init,
+    check_probabilities,
+    feature_name,
+)
 
 
 def check_whole(estimator, X, batch_size=8192):
@@ -44,3 +49,56 @@ def check_codes(estimator, largest, n_categories):
             f"{n_categories[d] - 1}; set n_categories to {largest[d] + 1:g} or more, "
             "or mark the value missing (NaN)."
         )
+
+
+def warn_of_gaps(estimator, counts, prior):
+    """One warning about codes that no row has, below the largest of their feature.
+
+    `counts` has an array for each feature: how often each code was observed. Codes
+    below the least one matter only where a prior gives them a probability.
+    """
+    gaps = {}
+    for d, of_code in enumerate(counts):
+        observed = np.flatnonzero(of_code)
+        if len(observed):
+            lowest = 0 if prior > 1 else observed[0]
+            gaps[d] = np.setdiff1d(np.arange(lowest, observed[-1]), observed)
+    gaps = {d: codes for d, codes in gaps.items() if len(codes)}
+    if not gaps:
+        return
+    d, codes = next(iter(gaps.items()))
+    more = f", and {len(gaps) - 1} more features have such codes" * (len(gaps) > 1)
+    warn_user(
+        f"No row of X has {_in_words(codes)} in the feature "
+        f"{feature_name(estimator, d)}, which goes up to {len(counts[d]) - 1}{more}; "
+        "give NaN for a code that marks missing answers, make codes without gaps by "
+        "OrdinalEncoder, or set n_categories where all codes are possible answers."
+    )
+
+
+def _in_words(codes):
+    """'the code 0', 'the codes 6 to 98' or, with gaps, 'the codes 0, 7, 8, ...'."""
+    if len(codes) == 1:
+        return f"the code {codes[0]}"
+    if codes[-1] - codes[0] == len(codes) - 1:
+        return f"the codes {codes[0]} to {codes[-1]}"
+    return f"the codes {', '.join(map(str, codes[:5]))}{', ...' * (len(codes) > 5)}"
+
+
+def check_theta(name, theta, n_components, n_categories):
+    """theta as one array (K, sum L_d), checked."""
+    if len(theta) != len(n_categories):
+        raise ValueError(
+            f"{name} has {len(theta)} arrays; it must have one for each of the "
+            f"{len(n_categories)} features."
+        )
+    arrays = []
+    for d, (p, n) in enumerate(zip(theta, n_categories, strict=True)):
+        p = check_init(f"{name}[{d}]", p, (n_components, int(n)))
+        arrays.append(check_probabilities(f"{name}[{d}]", p))
+    for d, p in enumerate(arrays):
+        total = p.sum(axis=1)
+        worst = total[abs(total - 1).argmax()]
+        if not np.isclose(worst, 1, atol=1e-5):
+            raise ValueError(f"{name}[{d}] has a row of sum {worst:g} instead of 1.")
+    return np.hstack([p / p.sum(axis=1, keepdims=True) for p in arrays])

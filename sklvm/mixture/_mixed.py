@@ -290,6 +290,9 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
             validate_data(self, X, reset=True, skip_check_array=True)
         return self._schema.encode(X, self.handle_unknown)
 
+    def _impossible_rows(self, X):
+        return self._schema.impossible(X, self.handle_unknown).any(axis=1)
+
     def _check_data(self, X, rows):
         _, largest = ranges(rows)
         sample = canonical_sample(rows, OPTION_ROWS, np.random.RandomState(0))

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval
 from sklvm._warn import warn_user
 from sklvm.mixture._binary import SparseRows, with_values
 from sklvm.mixture._checks import (
+    any_in_row,
     check_init,
     check_not_negative,
     check_params,
@@ -221,6 +222,9 @@ class PoissonMixtureEM(BaseMixtureEM):
         X = check_rows(self, X, reset, accept_sparse=True)
         check_not_negative(self, X, "counts are 0 or more, mark missing ones by NaN")
         return X
+
+    def _impossible_rows(self, X):
+        return any_in_row(check_rows(self, X, False, accept_sparse=True) < 0)
 
     def _check_data(self, X, rows):
         def fractions(X, weight, workspace):

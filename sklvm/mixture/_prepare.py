@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
 
 from sklvm._base import check_sample_weight
 from sklvm.mixture._checks import (
@@ -113,7 +114,10 @@ class PreparesRows(Questions):
         check_weight_column(weight_column)
         source = as_source(X)
         table = source.first()
-        X = self._check_rows(split_weight(table, weight_column)[0], reset=first)
+        rows, weight = split_weight(table, weight_column)
+        if weight is not None and weight.any():
+            rows = _safe_indexing(rows, np.flatnonzero(weight))
+        X = self._check_rows(rows, reset=first)
         reader = Reader(self._read_chunk, weight_column, table)
         size = self.batch_size or chunk_size(X.shape[1], reader.dtype)
         rows = SourceRows(source, reader, batch_size=size, n_threads=n_threads)

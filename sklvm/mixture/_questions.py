@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklvm._base import check_count, in_chunks, private_random_state
+from sklvm.columns._tables import in_frame_of, is_frame
 from sklvm.mixture._checks import float_dtype
 from sklvm.mixture._fitted import FittedMixture
 from sklvm.mixture._rows import chunk_size
@@ -22,11 +23,14 @@ class Questions(FittedMixture):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            E[x_missing | x_observed]; what was observed is as it was.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            E[x_missing | x_observed]; what was observed is as it was. A DataFrame comes
+            back as one, with its columns and index.
         """
-        X = self._checked(X)
-        return X.copy() if issparse(X) else self._filled(X)
+        cells = self._checked(X)
+        if issparse(cells):
+            return cells.copy()
+        return in_frame_of(X, self._filled(cells), np.isnan(cells))
 
     def _filled(self, X):
         """The same of a checked, dense X."""
@@ -55,10 +59,15 @@ class Questions(FittedMixture):
         Returns
         -------
         draws : ndarray of shape (n_draws, n_samples, n_features)
-            Drawn with `random_state`; what was observed is as it was.
+            Drawn with `random_state`; what was observed is as it was. For a DataFrame
+            a list of n_draws of them, each as from `impute`.
         """
         n_draws = check_count("n_draws", n_draws)
-        return self._drawn(self._dense(X, "sample_missing"), n_draws)
+        cells = self._dense(X, "sample_missing")
+        draws = self._drawn(cells, n_draws)
+        if not is_frame(X):
+            return draws
+        return [in_frame_of(X, draw, np.isnan(cells)) for draw in draws]
 
     def _drawn(self, X, n_draws):
         """The same of a checked, dense X."""

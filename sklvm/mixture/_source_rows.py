@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
 
 from sklvm._base import check_chunk_weight
 from sklvm.mixture._checks import observed_entries
@@ -34,13 +35,25 @@ class Reader:
 
     def __call__(self, table):
         table, weight = split_weight(table, self.weight_column)
-        data = self.read(table)
+        data = self._read_present(table, weight)
         if self.dtype is not None and data.dtype != self.dtype:
             raise ValueError(
                 f"X has chunks of {self.dtype} and of {data.dtype}; give all of them "
                 "in one dtype."
             )
         return data, None if weight is None else check_chunk_weight(weight)
+
+    def _read_present(self, table, weight):
+        """Checked rows; one of weight 0, whatever is in it, is a copy of another."""
+        if weight is None or (weight != 0).all():
+            return self.read(table)
+        present = np.flatnonzero(weight != 0)
+        if len(present):
+            at = np.maximum(np.cumsum(weight != 0) - 1, 0)
+            return self.read(_safe_indexing(table, present))[at]
+        if self.dtype is None:
+            return self.read(table)
+        return np.full((len(weight), self.shape[1]), np.nan, dtype=self.dtype)
 
 
 class SourceRows(Rows):

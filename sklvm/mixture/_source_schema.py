@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
 from sklvm._base import effective_sample_size
 from sklvm.columns._stream import both_seen, codes_of, read_schema, see
@@ -41,7 +42,10 @@ def source_schema(
 
 
 def _seen(weight_column, names, table):
-    return see(split_weight(table, weight_column)[0], names)
+    table, weight = split_weight(table, weight_column)
+    if weight is not None:
+        table = _safe_indexing(table, np.flatnonzero(weight != 0))
+    return see(table, names)
 
 
 def _as_rows(sample, is_weighted):

@@ -1,10 +1,10 @@
 """What a mixture of mixed columns answers: tables as they came, and categories."""
 
 import numpy as np
-from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_count, in_chunks
+from sklvm.columns._schema import gives_frame
 from sklvm.mixture._estimator import BaseMixtureEM
 
 
@@ -12,9 +12,8 @@ class TableAnswers(BaseMixtureEM):
     """Rows in and out through a `_schema`, and the probabilities of a category."""
 
     def _table(self, values, like=None, observed=None):
-        """Encoded rows as a table: a DataFrame where one was fitted and is wanted."""
-        wanted = _get_output_config("transform", self)["dense"] != "default"
-        as_frame = wanted or not self._schema.is_numeric
+        """Encoded rows as a table, by `gives_frame` with the rows X they are like."""
+        as_frame = gives_frame(self, self._schema, like)
         return self._schema.decode(values, like, as_frame, observed)
 
     @in_chunks
@@ -31,8 +30,7 @@ class TableAnswers(BaseMixtureEM):
             Real columns get E[x_missing | x_observed], counts and whole numbers the
             nearest whole number to it, the others their most probable value. Real
             columns whose values were all rounded in `fit`, to cents or to hundreds, get
-            the nearest value that is. A DataFrame where the mixture was fitted to one
-            and `set_output` asks for it, or not all columns are numeric.
+            the nearest value that is. A DataFrame comes back as one, with its index.
         """
         cells = self._checked(X)
         return self._table(self._filled(cells), X, ~np.isnan(cells))
@@ -70,7 +68,8 @@ class TableAnswers(BaseMixtureEM):
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            As from `impute`: discrete columns have their most probable value.
+            As from `impute`: discrete columns have their most probable value. A
+            DataFrame where the mixture was fitted to one.
         """
         return self._table(self._means_of(Z)[0])
 
@@ -84,7 +83,7 @@ class TableAnswers(BaseMixtureEM):
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            As from `impute`.
+            A DataFrame where the mixture was fitted to one.
         labels : ndarray of shape (n_samples,)
             The component of each row, in ascending order.
         """

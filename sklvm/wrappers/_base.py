@@ -10,6 +10,7 @@ from sklvm._compat import CallbackSupportMixin, with_callbacks
 from sklvm._tasks import watched
 from sklvm.columns._cells import is_missing
 from sklvm.columns._forms import plain
+from sklvm.columns._tables import holds_words
 from sklvm.inspection._kinds import is_density, is_mixture
 from sklvm.mixture import GaussianMixtureEM
 from sklvm.state._estimators import FittedStateMixin
@@ -28,6 +29,12 @@ class DensityWrapper(FittedStateMixin, CallbackSupportMixin, BaseEstimator):
         """Set `estimator_` and what it knows of the features."""
         estimator = self._estimator()
         name = type(estimator).__name__
+        if self.estimator is None and holds_words(X):
+            raise ValueError(
+                "X has columns of text, categories or dates, of which the default "
+                "estimator, one Gaussian, is no density; give estimator=MixtureEM(), "
+                "which reads text and categories."
+            )
         if not is_density(estimator):
             raise TypeError(
                 f"estimator={name} is no density of rows; give a mixture, VAE or GMVAE "

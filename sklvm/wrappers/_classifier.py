@@ -11,11 +11,13 @@ from sklvm._alone import validate_data
 from sklvm._base import check_in_memory, in_chunks, unchanged_on_error
 from sklvm._compat import CallbackSupportMixin, with_callbacks
 from sklvm._tasks import watched
+from sklvm._warn import warn_user
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._tables import read_table
-from sklvm.inspection._kinds import is_density
+from sklvm.inspection._kinds import is_density, is_mixture
 from sklvm.state._classes import stateful
 from sklvm.state._estimators import FittedStateMixin
+from sklvm.wrappers._copies import copied_columns
 from sklvm.wrappers._labels import read_labels
 
 # The parameters by which estimators say what their columns are.
@@ -75,6 +77,10 @@ class JointDensityClassifier(
     With one component the label is independent of X and the most frequent class is
     predicted. Choose the model by the accuracy on held-out labelled rows.
 
+    Columns that are independent in a component, as categories and counts of MixtureEM,
+    count twice where one is a copy of another: probabilities come too close to 0 and 1.
+    A warning names such pairs.
+
     `score` leaves unlabelled rows out. scikit-learn's metrics, also
     ``scoring="accuracy"``, do not, and its stratified splits take -1 for a class; the
     user guide has splits that test on labelled rows only.
@@ -127,8 +133,26 @@ class JointDensityClassifier(
             estimator = model_of_labels(self.estimator, table)
             _check_masks(estimator, codes)
             self.estimator_ = estimator
-            self._fit_joint(X, y, table.append(codes))
+            joint = table.append(codes)
+            self._fit_joint(X, y, joint)
+            if is_mixture(estimator):
+                self._warn_of_copies(joint)
         return self
+
+    def _warn_of_copies(self, joint):
+        pairs = copied_columns(self.estimator_, joint)
+        pairs = [pair for pair in pairs if self._label_name() not in pair]
+        if pairs:
+            (one, other), more = pairs[0], len(pairs) - 1
+            others = f", and {more} more pair{'s' * (more > 1)}," if more else ""
+            warn_user(
+                f"X has the columns {one!r} and {other!r}{others} that are (nearly) "
+                "copies of each other and count twice in p(y | x), as columns of these "
+                "kinds are independent in a component; drop one of each pair."
+            )
+
+    def _label_name(self):
+        return self.estimator_._schema.names[-1]
 
     @with_callbacks
     def _fit_joint(self, X, y, joint):

@@ -5,6 +5,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 
 from sklvm._base import unchanged_on_error
+from sklvm.columns._tables import array_of_numbers
 from sklvm.state._classes import stateful
 from sklvm.wrappers._base import DensityWrapper
 
@@ -105,12 +106,14 @@ class ModelImputer(OneToOneFeatureMixin, TransformerMixin, DensityWrapper):
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            What the estimator makes of it; observed cells are as they were.
+            What the estimator makes of it; observed cells are as they were. As from any
+            transformer, numbers are an array, also those of a DataFrame, unless
+            `set_output` asks for one; a table with text stays a DataFrame.
         """
         estimator = self._fitted_estimator()
         if self.sample:
-            return estimator.sample_missing(X, n_draws=1)[0]
-        return estimator.impute(X)
+            return array_of_numbers(estimator.sample_missing(X, n_draws=1)[0])
+        return array_of_numbers(estimator.impute(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

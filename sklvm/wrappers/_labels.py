@@ -8,8 +8,8 @@ from sklearn.utils.validation import column_or_1d
 from sklvm.columns._cells import is_missing
 from sklvm.columns._forms import plain
 
-# What NumPy makes of -1 and NaN in a list that has text, too.
-MARKS_AS_TEXT = ("-1", "nan")
+# What NumPy makes of -1 and NaN in a list that has text, too, and files of no label.
+MARKS_AS_TEXT = ("-1", "nan", "")
 
 
 def read_labels(y):
@@ -69,12 +69,16 @@ def _check_types(labels):
             f"y has labels of the types {', '.join(names)}; give all as numbers, all "
             "as booleans or all as text."
         )
-    marks = [label for label in labels if label in MARKS_AS_TEXT]
+    marks = [
+        label
+        for label in labels
+        if isinstance(label, str) and label.strip() in MARKS_AS_TEXT
+    ]
     if marks:
         raise ValueError(
             f"y has the text {marks[0]!r}, which may be a mark of unlabelled rows that "
-            "became text; give None for these in an array of dtype=object, or rename "
-            "the class."
+            "became text, or an empty cell; give None for these in an array of "
+            "dtype=object, or rename the class."
         )
 
 

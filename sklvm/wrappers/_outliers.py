@@ -3,13 +3,16 @@
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import OutlierMixin
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklvm._base import check_in_memory, in_chunks, unchanged_on_error
 from sklvm.state._classes import stateful
 from sklvm.wrappers._base import DensityWrapper, observed_by
 from sklvm.wrappers._patterns import PatternTails
+from sklvm.wrappers._tails import IMPOSSIBLE
 
 # "auto" calls a row an outlier where the model itself gives so low a density to fewer.
 AUTO_SHARE = 0.05
@@ -62,6 +65,11 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
     missing cells in training have all draws for their distribution; each other pattern
     has 200. Where each row has a pattern of its own, the scores cost up to 200 times
     those of the model. Rows with nothing observed have the score 0: they are inliers.
+
+    New rows with an impossible value, such as a negative count or a category that was
+    not there in `fit`, have the lowest score, -1e300, and are outliers. To a
+    ``MixtureEM(handle_unknown="missing")`` unknown categories are missing cells. A
+    value of another type, as text among numbers, is an error.
 
     Examples
     --------
@@ -123,11 +131,23 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            The lower, the more abnormal; in nats, at most 0.
+            The lower, the more abnormal; in nats, at most 0, and -1e300 for a row that
+            the model excludes.
         """
-        estimator = self._fitted_estimator()
-        log_density = np.asarray(estimator.score_samples(X), dtype=np.float64)
-        return self._tails.log_probability(observed_by(estimator, X), log_density)
+        impossible = self._fitted_estimator()._impossible_rows(X)
+        if not impossible.any():
+            return self._scores_of_possible(X)
+        scores = np.full(len(impossible), -IMPOSSIBLE)
+        rows = np.flatnonzero(~impossible)
+        if len(rows):
+            X = X.tocsr() if issparse(X) else X
+            scores[rows] = self._scores_of_possible(_safe_indexing(X, rows))
+        return scores
+
+    def _scores_of_possible(self, X):
+        log_density = np.asarray(self.estimator_.score_samples(X), dtype=np.float64)
+        observed = observed_by(self.estimator_, X)
+        return self._tails.log_probability(observed, log_density)
 
     @in_chunks
     def decision_function(self, X):

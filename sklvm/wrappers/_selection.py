@@ -146,7 +146,8 @@ def select_n_components(
     values = np.array([fit.values for fit in fits])
     if criterion == "score":
         scores = values.reshape(len(numbers), -1)
-        results, best = _one_standard_error(scores)
+        errors = [fit.error for fit in fits if fit.error]
+        results, best = _one_standard_error(scores, errors)
         best_estimator = models[best].fit(X)
         shown = {"test_scores": scores}
     else:
@@ -237,16 +238,21 @@ def _folds(cv, X, seed):
     return list(check_cv(cv).split(X))
 
 
-def _one_standard_error(scores):
+def _one_standard_error(scores, errors):
     """Results, and the first number within one standard error of the best.
 
-    `scores` are (n_values, n_folds).
+    `scores` are (n_values, n_folds), and `errors` those of the fits that failed.
     """
     means = scores.mean(axis=1)
     usable = np.isfinite(means)
-    if not usable.any():
+    if not usable.any() and errors:
         raise ValueError(
             "every n_components has a fold that failed or has rows of probability 0; "
+            f"the first: {errors[0]}"
+        ) from errors[0]
+    if not usable.any():
+        raise ValueError(
+            "every n_components has a fold with rows of probability 0; "
             "set a prior in the mixture, or give other folds."
         )
     highest = np.argmax(np.where(usable, means, -np.inf))

@@ -56,7 +56,6 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
         (IDENTIFIER, RNG.permutation(N) + 1000),
         ("X has a single value in the column 'bad'; drop such", np.ones(N)),
         ("X has a single value in the column 'bad'; drop such", ["a"] * N),
-        ("X has a single value in the column 'bad'; drop such", [True] * N),
         ("X has a single value in the column 'bad'", [1.0, None] * (N // 2)),
         ("X has a single value in", pd.Categorical(["a"] * N, ["a", "b"])),
         ("X has only missing values in the column 'bad'; drop", np.full(N, np.nan)),
@@ -93,6 +92,12 @@ def test_codes_as_a_category_are_no_numbers_as_text():
     assert Schema.read(frame(code=codes)).columns[1].kind == "categorical"
 
 
+def test_a_constant_boolean_has_two_values_all_the_same():
+    (column,) = Schema.read(pd.DataFrame({"flag": [True] * N})).columns
+    assert column.kind == "bernoulli"
+    assert column.categories.tolist() == [False, True]
+
+
 def test_few_rows_have_no_identifiers():
     X = pd.DataFrame({"a": list("abcdefgh"), "b": range(8)})
     assert [c.kind for c in Schema.read(X).columns] == ["categorical", "gaussian"]
@@ -102,7 +107,7 @@ def test_all_columns_of_one_sort_are_in_one_sentence():
     bad = {f"c{i}": 1.0 for i in range(12)}
     assert_refuses(
         "X has a single value in the columns 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', "
-        "'c7', 'c8', 'c9' and 2 more; drop such columns, they tell nothing.",
+        "'c7', 'c8', 'c9' and 2 more; drop such columns, they tell nothing",
         frame(**bad),
     )
 

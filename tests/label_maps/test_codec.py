@@ -251,3 +251,11 @@ def test_frequencies_are_within_the_total():
     gate = fitted().model_.hit_gate
     assert gate.frequencies.min() >= 1 and gate.frequencies.max() < BIT_TOTAL
     assert (np.diff(gate.frequencies) >= 0).all()
+
+
+def test_one_map_is_told_from_rows():
+    maps = np.random.default_rng(0).integers(3, size=(4, 6, 5))
+    codec = LabelMapCodec().fit(maps)
+    with pytest.raises(ValueError, match=r"X\[np.newaxis\] or \[X\]"):
+        codec.encode(maps[0])
+    assert codec.encode(maps[0][np.newaxis]) == codec.encode([maps[0]])

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from sklearn.exceptions import ConvergenceWarning
 
-from sklvm import BernoulliMixtureEM, CategoricalMixtureEM
+from sklvm import BernoulliMixtureEM, CategoricalMixtureEM, MixtureEM
 
 from .families import assert_same, run
 from .reference import (
@@ -293,7 +293,8 @@ def test_the_order_of_the_items_does_not_matter(seed):
 
 def test_the_largest_code_sets_the_number_of_categories():
     X = np.array([[0.0, 4.0], [1.0, np.nan], [0.0, 0.0]])
-    est = CategoricalMixtureEM().fit(X)
+    with pytest.warns(UserWarning, match="codes 1 to 3"):
+        est = CategoricalMixtureEM().fit(X)
     assert_array_equal(est.n_categories_, [2, 5])
     assert_theta(est.theta_, [[[2 / 3, 1 / 3]], [[0.5, 0, 0, 0, 0.5]]])
 
@@ -309,7 +310,8 @@ def test_a_number_of_categories_given_once_or_for_each_item(n_categories):
 
 def test_four_thousand_categories_are_taken():
     X = np.array([[0.0], [4095.0]])
-    est = CategoricalMixtureEM().fit(X)
+    with pytest.warns(UserWarning, match="codes 1 to 4094"):
+        est = CategoricalMixtureEM().fit(X)
     assert est.theta_[0].shape == (1, 4096)
     assert_allclose(est.score(X), -np.log(2))
 
@@ -474,6 +476,84 @@ def test_bic_counts_one_parameter_less_than_categories(weights):
 
 
 @pytest.mark.slow
+def gapped(X, levels):
+    """Codes 0, 1, ... of X as these levels of each feature."""
+    out = X.copy()
+    for d, codes in enumerate(levels):
+        seen = ~np.isnan(X[:, d])
+        out[seen, d] = np.asarray(codes, dtype=float)[X[seen, d].astype(int)]
+    return out
+
+
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_codes_that_no_row_has_are_no_parameters(data):
+    X = latent_classes(120, missing=0.1, seed=5)
+    levels = [
+        sorted(data.draw(st.sets(st.integers(0, 30), min_size=L, max_size=L)))
+        for L in WIDTHS
+    ]
+    Y = gapped(X, levels)
+    est = CategoricalMixtureEM(2, random_state=0, max_iter=15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        est.fit(Y)
+    n_parameters = 1 + 2 * sum(L - 1 for L in WIDTHS)
+    deviance = -2 * 120 * est.score(Y)
+    assert_allclose(est.aic(Y), deviance + 2 * n_parameters)
+    assert_allclose(est.bic(Y), deviance + n_parameters * np.log(120))
+
+
+@pytest.mark.parametrize("n_components", [1, 3])
+def test_criteria_are_those_of_a_table_with_categories(n_components):
+    X = latent_classes(200) + 1
+    kinds = [("categorical", slice(None), {"theta_prior": 1.0})]
+    one = CategoricalMixtureEM(n_components, random_state=0, max_iter=500).fit(X)
+    other = MixtureEM(n_components, components=kinds, random_state=0).fit(X)
+    if n_components == 1:  # where the maximum has a closed form
+        assert_allclose(one.icl(X), other.icl(X), rtol=1e-9)
+    n_parameters = [(m.bic(X) - m.aic(X)) / (np.log(200) - 2) for m in (one, other)]
+    assert_allclose(*n_parameters)
+
+
+@pytest.mark.parametrize(
+    "levels, prior, words",
+    [
+        ([0, 1, 99], 1.0, "codes 2 to 98"),
+        ([1, 2, 5], 1.0, "codes 3 to 4"),
+        ([1, 2, 3], 1.1, "code 0"),
+        ([1, 3, 9], 1.1, "codes 0, 2, 4, 5, 6, ..."),
+    ],
+)
+def test_codes_that_no_row_has_are_told(levels, prior, words):
+    X = gapped(latent_classes(80), [range(2), levels, range(4), range(2)])
+    frame = pd.DataFrame(X, columns=["age", "party", "town", "sex"])
+    est = CategoricalMixtureEM(2, theta_prior=prior, random_state=0, max_iter=500)
+    with pytest.warns(UserWarning, match="'party'.*NaN.*OrdinalEncoder.*n_categories"):
+        est.fit(frame)
+    with pytest.warns(UserWarning, match=re.escape(words)):
+        est.fit(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        est.set_params(n_categories=[2, levels[-1] + 1, 4, 2]).fit(frame)
+
+
+def test_answers_from_one_on_and_codes_without_gaps_are_no_reason_to_warn():
+    X = latent_classes(80, missing=0.2)
+    est = CategoricalMixtureEM(2, random_state=0, max_iter=500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        est.fit(X)
+        est.fit(X + 1)
+        est.set_params(theta_prior=1.1).fit(X)
+
+
+def test_a_held_out_code_between_others_is_possible_under_a_prior():
+    X = np.array([[0, 0], [2, 1]] * 10)
+    est = CategoricalMixtureEM(2, theta_prior=1.5, n_categories=3, random_state=0)
+    assert np.isfinite(est.fit(X).score([[1, 2]]))
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_bic_finds_the_classes_of_a_survey(seed):
     """1,500 people, twelve items of three to five answers, a tenth not given."""
@@ -698,3 +778,10 @@ def test_a_start_of_another_shape_is_refused(theta_init):
     X = np.array([[0, 1], [1, 0], [1, 1]])
     with pytest.raises(ValueError, match="theta_init"):
         CategoricalMixtureEM(2, theta_init=theta_init).fit(X)
+
+
+def test_answers_of_text_name_the_encoder_and_the_mixture_that_reads_them():
+    X = pd.DataFrame({"q": ["yes", "no"] * 10})
+    for answers in (X, X.to_numpy(), X.astype("category")):
+        with pytest.raises(ValueError, match=r"OrdinalEncoder.*or take MixtureEM"):
+            CategoricalMixtureEM().fit(answers)

@@ -135,12 +135,15 @@ def test_one_row_is_too_few():
 
 def test_a_column_that_is_constant_in_one_fold():
     table = incomes(np.random.default_rng(0))
-    table["flag"] = np.arange(N) < 10
+    table["flag"] = (np.arange(N) < 10).astype(int)
     est = MixtureEM(2, random_state=0).fit(table)
     with pytest.raises(ValueError, match="single value in the column 'flag'"):
         est.fit(table[100:])
     by_hand = [("bernoulli", ["flag"]), ("auto", slice(None))]
     est = MixtureEM(2, components=by_hand, random_state=0).fit(table[100:])
+    assert np.isfinite(est.score(table[:100]))
+    table["flag"] = table["flag"].astype(bool)
+    est = MixtureEM(2, random_state=0).fit(table[100:])
     assert np.isfinite(est.score(table[:100]))
 
 

@@ -98,11 +98,9 @@ def test_inverse_transform_gives_a_row_for_each_mixture(fitted):
     assert_allclose(table["height"], fitted.components_[0].means[:, 0])
 
 
-def test_numbers_come_back_as_arrays_unless_frames_are_wanted():
+def test_a_frame_of_numbers_comes_back_as_a_frame():
     numbers = WHOLE[["height", "weight", "spend"]]
     est = MixtureEM(2, random_state=0).fit(numbers)
-    assert isinstance(est.sample(3)[0], np.ndarray)
-    est.set_output(transform="pandas")
     for table in (
         est.sample(3)[0],
         est.impute(numbers),
@@ -110,6 +108,8 @@ def test_numbers_come_back_as_arrays_unless_frames_are_wanted():
     ):
         assert isinstance(table, pd.DataFrame)
         assert list(table) == list(numbers)
+    assert isinstance(est.transform(numbers), np.ndarray)
+    est.set_output(transform="pandas")
     assert isinstance(est.transform(numbers), pd.DataFrame)
 
 

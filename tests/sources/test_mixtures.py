@@ -237,6 +237,49 @@ def test_weights_of_a_source_are_a_column():
         GaussianMixtureEM().fit(lambda: iter([frame]), sample_weight="w")
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1.0, 1e150])
+def test_criteria_of_weights_of_any_unit(scale):
+    """Kish's size does not depend on the unit, and squares of it may be no floats."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60)})
+    weight = rng.random(60) * (np.arange(60) % 3 > 0)
+    weight[40:50] = 0
+    est = GaussianMixtureEM(random_state=0).fit(frame)
+    table = frame.assign(w=weight * scale)
+
+    def chunks():
+        return iter([table[:7], table[7:40], table[40:50], table[50:]])
+
+    n = weight.sum() ** 2 / (weight @ weight)
+    deviance = -2 * n * (weight @ est.score_samples(frame) / weight.sum())
+    expected = deviance + 2 * np.log(n)
+    if scale < 1e100:  # larger floats are whole numbers, which count rows
+        assert est.bic(chunks, "w") == pytest.approx(expected, rel=1e-12)
+    found = est.bic(frame, sample_weight=weight * scale)
+    assert est.bic(chunks, "w") == pytest.approx(found, rel=1e-12)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_row_of_weight_0_shows_no_category(first):
+    rng = np.random.default_rng(0)
+    z = rng.integers(2, size=300)
+    frame = pd.DataFrame({"a": rng.normal(5 * z), "t": np.array(["x", "y"])[z]})
+    frame["w"] = rng.integers(1, 4, size=300).astype(float)
+    at = 0 if first else 250
+    frame.loc[at, ["t", "w"]] = ["ghost", 0.0]
+    frame.loc[100:199, "w"] = 0.0  # a chunk without any weight
+    frame.loc[150, "t"] = "phantom"
+
+    def chunks():
+        return (frame[i : i + 100] for i in range(0, 300, 100))
+
+    params = {"n_components": 2, "random_state": 0, "tol": 1e-10, "max_iter": 500}
+    est = MixtureEM(**params).fit(chunks, sample_weight="w")
+    assert est.categories_["t"].tolist() == ["x", "y"]
+    own = MixtureEM(**params).fit(frame[["a", "t"]], sample_weight=frame["w"])
+    assert est.lower_bound_ == pytest.approx(own.lower_bound_, abs=1e-7)
+
+
 class TestMixedColumns:
     @staticmethod
     def table(n=N, seed=0):

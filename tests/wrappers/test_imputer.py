@@ -24,7 +24,8 @@ class Drawing(GaussianMixtureEM):
 
     def sample_missing(self, X, n_draws=1):
         rng = np.random.default_rng(self.random_state)
-        filled, missing = self.impute(X), np.isnan(np.asarray(X))
+        X = np.asarray(X)
+        filled, missing = self._filled(self._checked(X)), np.isnan(X)
         noise = rng.normal(size=(n_draws, *X.shape))
         return np.where(missing, filled + noise, filled)
 

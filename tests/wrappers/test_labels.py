@@ -490,3 +490,14 @@ def test_columns_are_counted_as_the_user_does():
     words = "X has 5 features, but JointDensityClassifier is expecting 4"
     with pytest.raises(ValueError, match=re.escape(words)):
         classifier.predict(np.column_stack([X, Y]))
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_cell_is_no_class(empty):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = ["a", "b", empty] * 10
+    classifier = JointDensityClassifier(MixtureEM(2, random_state=0))
+    with pytest.raises(ValueError, match="empty cell; give None"):
+        classifier.fit(X, y)
+    y = [label.strip() or None for label in y]
+    assert classifier.fit(X, y).classes_.tolist() == ["a", "b"]

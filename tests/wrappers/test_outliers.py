@@ -1,10 +1,13 @@
 """Outliers: tail probabilities against the chi-square distribution, and fairness."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2, spearmanr
 from sklearn.base import clone
@@ -19,6 +22,8 @@ from sklvm import (
     DensityOutlierDetector,
     GaussianMixtureEM,
     MixtureEM,
+    ModelImputer,
+    PoissonMixtureEM,
 )
 from sklvm.wrappers import _patterns
 
@@ -237,3 +242,123 @@ def test_bad_parameters(params, error, words):
         DensityOutlierDetector().predict(X)
     with pytest.raises(ValueError, match="infinity"):
         DensityOutlierDetector().fit(np.full((5, 2), np.inf))
+
+
+# Impossible values.
+
+
+def mixed(n=200):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "size": rng.normal(size=n),
+            "visits": rng.poisson(3, n),
+            "income": np.exp(rng.normal(size=n)),
+            "plan": rng.choice(["free", "gold"], n),
+        }
+    )
+
+
+def with_impossible(table):
+    """Of six rows the first five are impossible."""
+    rows = table.head(6).copy()
+    rows["visits"] = rows["visits"].astype(float)
+    rows.loc[0, "visits"] = -1
+    rows.loc[1, "visits"] = 2.5
+    rows.loc[2, "income"] = 0.0
+    rows.loc[3, "income"] = -3.0
+    rows.loc[4, "plan"] = "silver"
+    return rows
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "array"])
+def test_rows_with_impossible_values_are_outliers(library):
+    as_given = {
+        "pandas": lambda table: table,
+        "polars": lambda table: pl.DataFrame(table.to_dict("list")),
+        "array": lambda table: table.to_numpy(dtype=object),
+    }[library]
+    table = mixed()
+    rows = with_impossible(table)
+    d = DensityOutlierDetector(MixtureEM(random_state=0)).fit(as_given(table))
+    assert d.predict(as_given(rows)).tolist() == [-1] * 5 + [1]
+    scores = d.score_samples(as_given(rows))
+    assert (scores[:5] == -1e300).all()
+    # What stands beside a row does not change its score.
+    assert_array_equal(scores[5:], d.score_samples(as_given(table.head(6)))[5:])
+    assert d.predict(as_given(rows.head(5))).tolist() == [-1] * 5
+    with pytest.raises(ValueError, match="visits" if library != "array" else "column"):
+        d.estimator_.score_samples(as_given(rows))
+
+
+def test_unknown_categories_are_missing_cells_where_the_model_says_so():
+    table = mixed()
+    model = MixtureEM(random_state=0, handle_unknown="missing")
+    d = DensityOutlierDetector(model).fit(table)
+    rows = with_impossible(table)
+    assert d.predict(rows)[4] == 1
+    rows.loc[4, "plan"] = None
+    assert_allclose(d.score_samples(rows)[4], d.score_samples(rows[4:5])[0])
+
+
+def test_a_value_of_another_type_is_an_error():
+    table = mixed()
+    d = DensityOutlierDetector(MixtureEM(random_state=0)).fit(table)
+    with pytest.raises(ValueError, match="'size'"):
+        d.predict(table.assign(size="small"))
+
+
+@pytest.mark.parametrize(
+    "model, value",
+    [
+        (PoissonMixtureEM(random_state=0), -1.0),
+        (CategoricalMixtureEM(random_state=0), 2.0),
+        (CategoricalMixtureEM(random_state=0), 0.5),
+        (BernoulliMixtureEM(binarize=None, random_state=0), 2.0),
+    ],
+)
+def test_impossible_numbers(model, value):
+    X = np.random.default_rng(0).integers(2, size=(100, 3)).astype(float)
+    X[0, 0] = np.nan
+    assert_refused_cell_is_an_outlier(model, X, value)
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    "likelihood, value",
+    [("poisson", -1.0), ("poisson", 0.5), ("bernoulli", 3.0), ("lognormal", 0.0)],
+)
+def test_impossible_numbers_of_an_autoencoder(likelihood, value):
+    X = np.random.default_rng(0).integers(2, size=(100, 3)).astype(float)
+    model = VAE(likelihood=likelihood, max_epochs=5, tol=1, random_state=0)
+    assert_refused_cell_is_an_outlier(model, X + (likelihood == "lognormal"), value)
+
+
+def assert_refused_cell_is_an_outlier(model, X, value):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        d = DensityOutlierDetector(model).fit(X)
+        rows = X[:20].copy()
+        rows[7, 1] = value
+        scores = d.score_samples(rows)
+        assert scores[7] == -1e300
+        rest = np.arange(20) != 7
+        assert_array_equal(scores[rest], d.score_samples(X[:20])[rest])
+
+
+def test_impossible_entries_of_sparse_rows():
+    X = np.random.default_rng(0).poisson(1.0, size=(100, 3)).astype(float)
+    d = DensityOutlierDetector(PoissonMixtureEM(random_state=0)).fit(sp.csr_array(X))
+    rows = X[:5].copy()
+    rows[2, 1] = -1
+    is_outlier = d.score_samples(sp.coo_array(rows)) == -1e300
+    assert is_outlier.tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("wrapper", [DensityOutlierDetector, ModelImputer])
+def test_a_table_with_text_names_the_mixture_that_reads_it(wrapper):
+    with pytest.raises(ValueError, match=r"estimator=MixtureEM\(\)"):
+        wrapper().fit(mixed())
+    with pytest.raises(ValueError, match="take MixtureEM"):
+        wrapper(GaussianMixtureEM()).fit(mixed())
+    wrapper(MixtureEM(random_state=0)).fit(mixed())

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -222,3 +223,28 @@ def test_bad_input():
         select_n_components(MODEL, X, [1], "score", cv=1)
     with pytest.raises(ValueError, match="n_init"):
         select_n_components(clone(MODEL).set_params(n_init=0), X, [1])
+
+
+def test_a_category_that_a_fold_lacks_is_told_with_its_remedy():
+    """Every number fails in the same fold, so that none is left."""
+    X = pd.DataFrame({"size": np.arange(60.0) % 7, "plan": ["a", "b"] * 30})
+    X["size"] += np.random.default_rng(0).normal(size=60)
+    X.loc[3, "plan"] = "rare"
+    model = MixtureEM(random_state=0)
+    with (
+        pytest.warns(UserWarning, match="fits failed"),
+        pytest.raises(ValueError, match=r"'rare'.*'plan'.*handle_unknown='missing'"),
+    ):
+        select_n_components(model, X, [1, 2], "score", random_state=0)
+    model.set_params(handle_unknown="missing")
+    selection = select_n_components(model, X, [1, 2], "score", random_state=0)
+    assert np.isfinite(selection.results["mean_test_score"]).all()
+
+
+def test_a_boolean_that_is_constant_in_a_fold_is_no_failure():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"size": rng.normal(size=60), "flag": np.arange(60) == 3})
+    selection = select_n_components(
+        MixtureEM(random_state=0), X, [1, 2], "score", random_state=0
+    )
+    assert np.isfinite(selection.results["mean_test_score"]).all()

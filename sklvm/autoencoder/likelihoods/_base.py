@@ -80,6 +80,10 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
     def check(self, X):
         """Raise if the array X, NaN apart, has values that are impossible."""
 
+    def impossible(self, X):
+        """Mask of the entries of the array X that `check` raises of, NaN apart."""
+        return np.zeros(X.shape, dtype=bool)
+
     def warn(self, X):
         """Say where a training on X is possible and hardly what was meant."""
 

@@ -91,6 +91,12 @@ class Blocks(Likelihood):
             part.data_name, part.bits_remedy = self.data_name, self.bits_remedy
             part.check(own)
 
+    def impossible(self, X):
+        mask = np.zeros(X.shape, dtype=bool)
+        for at, (part, own) in zip(self.columns, self._of_data(X), strict=True):
+            mask[:, at] = part.impossible(own)
+        return mask
+
     def warn(self, X):
         for part, own in self._of_data(X):
             part.warn(own)

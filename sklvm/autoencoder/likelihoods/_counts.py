@@ -88,6 +88,9 @@ class _Counts(Likelihood):
         self.register_buffer("_center", scalar(0.0))
         self.register_buffer("_scale", scalar(1.0))
 
+    def impossible(self, X):
+        return (X < 0) | (X % 1 > 0)
+
     def check(self, X):
         name = self.data_name
         low, high = extremes(X)

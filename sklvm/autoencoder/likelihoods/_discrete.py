@@ -28,6 +28,9 @@ class Bernoulli(Likelihood):
     logarithm of a probability.
     """
 
+    def impossible(self, X):
+        return (X < -ROUNDING) | (X > 1 + ROUNDING)
+
     def check(self, X):
         # fmin and fmax pass over NaN. A scaler's rounding is not held against X.
         low, high = extremes(X)
@@ -109,6 +112,9 @@ class Categorical(Likelihood):
                 "each feature, integers of 1 or more."
             )
         self.n_categories = numbers.tolist()
+
+    def impossible(self, X):
+        return (X < 0) | (np.array(self.n_categories) <= X) | (X % 1 > 0)
 
     def check(self, X):
         if X.shape[1] != len(self.n_categories):

@@ -151,6 +151,9 @@ class LogNormal(Standardised):
     def __init__(self, noise="optimal", min_noise=MIN_NOISE):
         super().__init__(noise, min_noise, is_log=True)
 
+    def impossible(self, X):
+        return X <= 0
+
     def check(self, X):
         super().check(X)
         least, most = extremes(X)

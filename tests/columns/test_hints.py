@@ -1,0 +1,107 @@
+"""Doubts about the kinds of columns: identifiers, zeros before a tail, empty text."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklvm import MixtureEM
+from sklvm.columns import Schema
+
+
+def warned(*, parameter="components", components="auto", **columns):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Schema.read(pd.DataFrame(columns), components, parameter=parameter)
+    return [str(w.message) for w in caught]
+
+
+def identifiers(seed, n=300, share=0.3):
+    """What is left of consecutive numbers, in some order."""
+    rng = np.random.default_rng(seed)
+    return 1000 + rng.permutation(int(n / share))[:n]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("step", [1, 10])
+def test_numbers_without_ties_where_there_should_be_some(seed, step):
+    x = step * identifiers(seed)
+    x[:3] = x[3:6]  # three rows that are twice in the table
+    (message,) = warned(number=x)
+    assert "identifier" in message
+    assert "'number'" in message
+    assert "index" in message
+    assert "components" in message
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_measurements_in_whole_units_are_none(seed):
+    rng = np.random.default_rng(seed)
+    assert not warned(
+        height=rng.normal(1700, 80, 300).round(),
+        area=rng.uniform(0, 500, 300).round(),
+        income=np.exp(rng.normal(10, 1, 300)).round(),
+        population=rng.uniform(1e3, 1e7, 300).round(),
+        year=rng.integers(1900, 2020, 300),
+        reading=rng.normal(size=300),
+    )
+
+
+@pytest.mark.parametrize("name", ["id", "customer_id", "CustomerId", "ID", "row key"])
+def test_names_tell_what_large_numbers_do_not(name):
+    x = np.random.default_rng(0).integers(10**6, 10**9, 200)
+    assert len(warned(**{name: x})) == 1
+    assert not warned(**{name: x % 50})  # a group, of which each has many rows
+
+
+@pytest.mark.parametrize("name", ["humid", "paid", "grid", "monkey", "turnkey"])
+def test_words_that_end_like_identifiers(name):
+    x = np.random.default_rng(0).integers(10**6, 10**9, 200)
+    assert not warned(**{name: x})
+
+
+def test_a_kind_named_by_hand_is_what_the_user_says():
+    x = identifiers(0)
+    assert not warned(time=x, components=[("gaussian", ["time"])])
+    (message,) = warned(time=x, components=[("auto", ["time"])], parameter="likelihood")
+    assert "likelihood" in message
+
+
+def expenses(n=300):
+    rng = np.random.default_rng(0)
+    return np.where(rng.random(n) < 0.2, 0.0, np.exp(rng.normal(size=n)))
+
+
+def test_zeros_before_a_long_tail():
+    x = expenses()
+    (message,) = warned(spent=x)
+    assert "zeros" in message
+    assert "'spent'" in message
+    assert "whether and how much" in message
+    table = pd.DataFrame({"spent": x})
+    assert "a long tail beside zeros" in Schema.read(table).describe()
+    assert not warned(spent=np.where(x == 0, np.nan, x))
+    assert not warned(spent=x, components=[("gaussian", ["spent"])])
+    assert not warned(symmetric=np.abs(np.random.default_rng(0).normal(9, 1, 300)))
+
+
+def test_empty_text_is_a_category():
+    for labels in (["a", "", "b"] * 20, ["a", "  ", "b"] * 20):
+        (message,) = warned(plan=labels)
+        assert "empty text in the column 'plan'" in message
+        assert "None or NaN" in message
+        (message,) = warned(plan=pd.Categorical(labels))
+    assert not warned(plan=["a", None, "b"] * 20)
+
+
+def test_one_warning_at_the_users_line():
+    table = pd.DataFrame(
+        {"first": identifiers(0), "second": identifiers(1), "x": expenses()}
+    )
+    with pytest.warns(UserWarning) as caught:
+        MixtureEM().fit(table)
+    of_columns = [w for w in caught if "identifier" in str(w.message)]
+    assert len(of_columns) == 1
+    assert "'first', 'second'" in str(of_columns[0].message)
+    assert of_columns[0].filename == __file__
