@@ -1,6 +1,11 @@
-"""Where torch is not installed, tests of what needs it are left out."""
+"""Where torch is not installed, tests of what needs it are left out.
+
+With `-n`, each process begins with tests that stand together.
+"""
 
 from importlib.util import find_spec
+
+import pytest
 
 HALF = ["sklvm/autoencoder", "sklvm/neural", "sklvm/segmentation"]
 HALF += ["sklvm/_needs_torch.py", "tests/typed.py"]
@@ -18,3 +23,13 @@ HALF += [
 HALF += ["tests/divergence", "tests/inspection", "tests/state"]
 
 collect_ignore = [] if find_spec("torch") and find_spec("skorch") else HALF
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Neighbours in one process, so that a model they share is not fitted in each."""
+    if config.getvalue("dist") != "load":
+        return None  # asked for on the command line
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from importlib.util import find_spec
 
 import pytest
 
@@ -9,6 +10,16 @@ import pytest
 # than cores make torch crawl. Before NumPy and torch are imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def few_starts(monkeypatch):
+    """Two starts of EM for a GMVAE in place of ten a component.
+
+    They are most of a short fit, and matter where clusters are to be found.
+    """
+    if find_spec("torch") and find_spec("skorch"):
+        monkeypatch.setattr("sklvm.autoencoder._components.MAX_RESTARTS", 2)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 held to it by one more entry.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ from sklvm import (
 
 from .networks import GMVAE, VAE, ConditionalVAE, Missing, SparseSegmentationRDA
 
+# {estimator: what `Entry.fitted` copies}
+FITTED: dict[type, tuple] = {}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -42,10 +46,10 @@ class Entry:
     unfinished: dict[str, Any]
     # For GridSearchCV.
     grid: dict[str, list]
-    # Parameters that also have to be held to scikit-learn's checks.
-    variants: list[dict[str, Any]] = field(default_factory=list)
     # For scikit-learn's checks, where the defaults would take seconds for each fit.
     short: dict[str, Any] = field(default_factory=dict)
+    # Parameters that also have to be held to them, added to `short`.
+    variants: list[dict[str, Any]] = field(default_factory=list)
     # False where everything is computed in float32.
     keeps_float64: bool = True
     # True where the code is float64 whatever the width of X, in which rows come back.
@@ -64,10 +68,16 @@ class Entry:
     def make(self, **params):
         return self.estimator(**(self.quick | {"random_state": 0} | params))
 
-    def fitted(self, n_samples=150, **params):
-        """A fitted estimator and the data it was fitted to."""
+    def fit_anew(self, n_samples=150, **params):
+        """An estimator, fitted now, and the data it was fitted to."""
         data = self.make_data(0, n_samples)
         return self.make(**params).fit(*data), data
+
+    def fitted(self):
+        """A copy of one that was fitted once, for tests of what comes after a fit."""
+        if self.estimator not in FITTED:
+            FITTED[self.estimator] = self.fit_anew()
+        return copy.deepcopy(FITTED[self.estimator])
 
 
 def three_blobs(seed, n_samples):
@@ -138,6 +148,9 @@ MIXTURE = {
     "grid": {"n_components": [1, 2, 3]},
 }
 
+# The widest layers are what the defaults spend their time on.
+SHORT = {"hidden_layer_sizes": (8,), "max_epochs": 5}
+
 REGISTRY = [
     Entry(
         BernoulliMixtureEM,
@@ -183,11 +196,11 @@ REGISTRY = [
             "lr": 0.01,
             "tol": 0.5,
         },
-        short={"max_epochs": 100},
+        short=SHORT,
         unfinished={"max_epochs": 1},
         grid={"latent_dim": [1, 2, 3]},
         variants=[
-            {"noise": noise, "max_epochs": 20, "random_state": 0}
+            {"noise": noise, "random_state": 0}
             for noise in ("learned", "heteroscedastic", 1.0)
         ],
         keeps_float64=False,
@@ -206,8 +219,9 @@ REGISTRY = [
         # The score weighs the draws by the prior, so that the number of components
         # hardly moves it here.
         grid={"latent_dim": [1, 2, 3]},
+        short=SHORT,
         variants=[
-            {"max_epochs": 20, "random_state": 0} | params
+            {"random_state": 0} | params
             for params in (
                 {"categorical": "network"},
                 {"categorical": "gumbel"},
@@ -227,11 +241,11 @@ REGISTRY = [
             "lr": 0.01,
             "tol": 0.5,
         },
-        short={"max_epochs": 100},
+        short=SHORT,
         unfinished={"max_epochs": 1},
         grid={"latent_dim": [1, 2, 3]},
         variants=[
-            {"noise": noise, "max_epochs": 20, "random_state": 0}
+            {"noise": noise, "random_state": 0}
             for noise in ("learned", "heteroscedastic", 1.0)
         ],
         keeps_float64=False,
@@ -250,8 +264,9 @@ REGISTRY = [
         },
         unfinished={"max_epochs": 1, "tol": 0.0},
         grid={"distortion_weight": [0.5, 2.0]},
+        short={"channels": (4,), "max_epochs": 3},
         variants=[
-            {"max_epochs": 3, "random_state": 0} | params
+            {"random_state": 0} | params
             for params in (
                 {"rate_model": "subset"},
                 {"rate_model": "learned"},

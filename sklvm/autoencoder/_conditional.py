@@ -200,12 +200,16 @@ class ConditionalVAE(FittedConditional, FindsLength):
     >>> import numpy as np
     >>> from sklvm import ConditionalVAE
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.uniform(1, 2, size=(1000, 1))
-    >>> y = X[:, 0] * rng.choice([-1, 1], 1000) + 0.1 * rng.normal(size=1000)
-    >>> model = ConditionalVAE(latent_dim=1, lr=5e-3, tol=1, random_state=0).fit(X, y)
+    >>> X = rng.uniform(1, 2, size=(500, 1))
+    >>> y = X[:, 0] * rng.choice([-1, 1], 500) + 0.1 * rng.normal(size=500)
+    >>> model = ConditionalVAE(latent_dim=1, hidden_layer_sizes=(50,), max_epochs=60,
+    ...                        lr=0.01, batch_size=50, early_stopping=False, tol=1,
+    ...                        random_state=0).fit(X, y)
     >>> answers, _ = model.sample([[1.5]], n_samples=100)
     >>> 20 < (answers > 0).sum() < 80
     np.True_
+    >>> bool((abs(abs(answers) - 1.5) < 0.5).mean() > 0.9)
+    True
     """
 
     _parameter_constraints = {

@@ -241,12 +241,14 @@ class VAE(MissingCells, FindsLength):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import MinMaxScaler
     >>> from sklvm import VAE
     >>> X = load_digits().data
-    >>> model = make_pipeline(MinMaxScaler(), VAE(latent_dim=10, random_state=0)).fit(X)
+    >>> vae = VAE(latent_dim=10, max_epochs=10, tol=np.inf, random_state=0)
+    >>> model = make_pipeline(MinMaxScaler(), vae).fit(X)
     >>> model.transform(X).shape
     (1797, 10)
     >>> bool(model.score(X) > 0)  # a log density, in nats

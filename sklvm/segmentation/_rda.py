@@ -221,14 +221,15 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     --------
     >>> import numpy as np
     >>> from sklvm import SparseSegmentationRDA
-    >>> horizon = np.random.default_rng(0).integers(2, 10, size=100)
+    >>> horizon = np.random.default_rng(0).integers(2, 10, size=50)
     >>> X = (np.arange(12)[:, None] >= horizon[:, None, None]) * np.ones((1, 1, 12))
-    >>> X = X.reshape(100, 144)
+    >>> X = X.reshape(50, 144)
     >>> rda = SparseSegmentationRDA(image_shape=(12, 12), distortion_weight=2.0,
-    ...                             max_epochs=20, tol=np.inf, random_state=0).fit(X)
+    ...                             channels=(16, 16), max_epochs=20, tol=np.inf,
+    ...                             random_state=0).fit(X)
     >>> S = rda.transform(X)
     >>> S.shape
-    (100, 144)
+    (50, 144)
     >>> bool((S >= 0).sum(axis=1).mean() < 4)
     True
     >>> streams = rda.encode(X)
@@ -243,11 +244,11 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     ...     def score(self, X, y=None, images=None):
     ...         S = self.transform(X, images)
     ...         return -(self.rate(S) + 4.0 * self.distortion(X, S, images)).mean()
-    >>> model = ScoredAtFour(image_shape=(12, 12), max_epochs=3, tol=np.inf,
-    ...                      random_state=0)
+    >>> model = ScoredAtFour(image_shape=(12, 12), channels=(8,), max_epochs=3,
+    ...                      tol=np.inf, random_state=0)
     >>> with sklearn.config_context(enable_metadata_routing=True):
     ...     search = GridSearchCV(model, {"distortion_weight": [0.1, 4.0]}, cv=2)
-    ...     search = search.fit(X[:40], images=X[:40])
+    ...     search = search.fit(X[:20], images=X[:20])
     >>> search.best_params_
     {'distortion_weight': 4.0}
     """

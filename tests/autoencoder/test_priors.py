@@ -1,5 +1,7 @@
 """The prior "vamp": a mixture of posteriors at pseudo-inputs."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +27,9 @@ def clusters(n_samples, seed=0):
     )
 
 
+@cache
 def fitted(prior, **params):
+    """Of which the tests only ask."""
     params = QUICK | {"prior": prior, "noise": 0.3} | params
     return quietly(VAE(1, **params).fit, clusters(300))
 

@@ -90,7 +90,7 @@ def is_wrapper(entry):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_look_at_a_fit_does_not_change_it(entry):
-    plain, data = entry.fitted(random_state=np.random.RandomState(0))
+    plain, data = entry.fit_anew(random_state=np.random.RandomState(0))
     recorder = Recorder()
     est = entry.make(random_state=np.random.RandomState(0)).set_callbacks(recorder)
     with warnings.catch_warnings(record=True) as caught:
@@ -223,7 +223,8 @@ def test_callbacks_reach_the_estimator_inside(est):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_bar_of_a_search_goes_down_to_epochs(n_jobs, capfd):
     (X,) = three_blobs(0, 100)
-    vae = VAE(1, max_epochs=2, early_stopping=False, random_state=0, tol=np.inf)
+    params = {"hidden_layer_sizes": (4,), "early_stopping": False, "tol": np.inf}
+    vae = VAE(1, max_epochs=2, random_state=0, **params)
     search = GridSearchCV(vae, {"latent_dim": [1, 2]}, cv=2, n_jobs=n_jobs)
     search.set_callbacks(ProgressBar()).fit(X)
     out, _ = capfd.readouterr()

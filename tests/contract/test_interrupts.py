@@ -73,7 +73,7 @@ def quiet():
 
 def check(entry, params, delay):
     data = entry.make_data(0, 150)
-    entry.make().fit(*data)  # torch imports what it needs at its first fit
+    entry.fitted()  # torch imports what it needs at its first fit
     est = entry.make(**params)
     before = dict(vars(est))
     interrupt, seconds = interrupted(est, data, delay)
@@ -108,10 +108,11 @@ def test_ctrl_c(entry, params):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("entry, params", list(cases()))
 def test_ctrl_c_at_random_moments(entry, params, seed):
-    delay = np.random.default_rng(seed).uniform(0.001, 1.0)
+    """Early ones: the test above is about a training that is on its way."""
+    delay = np.random.default_rng(seed).uniform(0.001, 0.5)
     check(entry, params, delay)
 
 

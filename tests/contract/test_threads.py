@@ -10,12 +10,12 @@ from threadpoolctl import threadpool_limits
 from ..networks import ConditionalVAE, SparseSegmentationRDA
 from ..registry import REGISTRY
 from ..test_contract import global_state
-from .targets import fitted
+from .targets import fitted, models
 
 N_THREADS, N_CALLS = 8, 24
 
 
-@pytest.fixture(params=list(fitted()))
+@pytest.fixture(params=[name for name, _, _ in models()])
 def model(request):
     return fitted()[request.param]
 
@@ -82,7 +82,7 @@ def test_a_copy_each_is_the_same(model):
                          ids=lambda e: e.estimator.__name__)  # fmt: skip
 def test_threads_over_chunks(entry, n_jobs):
     """Many chunks, over threads of their own, in eight threads."""
-    est, _ = entry.fitted(n_jobs=n_jobs, batch_size=7)
+    est, _ = entry.fit_anew(n_jobs=n_jobs, batch_size=7)
     X = entry.make_data(1, 400)[0]
     alone = est.transform(X), est.score_samples(X)
     with ThreadPoolExecutor(N_THREADS) as pool:

@@ -20,9 +20,9 @@ def blobs(seed, n=2000):
 def test_gmvae_is_as_good_as_by_fit():
     X, new = blobs(0), blobs(1)
     rng = np.random.default_rng(0)
-    fitted = GMVAE(2, 3, max_epochs=60, **QUICK).fit(X)
-    steps = GMVAE(2, 3, max_epochs=60, **QUICK)
-    for _ in range(60):
+    fitted = GMVAE(2, 3, max_epochs=30, **QUICK).fit(X)
+    steps = GMVAE(2, 3, max_epochs=30, **QUICK)
+    for _ in range(30):
         for rows in np.array_split(rng.permutation(len(X)), 4):
             steps.partial_fit(X[rows])
     assert steps.score(new) > fitted.score(new) - 0.01 * abs(fitted.score(new))

@@ -74,7 +74,7 @@ def filters_after_threads():
     sys.setswitchinterval(1e-6)
     for name in ("GaussianMixtureEM", "BernoulliMixtureEM", "VAE", "ConditionalVAE"):
         est = CASES[name].fit()
-        rows = [np.tile(values, (100, 1)) for values in CASES[name].data]
+        rows = [np.tile(values, (10, 1)) for values in CASES[name].data]
         before = list(warnings.filters)
         for _ in range(3):
             in_threads(est, rows)

@@ -327,7 +327,8 @@ def test_the_label_is_added_to_a_likelihood(likelihood):
 @needs_torch
 @pytest.mark.parametrize("model", [VAE, GMVAE])
 def test_autoencoders(model):
-    estimator = model(likelihood="auto", lr=0.01, tol=np.inf, random_state=0)
+    params = {"hidden_layer_sizes": (32,), "max_epochs": 20, "lr": 0.01}
+    estimator = model(likelihood="auto", tol=np.inf, random_state=0, **params)
     if model is GMVAE:
         estimator.set_params(n_components=3, latent_dim=3)
     classifier = JointDensityClassifier(estimator).fit(X, some_labels(Z, 40))
