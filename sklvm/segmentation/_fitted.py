@@ -96,7 +96,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         module = self._fitted_module()[0]
 
         def decode(codes, images):
-            planes = self._to_device(seed_planes(codes, self.n_classes_))
+            planes = torch.from_numpy(seed_planes(codes, self.n_classes_))
+            planes = planes.to(self.net_.device)
             with inference():
                 logits = module.class_logits(planes, self._to_device(images))
             labels = logits.argmax(dim=1).cpu().numpy().astype(np.int32)
@@ -131,6 +132,9 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             weights = np.full(len(labels), self.distortion_weight, dtype=float)
         own = self._own_codes(labels, images, weights)
         counted = self._counted(labels)
+        blank = None
+        if images is None:
+            blank = self._decode(np.full((1, *self.image_shape_), -1, np.int32), None)
         states = []
         blocks = list(gen_batches(len(labels), self._block_size()))
         for rows in tqdm(blocks, desc="search", disable=not self.verbose):
@@ -143,15 +147,27 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
                 )
                 for i in range(rows.start, rows.stop)
             ]
-            seen = None if images is None else images[rows]
-
-            def decode(numbers, codes, seen=seen):
-                return self._decode(
-                    np.stack(codes), None if seen is None else seen[numbers]
-                )
-
+            decode = self._decoder(None if images is None else images[rows], blank)
             states += run(searches, decode)
         return states
+
+    def _decoder(self, images, blank):
+        """What `run` calls for a block: of codes of numbers of maps their maps.
+
+        Without images all blank codes decode to one map, `blank`.
+        """
+
+        def decode(numbers, codes):
+            codes = np.stack(codes)
+            if images is not None:
+                return self._decode(codes, images[numbers])
+            decoded = np.repeat(blank, len(codes), axis=0)
+            seeded = (codes >= 0).any(axis=(1, 2))
+            if seeded.any():
+                decoded[seeded] = self._decode(codes[seeded], None)
+            return decoded
+
+        return decode
 
     def _check_rows(self, X, images):
         """X as `Maps`, and flat images or None."""

@@ -18,9 +18,10 @@ from sklvm.segmentation._residual import ResidualModel
 
 # Shares of `max_epochs`: the decoder, then the encoder; the rest finetunes the decoder.
 DECODER, ENCODER = 0.65, 0.1
-# Most training maps that are refined for the rates and for the finetuning, and most of
-# those whose objective is `lower_bound_`.
-N_REFINED, N_MEASURED = 128, 100
+# Fewest and most training maps that are refined for the rates and for the finetuning,
+# and the passes over maps that pay for the search of one; and the most of those whose
+# objective is `lower_bound_`.
+LEAST_REFINED, MOST_REFINED, PER_REFINED, N_MEASURED = 8, 128, 32, 100
 # Those of a training that was interrupted.
 N_FEW_MAPS = 32
 
@@ -106,7 +107,9 @@ class TrainedInParts(BaseNeuralEstimator):
     def _refine_training_maps(self, X, y):
         """Codes of training maps at weights from the whole range, and their rate."""
         rng = np.random.default_rng(self.net_.split_seed_)
-        rows = rng.permutation(len(X))[:N_REFINED]
+        # A first try of few epochs is not to spend its time on searches.
+        n_refined = max(LEAST_REFINED, len(X) * self.max_epochs // PER_REFINED)
+        rows = rng.permutation(len(X))[: min(n_refined, MOST_REFINED)]
         factors = WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(rows))
         images = None if y is None else y[rows]
         states = self._search(X[rows, :-1], images, self.distortion_weight * factors)
