@@ -29,6 +29,7 @@ from sklvm.segmentation._refine import (
     Task,
     best_of,
     objective,
+    pixel_weights,
     refine,
     run,
     until_distortion,
@@ -140,7 +141,13 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         for rows in tqdm(blocks, desc="search", disable=not self.verbose):
             searches = [
                 search(
-                    Task(labels[i], counted[i], self.rate_model_, weights[i]),
+                    Task(
+                        labels[i],
+                        counted[i],
+                        self.rate_model_,
+                        weights[i],
+                        self.class_weight_,
+                    ),
                     own[i],
                     is_greedy,
                     max_distortion,
@@ -197,14 +204,15 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         images : array-like of shape (n_samples, n_pixels * n_channels), default=None
             Where `fit` had them.
         max_distortion : int or None, default=None
-            Add seeds until at most so many pixels are wrong.
+            Add seeds until at most so many pixels are wrong; with `class_weight` any
+            number, that the weights of the wrong pixels add up to at most.
 
         Returns
         -------
         S : ndarray of shape (n_samples, n_pixels), int32, or in the form of X
             At each seed the number of its class, its place in `classes_`; -1 for blank.
         """
-        max_distortion = check_max_distortion(max_distortion)
+        max_distortion = check_max_distortion(self, max_distortion)
         maps, images = self._check_rows(X, images)
         check_output(self, maps.form)
         states = self._search(maps.maps, images, max_distortion=max_distortion)
@@ -274,6 +282,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
     def distortion(self, X, S, images=None):
         """Number of pixels, void ones apart, at which the decoded S is not X.
 
+        With `class_weight` the sum of what they count for.
+
         Parameters
         ----------
         X, S : array-like of shape (n_samples, n_pixels)
@@ -281,7 +291,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
         Returns
         -------
-        distortion : ndarray of shape (n_samples,), int64
+        distortion : ndarray of shape (n_samples,), int64, or float64 of weights
         """
         maps, _ = self._check_rows(X, images)
         codes, images = self._check_codes(S, images)
@@ -291,7 +301,11 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
                 "other shapes; give a sparse map for each map."
             )
         decoded = self._decode(codes.maps, images)
-        return ((decoded != maps.maps) & self._counted(maps.maps)).sum(axis=(1, 2))
+        counted = self._counted(maps.maps)
+        wrong = (decoded != maps.maps) & counted
+        if self.class_weight_ is not None:
+            wrong = wrong * pixel_weights(maps.maps, counted, self.class_weight_)
+        return wrong.sum(axis=(1, 2))
 
     def score_samples(self, X, images=None):
         """-(rate + distortion_weight * distortion) of each map, in nats.
@@ -340,18 +354,20 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         Returns
         -------
         curve : Bunch of arrays of shape (n_weights,)
-            distortion_weight; rate, the mean nats a map; distortion, the mean number of
-            wrong pixels; bits_per_pixel; error, the share of wrong pixels, void apart.
+            distortion_weight; rate, the mean nats a map; distortion, the mean of
+            `distortion`; bits_per_pixel; error, the share of wrong pixels, void apart,
+            whatever their weights.
         """
         maps, images = self._check_rows(X, images)
         weights = check_weights(distortion_weights)
-        rate, distortion = [], []
+        rate, distortion, n_wrong = [], [], []
         for weight in weights:
             states = self._search(maps.maps, images, np.full(len(maps), weight))
-            wrong = np.array([state.wrong.sum() for state in states])
+            wrong = np.array([state.distortion for state in states])
             objectives = np.array([objective(state) for state in states])
             rate.append((objectives - weight * wrong).mean())
             distortion.append(wrong.mean())
+            n_wrong.append(np.mean([state.wrong.sum() for state in states]))
         rate, distortion = np.array(rate), np.array(distortion)
         n_counted = self._counted(maps.maps).sum() / len(maps)
         return Bunch(
@@ -359,5 +375,5 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             rate=rate,
             distortion=distortion,
             bits_per_pixel=rate / np.log(2) / maps.n_pixels().mean(),
-            error=distortion / (n_counted or 1),  # void alone is never wrong
+            error=np.array(n_wrong) / (n_counted or 1),  # void alone is never wrong
         )

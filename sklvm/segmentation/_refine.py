@@ -9,7 +9,7 @@ A search is a generator: it yields codes and is sent the maps that they decode t
 that whoever runs it may decode the codes of many searches at a time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, label
@@ -31,6 +31,13 @@ FEW_GROUPS, MANY_GROUPS, DEAR = 3, 2, 1.0
 MOST_PRUNED = 16
 
 
+def pixel_weights(labels, counted, class_weight):
+    """What an error counts for at each pixel, 0 where it does not; float64."""
+    if class_weight is None:
+        return counted.astype(float)
+    return np.where(counted, class_weight[np.where(counted, labels, 0)], 0.0)
+
+
 @dataclass
 class Task:
     """A map (H, W) to be coded."""
@@ -39,6 +46,15 @@ class Task:
     counted: np.ndarray  # where an error counts, and a seed may be
     rate_model: object
     weight: float
+    class_weight: np.ndarray | None = None
+    pixel_weights: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.pixel_weights = pixel_weights(self.labels, self.counted, self.class_weight)
+
+    def distortion(self, wrong):
+        """The weights of wrong pixels together."""
+        return self.pixel_weights[wrong].sum()
 
     def blank(self):
         return np.full(self.labels.shape, -1, dtype=np.int32)
@@ -53,7 +69,7 @@ class Task:
         """Those that are worth a decoding."""
         allowed = self.counted.ravel()
         codes = self.rate_model.promising_starts(
-            self.labels.ravel(), allowed, self.weight * allowed
+            self.labels.ravel(), allowed, self.weight * self.pixel_weights.ravel()
         )
         return list(codes.reshape(-1, *self.labels.shape))
 
@@ -79,6 +95,7 @@ class State:
     code: np.ndarray
     wrong: np.ndarray
     objective: float
+    distortion: float = None
 
 
 def objective(state):
@@ -90,7 +107,8 @@ def evaluate(task, code):
     decoded = yield code
     wrong = (decoded != task.labels) & task.counted
     rate = task.rate_model.rate(code.reshape(1, -1))[0]
-    return State(code, wrong, rate + task.weight * wrong.sum())
+    distortion = task.distortion(wrong)
+    return State(code, wrong, rate + task.weight * distortion, distortion)
 
 
 # What to change ---------------------------------------------------------------------
@@ -134,7 +152,7 @@ def propose_seeds(task, state, prices, n_seeds, barred):
     regions = wrong_regions(task.labels, state.wrong)
     areas = np.bincount(regions.ravel())[regions]
     mended = MENDED * np.minimum(areas, MENDED_WITHIN * depths(regions) ** 2)
-    gain = task.weight * mended - prices
+    gain = task.weight * task.pixel_weights * mended - prices
     gain[barred | (gain <= 0)] = -np.inf
     pixels = best_of_regions(regions, gain)[:n_seeds]
     rows, columns = np.unravel_index(pixels, regions.shape)
@@ -195,7 +213,7 @@ def owners(changes, shape):
 
 def pays(task, changes, prices, before, after, owner):
     """Whether each change alone seems to lower the objective, (n_changes,)."""
-    difference = after.astype(float) - before
+    difference = (after.astype(float) - before) * task.pixel_weights
     more_wrong = np.bincount(owner.ravel(), difference.ravel(), minlength=len(changes))
     cost = [
         sum(prices[at] if value >= 0 else -prices[at] for at, value in change.items())
@@ -301,12 +319,14 @@ def refine(task, own):
 
 
 def until_distortion(task, state, max_distortion):
-    """Add seeds until at most `max_distortion` pixels are wrong."""
-    while (n_wrong := state.wrong.sum()) > max_distortion:
+    """Add seeds until the distortion is `max_distortion` or less."""
+    while (excess := task.distortion(state.wrong) - max_distortion) > 0:
+        wrong = state.wrong & (task.pixel_weights > 0)
         # What is left at the end may be single pixels here and there.
-        n_seeds = max(1, min(n_wrong - max_distortion, (state.code >= 0).sum() // 4))
-        regions = wrong_regions(task.labels, state.wrong)
-        areas = np.bincount(regions.ravel())[regions]
+        n_least = int(np.ceil(excess / task.pixel_weights[wrong].max()))
+        n_seeds = max(1, min(n_least, (state.code >= 0).sum() // 4))
+        regions = wrong_regions(task.labels, wrong)
+        areas = np.bincount(regions.ravel(), task.pixel_weights.ravel())[regions]
         # The deepest pixels of the largest regions.
         pixels = best_of_regions(regions, areas + depths(regions) / regions.size)
         code = state.code.copy()

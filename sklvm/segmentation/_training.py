@@ -4,11 +4,21 @@ import copy
 
 import numpy as np
 
+from sklvm._base import largest_magnitude
+from sklvm._tasks import watched
+from sklvm._warn import warn_user
 from sklvm.label_maps._labels import PixelLabels, void_labels
 from sklvm.label_maps._model import LabelMapModel
 from sklvm.label_maps._shapes import cropped_images
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._trace import DivergedError
+from sklvm.neural._values import LARGE_VALUE
+from sklvm.segmentation._checks import (
+    check_images,
+    check_label_maps,
+    check_same_shapes,
+    class_weights,
+)
 from sklvm.segmentation._learned import LearnedRate
 from sklvm.segmentation._model import SegmentationModel
 from sklvm.segmentation._networks import fitting_channels
@@ -32,6 +42,25 @@ class TrainedInParts(BaseNeuralEstimator):
     # Codes are searched for between the steps, a map at a time.
     _trains_together = False
 
+    def _watched(self, X, y, n_parts):
+        return watched(self, n_parts, X, images=y)
+
+    def _validate_rows(self, X, y, reset):
+        maps = check_label_maps(self, X, reset=reset)
+        self._codes_shapes = True if reset else self._codes_shapes
+        images, shapes = check_images(self, y, len(maps), reset=reset)
+        check_same_shapes(shapes, maps.shapes)
+        if images is not None and (largest := largest_magnitude(images)) > LARGE_VALUE:
+            warn_user(
+                f"images has values up to {largest:g} and networks learn from values of"
+                " order one; divide images by that."
+            )
+        self.class_weight_ = class_weights(
+            self.class_weight, self._pixel_labels, maps.maps
+        )
+        numbers = np.arange(len(maps), dtype=np.int32)
+        return np.column_stack([maps.maps.reshape(len(maps), -1), numbers]), images
+
     def _make_module(self, X, y, generator):
         n_pixels = X.shape[1] - 1
         self.rate_model_ = {
@@ -54,7 +83,7 @@ class TrainedInParts(BaseNeuralEstimator):
         return np.where(self._counted(labels), labels, -1)
 
     def _configure(self, module):
-        module.configure(self.gradient, self.distortion_weight)
+        module.configure(self.gradient, self.distortion_weight, self.class_weight_)
 
     def _n_trainings(self, n_rows):
         return 3
@@ -91,7 +120,12 @@ class TrainedInParts(BaseNeuralEstimator):
         refined = self.__dict__.pop("_refined", {})
         module.rate_model = self.rate_model_
         module.rehearsal = Rehearsal(
-            maps, counted, self.rate_model_, self.distortion_weight, refined
+            maps,
+            counted,
+            self.rate_model_,
+            self.distortion_weight,
+            self.class_weight_,
+            refined,
         )
         module.examples = self.__dict__.pop("_examples", {})
         try:
@@ -167,6 +201,8 @@ class TrainedInParts(BaseNeuralEstimator):
 
     def _set_fitted_state(self, state):
         super()._set_fitted_state(state)
+        if "n_classes_" in state:
+            self.__dict__.setdefault("class_weight_", None)
         if "n_classes_" in state and "_pixel_labels" not in state:
             # Of version 0.1: labels are their own numbers, void is one of them.
             void = void_labels(self.void_class_)
