@@ -138,7 +138,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             blank = self._decode(np.full((1, *self.image_shape_), -1, np.int32), None)
         states = []
         blocks = list(gen_batches(len(labels), self._block_size()))
-        for rows in tqdm(blocks, desc="search", disable=not self.verbose):
+        name = f"{type(self).__name__}: search of codes"
+        for rows in tqdm(blocks, desc=name, disable=not self.verbose):
             searches = [
                 search(
                     Task(

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+from tqdm import tqdm
 
 from sklvm._base import largest_magnitude
 from sklvm._tasks import watched
@@ -10,6 +11,7 @@ from sklvm._warn import warn_user
 from sklvm.label_maps._labels import PixelLabels, void_labels
 from sklvm.label_maps._model import LabelMapModel
 from sklvm.label_maps._shapes import cropped_images
+from sklvm.neural._callbacks import ProgressBar
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._trace import DivergedError
 from sklvm.neural._values import LARGE_VALUE
@@ -138,6 +140,13 @@ class TrainedInParts(BaseNeuralEstimator):
             self._fit_rate([code for code, _ in finished.values()])
             self._examples = finished
 
+    def _make_callbacks(self, *args):
+        callbacks = super()._make_callbacks(*args)
+        for callback in callbacks:
+            if isinstance(callback, ProgressBar):
+                callback.desc += f": {self.net_.module.stage}"
+        return callbacks
+
     def _refine_training_maps(self, X, y):
         """Codes of training maps at weights from the whole range, and their rate."""
         rng = np.random.default_rng(self.net_.split_seed_)
@@ -197,7 +206,10 @@ class TrainedInParts(BaseNeuralEstimator):
         if images is not None:
             images = cropped_images(images, self.image_shape_, [m.shape for m in maps])
         model = LabelMapModel(self._pixel_labels.n_symbols, images is not None)
-        self.map_model_ = model.fit(maps, images)
+        name = f"{type(self).__name__}: lossless code"
+        with tqdm(total=1, desc=name, unit="fit", disable=not self.verbose) as bar:
+            self.map_model_ = model.fit(maps, images)
+            bar.update()
 
     def _set_fitted_state(self, state):
         super()._set_fitted_state(state)
