@@ -4,11 +4,13 @@ python benchmarks/segmentation.py labels --data FOLDER --model labels.pkl
 python benchmarks/segmentation.py images --data FOLDER --labels-model labels.pkl
 python benchmarks/segmentation.py streams --data FOLDER
 python benchmarks/segmentation.py lossless --data FOLDER
+python benchmarks/segmentation.py speed --data FOLDER
 """
 
 import _segmentation_images
 import _segmentation_labels
 import _segmentation_lossless
+import _segmentation_speed
 import _segmentation_streams
 from _commands import main
 
@@ -16,6 +18,7 @@ BENCHMARKS = {
     "labels": _segmentation_labels,
     "images": _segmentation_images,
     "lossless": _segmentation_lossless,
+    "speed": _segmentation_speed,
     "streams": _segmentation_streams,
 }
 

@@ -16,6 +16,7 @@ class SparseSegmentationRDA(BaseEstimator):
     classes_: NDArray[Any]
     n_classes_: int
     void_class_: Any
+    class_weight_: NDArray[Any] | None
     image_shape_: tuple[Any, ...]
     n_image_channels_: int
     lower_bound_: float
@@ -37,6 +38,7 @@ class SparseSegmentationRDA(BaseEstimator):
         ] = "straight_through",
         refine: Literal["greedy"] | None = "greedy",
         void_class: Any = None,
+        class_weight: dict[Any, Any] | Literal["balanced"] | None = None,
         channels: tuple[int, ...] = ...,
         activation: Literal["relu", "tanh", "logistic", "silu", "gelu", "elu"] = "relu",
         warmup: float = 0.5,
@@ -62,7 +64,7 @@ class SparseSegmentationRDA(BaseEstimator):
     def decode(
         self, streams: list[bytes], images: Rows = None, *, checksum: bool = False
     ) -> Any: ...
-    def distortion(self, X: Rows, S: Rows, images: Rows = None) -> NDArray[Any]: ...
+    def distortion(self, X: Rows, S: Rows, images: Rows = None) -> Any: ...
     def encode(
         self,
         X: Rows,

@@ -32,7 +32,8 @@ class SegmentationCodec:
         X : array-like of shape (n_samples, n_pixels)
         images : array-like of shape (n_samples, n_pixels * n_channels), default=None
         max_distortion : int or None, default=None
-            Add seeds until at most so many pixels are wrong, as `transform` does.
+            Add seeds until at most so many pixels are wrong, as `transform` does, with
+            `class_weight` so much of their weights.
         lossless : bool, default=False
             The maps themselves: the sparse map and what its decoded map leaves open, or
             the code of :class:`LabelMapCodec`, which has no seeds, whichever is
@@ -49,7 +50,7 @@ class SegmentationCodec:
             At most 16 bits (and the checksum's 32) above the rate of the sparse map;
             where a map is smaller than `image_shape_`, what its shape takes besides.
         """
-        max_distortion = check_max_distortion(max_distortion)
+        max_distortion = check_max_distortion(self, max_distortion)
         checksum = lossless if checksum is None else checksum
         modes = 2 * bool(lossless), 1 * bool(checksum)
         maps, images = self._check_rows(X, images)

@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_n_features
+from sklearn.utils.validation import _check_n_features, check_is_fitted
 
 from sklvm.columns._numbers import check_numbers, refuse_mask
 from sklvm.label_maps._reading import read_label_maps
@@ -167,12 +167,60 @@ def check_weights(distortion_weights):
     return weights.astype(float)
 
 
-def check_max_distortion(value):
-    """A number of pixels as an int, or None."""
+def check_max_distortion(estimator, value):
+    """A number of pixels, or what their weights add up to; or None."""
+    check_is_fitted(estimator)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+    is_weighted = estimator.class_weight_ is not None
+    kind, what = (
+        (Real, "a finite sum of weights")
+        if is_weighted
+        else (Integral, "a number of pixels")
+    )
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if not (is_number and 0 <= value < np.inf):
         raise ValueError(
-            f"max_distortion={value!r} must be a number of pixels, 0 or more, or None."
+            f"max_distortion={value!r} must be {what}, 0 or more, or None."
         )
-    return int(value)
+    return float(value) if is_weighted else int(value)
+
+
+def class_weights(class_weight, labels, maps):
+    """What an error in a pixel of each class counts for (k,), or None for 1.
+
+    Parameters
+    ----------
+    class_weight : dict of labels, "balanced" or None
+    labels : PixelLabels
+    maps : ndarray of numbers
+        Of the fit.
+    """
+    if class_weight is None:
+        return None
+    weights = np.ones(len(labels.classes))
+    if isinstance(class_weight, str):
+        counts = np.bincount(maps[labels.counted(maps)], minlength=len(weights))
+        seen = counts > 0
+        weights[seen] = counts.sum() / (seen.sum() * counts[seen])
+        return weights
+    numbers = {label: at for at, label in enumerate(labels.classes.tolist())}
+    for label, weight in class_weight.items():
+        if label not in numbers:
+            raise ValueError(
+                f"class_weight={class_weight!r} has the label {label!r}, which is none "
+                "of the classes of X; leave it out, or set n_classes."
+            )
+        is_number = isinstance(weight, Real) and not isinstance(weight, bool)
+        if not (is_number and 0 <= weight <= MOST_WEIGHT):
+            raise ValueError(
+                f"class_weight={class_weight!r} has {weight!r} for {label!r}; give "
+                f"numbers from 0 to {MOST_WEIGHT}, in ordinary pixels an error."
+            )
+        weights[numbers[label]] = weight
+    if not weights.any():
+        raise ValueError(
+            f"class_weight={class_weight!r} leaves no class with a weight; give one of "
+            "them a number above 0."
+        )
+    return weights

@@ -58,13 +58,13 @@ class ContextTable:
         costs = np.log(total) - np.log(frequencies)
         self.orders.append((keys, costs, starts, numbers))
 
-    def costs(self, contexts):
-        """-ln p of every symbol in contexts (n, lengths): (n, n_symbols)."""
-        costs = np.repeat(self.orders[0][1], len(contexts), axis=0)
+    def costs_of(self, contexts, symbols):
+        """-ln p of the symbols (n,) in contexts (n, lengths): (n,)."""
+        costs = self.orders[0][1][0, symbols]
         for keys, (seen, known, _, _) in zip(contexts.T, self.orders[1:], strict=False):
             at = np.minimum(np.searchsorted(seen, keys), len(seen) - 1)
-            found = seen[at] == keys
-            costs[found] = known[at[found]]
+            found = np.flatnonzero(seen[at] == keys)
+            costs[found] = known[at[found], symbols[found]]
         return costs
 
     def cumulative(self, context):

@@ -29,6 +29,7 @@ from sklvm.segmentation._refine import (
     Task,
     best_of,
     objective,
+    pixel_weights,
     refine,
     run,
     until_distortion,
@@ -96,7 +97,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         module = self._fitted_module()[0]
 
         def decode(codes, images):
-            planes = self._to_device(seed_planes(codes, self.n_classes_))
+            planes = torch.from_numpy(seed_planes(codes, self.n_classes_))
+            planes = planes.to(self.net_.device)
             with inference():
                 logits = module.class_logits(planes, self._to_device(images))
             labels = logits.argmax(dim=1).cpu().numpy().astype(np.int32)
@@ -131,27 +133,49 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             weights = np.full(len(labels), self.distortion_weight, dtype=float)
         own = self._own_codes(labels, images, weights)
         counted = self._counted(labels)
+        blank = None
+        if images is None:
+            blank = self._decode(np.full((1, *self.image_shape_), -1, np.int32), None)
         states = []
         blocks = list(gen_batches(len(labels), self._block_size()))
-        for rows in tqdm(blocks, desc="search", disable=not self.verbose):
+        name = f"{type(self).__name__}: search of codes"
+        for rows in tqdm(blocks, desc=name, disable=not self.verbose):
             searches = [
                 search(
-                    Task(labels[i], counted[i], self.rate_model_, weights[i]),
+                    Task(
+                        labels[i],
+                        counted[i],
+                        self.rate_model_,
+                        weights[i],
+                        self.class_weight_,
+                    ),
                     own[i],
                     is_greedy,
                     max_distortion,
                 )
                 for i in range(rows.start, rows.stop)
             ]
-            seen = None if images is None else images[rows]
-
-            def decode(numbers, codes, seen=seen):
-                return self._decode(
-                    np.stack(codes), None if seen is None else seen[numbers]
-                )
-
+            decode = self._decoder(None if images is None else images[rows], blank)
             states += run(searches, decode)
         return states
+
+    def _decoder(self, images, blank):
+        """What `run` calls for a block: of codes of numbers of maps their maps.
+
+        Without images all blank codes decode to one map, `blank`.
+        """
+
+        def decode(numbers, codes):
+            codes = np.stack(codes)
+            if images is not None:
+                return self._decode(codes, images[numbers])
+            decoded = np.repeat(blank, len(codes), axis=0)
+            seeded = (codes >= 0).any(axis=(1, 2))
+            if seeded.any():
+                decoded[seeded] = self._decode(codes[seeded], None)
+            return decoded
+
+        return decode
 
     def _check_rows(self, X, images):
         """X as `Maps`, and flat images or None."""
@@ -181,14 +205,15 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         images : array-like of shape (n_samples, n_pixels * n_channels), default=None
             Where `fit` had them.
         max_distortion : int or None, default=None
-            Add seeds until at most so many pixels are wrong.
+            Add seeds until at most so many pixels are wrong; with `class_weight` any
+            number, that the weights of the wrong pixels add up to at most.
 
         Returns
         -------
         S : ndarray of shape (n_samples, n_pixels), int32, or in the form of X
             At each seed the number of its class, its place in `classes_`; -1 for blank.
         """
-        max_distortion = check_max_distortion(max_distortion)
+        max_distortion = check_max_distortion(self, max_distortion)
         maps, images = self._check_rows(X, images)
         check_output(self, maps.form)
         states = self._search(maps.maps, images, max_distortion=max_distortion)
@@ -258,6 +283,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
     def distortion(self, X, S, images=None):
         """Number of pixels, void ones apart, at which the decoded S is not X.
 
+        With `class_weight` the sum of what they count for.
+
         Parameters
         ----------
         X, S : array-like of shape (n_samples, n_pixels)
@@ -265,7 +292,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
         Returns
         -------
-        distortion : ndarray of shape (n_samples,), int64
+        distortion : ndarray of shape (n_samples,), int64, or float64 of weights
         """
         maps, _ = self._check_rows(X, images)
         codes, images = self._check_codes(S, images)
@@ -275,7 +302,11 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
                 "other shapes; give a sparse map for each map."
             )
         decoded = self._decode(codes.maps, images)
-        return ((decoded != maps.maps) & self._counted(maps.maps)).sum(axis=(1, 2))
+        counted = self._counted(maps.maps)
+        wrong = (decoded != maps.maps) & counted
+        if self.class_weight_ is not None:
+            wrong = wrong * pixel_weights(maps.maps, counted, self.class_weight_)
+        return wrong.sum(axis=(1, 2))
 
     def score_samples(self, X, images=None):
         """-(rate + distortion_weight * distortion) of each map, in nats.
@@ -324,18 +355,20 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         Returns
         -------
         curve : Bunch of arrays of shape (n_weights,)
-            distortion_weight; rate, the mean nats a map; distortion, the mean number of
-            wrong pixels; bits_per_pixel; error, the share of wrong pixels, void apart.
+            distortion_weight; rate, the mean nats a map; distortion, the mean of
+            `distortion`; bits_per_pixel; error, the share of wrong pixels, void apart,
+            whatever their weights.
         """
         maps, images = self._check_rows(X, images)
         weights = check_weights(distortion_weights)
-        rate, distortion = [], []
+        rate, distortion, n_wrong = [], [], []
         for weight in weights:
             states = self._search(maps.maps, images, np.full(len(maps), weight))
-            wrong = np.array([state.wrong.sum() for state in states])
+            wrong = np.array([state.distortion for state in states])
             objectives = np.array([objective(state) for state in states])
             rate.append((objectives - weight * wrong).mean())
             distortion.append(wrong.mean())
+            n_wrong.append(np.mean([state.wrong.sum() for state in states]))
         rate, distortion = np.array(rate), np.array(distortion)
         n_counted = self._counted(maps.maps).sum() / len(maps)
         return Bunch(
@@ -343,5 +376,5 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             rate=rate,
             distortion=distortion,
             bits_per_pixel=rate / np.log(2) / maps.n_pixels().mean(),
-            error=distortion / (n_counted or 1),  # void alone is never wrong
+            error=np.array(n_wrong) / (n_counted or 1),  # void alone is never wrong
         )

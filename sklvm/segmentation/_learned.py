@@ -9,7 +9,6 @@ bit or less. Beside the lattice seeds are likelier in cells whose corners differ
 """
 
 import numpy as np
-from scipy.special import logsumexp
 
 from sklvm.label_maps._range_coder import BIT_TOTAL
 from sklvm.segmentation._contexts import (
@@ -31,8 +30,18 @@ BANDS, REGIONS = 6, 6
 FIRST_FREQUENCIES = 0.97, 5e-4, 1e-2
 # Of the EM that fits the frequencies.
 N_ITERATIONS = 10
+# Lattices that a search decodes, of the least cost where a decoder has so large a share
+# of the errors of the nearest site's class.
+N_PROMISING, AS_WRONG = 2, 0.7
 # Components that fall behind by so many nats in their flags alone add nothing.
 NEGLIGIBLE = 40.0
+
+
+def logsumexp(values, axis):
+    """As scipy's, which takes its time where there are few values; none is +inf."""
+    most = values.max(axis=axis, keepdims=True)
+    sums = np.exp(values - most).sum(axis=axis, keepdims=True)
+    return np.squeeze(most + np.log(sums), axis=axis)
 
 
 def as_bit_frequencies(h):
@@ -210,37 +219,31 @@ class LearnedRate(RateModel):
         ):
             seeded = np.flatnonzero(code[at] >= 0)
             if len(seeded):
-                costs = table.costs(contexts()[seeded])
-                cost += costs[np.arange(len(seeded)), code[at][seeded]].sum()
+                cost += table.costs_of(contexts()[seeded], code[at][seeded]).sum()
         return seeds, blanks, cost
 
     def rate(self, codes):
-        return np.array([-logsumexp(self._joint(code)) for code in codes])
+        return np.array([-logsumexp(self._joint(code), 0) for code in codes])
 
     def prices(self, code, classes):
         joint = self._joint(code)
-        log_resp = joint - logsumexp(joint)
+        log_resp = joint - logsumexp(joint, 0)
         # -ln of the expected odds: another component may take the new seed on.
-        return -logsumexp(
-            [
-                log_resp[q] - self._prices_of(q, code, classes)
-                for q in np.flatnonzero(log_resp > -NEGLIGIBLE)
-            ],
-            axis=0,
-        )
+        components = np.flatnonzero(log_resp > -NEGLIGIBLE)
+        costs = [log_resp[q] - self._prices_of(q, code, classes) for q in components]
+        return -logsumexp(np.array(costs), 0)
 
     def _prices_of(self, q, code, classes):
         layout = self.layouts[q]
         logit = self.log_h[q] - self.log_not_h[q]
         kinds, surroundings = self._surroundings(layout, code)
-        costs = self.beside_table.costs(surroundings)
+        costs = self.beside_table.costs_of(surroundings, classes[layout.beside])
         prices = np.empty(self.n_pixels)
-        at = np.arange(len(layout.beside))
-        prices[layout.beside] = costs[at, classes[layout.beside]] - logit[1 + kinds]
+        prices[layout.beside] = costs - logit[1 + kinds]
         if len(layout.sites):
-            costs = self.on_tables[q].costs(self._on_contexts(layout, code))
-            at = np.arange(len(layout.sites))
-            prices[layout.sites] = costs[at, classes[layout.sites]] - logit[0]
+            contexts = self._on_contexts(layout, code)
+            costs = self.on_tables[q].costs_of(contexts, classes[layout.sites])
+            prices[layout.sites] = costs - logit[0]
         return prices
 
     # Fitting --------------------------------------------------------------------------
@@ -273,7 +276,7 @@ class LearnedRate(RateModel):
         for _ in range(N_ITERATIONS):
             joint = np.einsum("nqg,qg->nq", seeds, self.log_h) + self.log_w - costs
             joint += np.einsum("nqg,qg->nq", blanks, self.log_not_h)
-            resp = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+            resp = np.exp(joint - logsumexp(joint, 1)[:, None])
             ones = np.einsum("nq,nqg->qg", resp, seeds) + self.believed * sizes
             alls = np.einsum("nq,nqg->qg", resp, seeds + blanks) + sizes
             h = np.divide(ones, alls, out=self.believed.copy(), where=alls > 0)
@@ -298,6 +301,18 @@ class LearnedRate(RateModel):
             sites = layout.sites[allowed[layout.sites]]
             code[sites] = labels[sites]
         return codes
+
+    def promising_starts(self, labels, allowed, losses):
+        # A decoder is about as wrong as the class of the nearest site.
+        codes = self.starts(labels, allowed)
+        costs = []
+        for q, code in enumerate(codes):
+            layout = self.layouts[q]
+            nearest = code[layout.sites[layout.corners[0]]]
+            wrong = nearest != labels[layout.beside]
+            loss = losses[layout.beside][wrong].sum()
+            costs.append(AS_WRONG * loss - self._component(q, code))
+        return codes[np.argsort(costs, kind="stable")[:N_PROMISING]]
 
     # Coding ---------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class SegmentationModel(nn.Module):
 
     # Modules that were saved by version 0.1 have a plane of the void class.
     void_class = None
+    class_weight = None
 
     def __init__(
         self, n_classes, image_shape, n_image_channels, channels, activation, generator
@@ -59,9 +60,16 @@ class SegmentationModel(nn.Module):
             self.encoder.head.bias.fill_(np.log(min(0.5, FIRST_GUESS / n_pixels)))
         self.stage = "decoder"
 
-    def configure(self, gradient, weight):
+    def configure(self, gradient, weight, class_weight):
         self.gradient = gradient
         self.weight = weight
+        self.class_weight = class_weight
+
+    def class_weights(self, device):
+        """What an error in a pixel of each class counts for (k,), or None for 1."""
+        if self.class_weight is None:
+            return None
+        return torch.as_tensor(self.class_weight, dtype=torch.float32, device=device)
 
     def train_part(self, stage):
         """Train the decoder or the encoder; the other one stays as it is."""
@@ -187,7 +195,10 @@ class SegmentationModel(nn.Module):
     parts = ()
 
     def _decoder_loss(self, labels, images, codes, rows, searched, mirrored, rng):
-        """-ln p(y given x, sparse y) in nats a map, a mean over the batch."""
+        """-ln p(y given x, sparse y) in nats a map, a mean over the batch.
+
+        With the weights of the classes, where there are any.
+        """
         seen = np.where(mirrored[:, None, None], codes[:, :, ::-1], codes)
         planes = torch.from_numpy(seed_planes(seen, self.n_classes)).to(labels.device)
         flips = torch.from_numpy(mirrored).to(labels.device)
@@ -201,7 +212,11 @@ class SegmentationModel(nn.Module):
             self.rehearsal.learn(*parts, rng)
         labels = labels.long().where(self.counted(labels), -1)
         loss = functional.cross_entropy(
-            logits, labels, ignore_index=-1, reduction="sum"
+            logits,
+            labels,
+            weight=self.class_weights(logits.device),
+            ignore_index=-1,
+            reduction="sum",
         )
         return loss / len(labels)
 
@@ -248,6 +263,9 @@ class _Trial:
         self.labels = labels.repeat(n_draws, 1, 1).long().where(self.is_counted, 0)
         self.images = None if images is None else images.repeat(n_draws, 1)
         self.maps = self.labels.cpu().numpy()
+        self.pixel_weights = self.is_counted
+        if (class_weights := model.class_weights(labels.device)) is not None:
+            self.pixel_weights = class_weights[self.labels] * self.is_counted
 
     def _codes(self, masks):
         seeded = masks.detach().cpu().numpy().reshape(self.maps.shape) > 0.5
@@ -263,7 +281,7 @@ class _Trial:
         return prices.to(masks.device)
 
     def distortion(self, masks):
-        """Wrong pixels, with a gradient where it can have one."""
+        """Weights of wrong pixels, with a gradient where it can have one."""
         model, n_classes = self.model, self.model.n_classes
         planes = seed_planes(self._codes(masks), n_classes)
         planes = torch.from_numpy(planes).to(masks.device)
@@ -278,5 +296,5 @@ class _Trial:
         else:
             # What a decoder that draws from p(y given x, sparse y) has wrong.
             wrong = 1 - logits.softmax(dim=1).gather(1, self.labels[:, None])[:, 0]
-        wrong = wrong * (1 - masks) * self.is_counted
+        wrong = wrong * (1 - masks) * self.pixel_weights
         return wrong.flatten(1).sum(dim=-1)

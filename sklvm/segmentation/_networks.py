@@ -98,22 +98,23 @@ def place_planes(image_shape):
 
 
 def seed_planes(codes, n_classes):
-    """What a decoder sees of codes (n, H, W): (n, 2 k + 4, H, W).
+    """What a decoder sees of codes (n, H, W): (n, 2 k + 4, H, W), channels last.
 
     Seeds by class, the mask, the class of the nearest seed, the nearness of it, place.
     The last four make the reach of each seed global from the first layer on.
     """
-    n, *image_shape = codes.shape
-    planes = np.zeros((n, 2 * n_classes + 4, *image_shape), dtype=np.float32)
-    planes[:, :n_classes] = one_hot(codes, n_classes)
-    planes[:, n_classes] = codes >= 0
-    planes[:, -2:] = place_planes(image_shape)
+    planes = np.zeros((*codes.shape, 2 * n_classes + 4), dtype=np.float32)
+    seeded = np.nonzero(codes >= 0)
+    planes[(*seeded, codes[seeded])] = 1
+    planes[(*seeded, n_classes)] = 1
+    planes[..., -2:] = np.moveaxis(place_planes(codes.shape[1:]), 0, -1)
+    classes = np.eye(n_classes, dtype=np.float32)
     for code, plane in zip(codes, planes, strict=True):
         if (code >= 0).any():
             distance, nearest = distance_transform_edt(code < 0, return_indices=True)
-            plane[n_classes + 1 : -3] = one_hot(code[tuple(nearest)][None], n_classes)
-            plane[-3] = np.exp(-distance / REACH)
-    return planes
+            plane[..., n_classes + 1 : -3] = classes[code[tuple(nearest)]]
+            plane[..., -3] = np.exp(-distance / REACH)
+    return np.moveaxis(planes, -1, 1)
 
 
 def n_seed_planes(n_classes):

@@ -44,6 +44,13 @@ class RateModel(ABC):
         """Codes (m, P) of a map that are cheap for what they tell; maybe none."""
         return np.full((0, self.n_pixels), -1, dtype=np.int32)
 
+    def promising_starts(self, labels, allowed, losses):
+        """Those of `starts` that are worth a decoding, the best first.
+
+        `losses` (P,) are the nats that an error costs at each pixel.
+        """
+        return self.starts(labels, allowed)
+
     def fit_maps(self, maps):
         """Learn from whole maps (n, P), -1 for void, what classes are like."""
         return self

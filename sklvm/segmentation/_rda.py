@@ -6,18 +6,11 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm._base import largest_magnitude
-from sklvm._tasks import watched
-from sklvm._warn import warn_user
 from sklvm.neural._estimator import BaseNeuralEstimator
-from sklvm.neural._values import LARGE_VALUE
 from sklvm.segmentation._bytes import SegmentationCodec
 from sklvm.segmentation._checks import (
     LEAST_WEIGHT,
     MOST_WEIGHT,
-    check_images,
-    check_label_maps,
-    check_same_shapes,
 )
 from sklvm.segmentation._fitted import FittedSegmentations
 from sklvm.segmentation._gradients import GRADIENTS
@@ -82,6 +75,12 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         `classes_`. Such pixels are never wrong and never seeds, and lossy streams never
         decode to them; lossless ones give each the void label that it had. They stay
         as they were in `fit`, in `void_class_`.
+    class_weight : dict, "balanced" or None, default=None
+        What a wrong pixel of each class counts for, so that thin and rare ones survive:
+        d is the sum of w[y_p] over wrong pixels p. A dict has weights of labels, 1 for
+        those that it leaves out; "balanced" n / (k n_c) for the n_c of n pixels of the
+        maps of the fit that are of class c, one of k, so that their mean is 1. What the
+        fit was given counts, also where the parameter was changed since.
     channels : tuple of int, default=(32, 48, 64, 64)
         Channels of the networks at each level, which are U-Nets; each level has half
         the resolution of the one before, the first half that of the map. Levels that
@@ -150,6 +149,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     n_classes_ : int
         Their number, without void.
     void_class_ : label, tuple of labels or None
+    class_weight_ : ndarray of shape (n_classes_,) or None
+        None without `class_weight`.
     image_shape_ : tuple (height, width)
     n_image_channels_ : int
         0 without images.
@@ -268,6 +269,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         "gradient": [StrOptions(set(GRADIENTS))],
         "refine": [StrOptions({"greedy"}), None],
         "void_class": [Real, "boolean", str, "array-like", None],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
         "channels": ["array-like"],
     }
     _shaping = (
@@ -285,6 +287,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         gradient="straight_through",
         refine="greedy",
         void_class=None,
+        class_weight=None,
         channels=(32, 48, 64, 64),
         activation="relu",
         warmup=0.5,
@@ -314,6 +317,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         self.gradient = gradient
         self.refine = refine
         self.void_class = void_class
+        self.class_weight = class_weight
         self.channels = channels
         self.activation = activation
         self.warmup = warmup
@@ -380,19 +384,3 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
                 f"optimizer={self.optimizer!r} is LBFGS, which cannot train these "
                 "networks; set optimizer='adam', 'adamw' or 'sgd'."
             )
-
-    def _watched(self, X, y, n_parts):
-        return watched(self, n_parts, X, images=y)
-
-    def _validate_rows(self, X, y, reset):
-        maps = check_label_maps(self, X, reset=reset)
-        self._codes_shapes = True if reset else self._codes_shapes
-        images, shapes = check_images(self, y, len(maps), reset=reset)
-        check_same_shapes(shapes, maps.shapes)
-        if images is not None and (largest := largest_magnitude(images)) > LARGE_VALUE:
-            warn_user(
-                f"images has values up to {largest:g} and networks learn from values of"
-                " order one; divide images by that."
-            )
-        numbers = np.arange(len(maps), dtype=np.int32)
-        return np.column_stack([maps.maps.reshape(len(maps), -1), numbers]), images

@@ -9,7 +9,7 @@ A search is a generator: it yields codes and is sent the maps that they decode t
 that whoever runs it may decode the codes of many searches at a time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, label
@@ -19,14 +19,23 @@ from scipy.ndimage import distance_transform_edt, label
 MENDED, MENDED_WITHIN = 0.6, 12.0
 # Growth of a code in one step, as a share of its seeds, and at least so many.
 GROWTH, FIRST_SEEDS = 0.8, 4
-# Steps in vain before a phase of a search ends.
-PATIENCE = 3
+# Steps in vain before a phase of a search ends; a step of many changes, that of a code
+# of many seeds, is as good as all of them.
+PATIENCE, MANY = 3, 64
 # Pixels by which a seed may move in one step.
 STRIDE = 4
-# Seeds are taken away or moved in so many groups.
-N_GROUPS = 3
+# Seeds are taken away or moved in so many groups: of few seeds all, of many those that
+# cost more nats than this.
+FEW_GROUPS, MANY_GROUPS, DEAR = 3, 2, 1.0
 # At the end each of so many seeds is tried by itself.
 MOST_PRUNED = 16
+
+
+def pixel_weights(labels, counted, class_weight):
+    """What an error counts for at each pixel, 0 where it does not; float64."""
+    if class_weight is None:
+        return counted.astype(float)
+    return np.where(counted, class_weight[np.where(counted, labels, 0)], 0.0)
 
 
 @dataclass
@@ -37,6 +46,15 @@ class Task:
     counted: np.ndarray  # where an error counts, and a seed may be
     rate_model: object
     weight: float
+    class_weight: np.ndarray | None = None
+    pixel_weights: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.pixel_weights = pixel_weights(self.labels, self.counted, self.class_weight)
+
+    def distortion(self, wrong):
+        """The weights of wrong pixels together."""
+        return self.pixel_weights[wrong].sum()
 
     def blank(self):
         return np.full(self.labels.shape, -1, dtype=np.int32)
@@ -45,6 +63,14 @@ class Task:
         """Codes that the rate model finds cheap."""
         allowed = self.counted.ravel()
         codes = self.rate_model.starts(self.labels.ravel(), allowed)
+        return list(codes.reshape(-1, *self.labels.shape))
+
+    def promising_starts(self):
+        """Those that are worth a decoding."""
+        allowed = self.counted.ravel()
+        codes = self.rate_model.promising_starts(
+            self.labels.ravel(), allowed, self.weight * self.pixel_weights.ravel()
+        )
         return list(codes.reshape(-1, *self.labels.shape))
 
     def true_classes(self, changes):
@@ -69,6 +95,7 @@ class State:
     code: np.ndarray
     wrong: np.ndarray
     objective: float
+    distortion: float = None
 
 
 def objective(state):
@@ -80,7 +107,8 @@ def evaluate(task, code):
     decoded = yield code
     wrong = (decoded != task.labels) & task.counted
     rate = task.rate_model.rate(code.reshape(1, -1))[0]
-    return State(code, wrong, rate + task.weight * wrong.sum())
+    distortion = task.distortion(wrong)
+    return State(code, wrong, rate + task.weight * distortion, distortion)
 
 
 # What to change ---------------------------------------------------------------------
@@ -88,13 +116,15 @@ def evaluate(task, code):
 
 def wrong_regions(labels, wrong):
     """Connected wrong pixels of one true class: their numbers 1.. in a map, 0 apart."""
-    regions = np.zeros(labels.shape, dtype=int)
-    n_regions = 0
-    for c in np.unique(labels[wrong]):
-        part, n_parts = label(wrong & (labels == c))
-        regions += np.where(part > 0, part + n_regions, 0)
-        n_regions += n_parts
-    return regions
+    # On a grid of twice the resolution: what lies between two pixels joins them.
+    height, width = labels.shape
+    joined = np.zeros((2 * height - 1, 2 * width - 1), dtype=bool)
+    joined[::2, ::2] = wrong
+    both = wrong[:-1] & wrong[1:]
+    joined[1::2, ::2] = both & (labels[:-1] == labels[1:])
+    both = wrong[:, :-1] & wrong[:, 1:]
+    joined[::2, 1::2] = both & (labels[:, :-1] == labels[:, 1:])
+    return label(joined)[0][::2, ::2]
 
 
 def depths(regions):
@@ -122,7 +152,7 @@ def propose_seeds(task, state, prices, n_seeds, barred):
     regions = wrong_regions(task.labels, state.wrong)
     areas = np.bincount(regions.ravel())[regions]
     mended = MENDED * np.minimum(areas, MENDED_WITHIN * depths(regions) ** 2)
-    gain = task.weight * mended - prices
+    gain = task.weight * task.pixel_weights * mended - prices
     gain[barred | (gain <= 0)] = -np.inf
     pixels = best_of_regions(regions, gain)[:n_seeds]
     rows, columns = np.unravel_index(pixels, regions.shape)
@@ -183,7 +213,7 @@ def owners(changes, shape):
 
 def pays(task, changes, prices, before, after, owner):
     """Whether each change alone seems to lower the objective, (n_changes,)."""
-    difference = after.astype(float) - before
+    difference = (after.astype(float) - before) * task.pixel_weights
     more_wrong = np.bincount(owner.ravel(), difference.ravel(), minlength=len(changes))
     cost = [
         sum(prices[at] if value >= 0 else -prices[at] for at, value in change.items())
@@ -220,7 +250,9 @@ def grow(task, state):
             break
         before = state
         state, kept = yield from try_changes(task, state, changes, prices)
-        in_vain = in_vain + 1 if state is before else 0
+        in_vain += PATIENCE if len(changes) > MANY else 1
+        if state is not before:
+            in_vain = 0
         for change, keep in zip(changes, kept, strict=True):
             if state is before or not keep:
                 (at,) = change
@@ -233,8 +265,11 @@ def tidy(task, state, rng):
     for kind in (removals, moves):
         prices = task.prices(state.code)
         # A seed that costs less than a blank does no harm.
-        seeds = np.argwhere((state.code >= 0) & (prices > 0))
-        for group in spread(seeds, N_GROUPS):
+        seeds, n_groups = np.argwhere((state.code >= 0) & (prices > 0)), FEW_GROUPS
+        if len(seeds) > MANY:
+            # One of a lattice costs little.
+            seeds, n_groups = seeds[prices[tuple(seeds.T)] > DEAR], MANY_GROUPS
+        for group in spread(seeds, n_groups):
             group = group[state.code[tuple(group.T)] >= 0]
             prices = task.prices(state.code)
             changes = task.true_classes(kind(state, prices, group, rng))
@@ -266,7 +301,7 @@ def best_of(task, codes):
 
 def refine(task, own):
     """The best code found, from the blank one, the encoder's own, and cheap ones."""
-    starts = task.starts()
+    starts = task.promising_starts()
     state = yield from best_of(task, [own, *starts])
     if not starts and (state.code >= 0).any():
         # Nothing but the encoder's word for it that this is where to begin.
@@ -274,18 +309,24 @@ def refine(task, own):
         blank = yield from grow(task, blank)
         state = min(state, blank, key=objective)
     state = yield from grow(task, state)
-    state = yield from tidy(task, state, np.random.default_rng(0))
-    state = yield from grow(task, state)
+    rng = np.random.default_rng(0)
+    state = yield from tidy(task, state, rng)
+    if (state.code >= 0).sum() > MANY:
+        state = yield from tidy(task, state, rng)
+    else:
+        state = yield from grow(task, state)
     return (yield from prune(task, state))
 
 
 def until_distortion(task, state, max_distortion):
-    """Add seeds until at most `max_distortion` pixels are wrong."""
-    while (n_wrong := state.wrong.sum()) > max_distortion:
+    """Add seeds until the distortion is `max_distortion` or less."""
+    while (excess := task.distortion(state.wrong) - max_distortion) > 0:
+        wrong = state.wrong & (task.pixel_weights > 0)
         # What is left at the end may be single pixels here and there.
-        n_seeds = max(1, min(n_wrong - max_distortion, (state.code >= 0).sum() // 4))
-        regions = wrong_regions(task.labels, state.wrong)
-        areas = np.bincount(regions.ravel())[regions]
+        n_least = int(np.ceil(excess / task.pixel_weights[wrong].max()))
+        n_seeds = max(1, min(n_least, (state.code >= 0).sum() // 4))
+        regions = wrong_regions(task.labels, wrong)
+        areas = np.bincount(regions.ravel(), task.pixel_weights.ravel())[regions]
         # The deepest pixels of the largest regions.
         pixels = best_of_regions(regions, areas + depths(regions) / regions.size)
         code = state.code.copy()

@@ -57,11 +57,12 @@ KEPT = "steps_left", "barred", "hidden", "changes", "in_vain"
 class Rehearsal:
     """Searches of the training maps (n, H, W) beside the training."""
 
-    def __init__(self, maps, counted, rate_model, weight, refined):
+    def __init__(self, maps, counted, rate_model, weight, class_weight, refined):
         self.maps = maps
         self.counted = counted
         self.rate_model = rate_model
         self.weight = weight
+        self.class_weight = class_weight
         self.refined = refined
         self.searches = {}
         # The codes of searches that have ended, and their weights: one a map.
@@ -97,10 +98,14 @@ class Rehearsal:
         self.finished = state["finished"]
         self.searches = {}
         for row, (*kept, weight, code, wrong) in state["searches"].items():
-            task = Task(self.maps[row], self.counted[row], self.rate_model, weight)
+            task = self._task(row, weight)
             search = Rehearsed(task, State(code, wrong, None), 0, None, False)
             vars(search).update(zip(KEPT, kept, strict=True))
             self.searches[row] = search
+
+    def _task(self, row, weight):
+        parts = self.maps[row], self.counted[row], self.rate_model
+        return Task(*parts, weight, self.class_weight)
 
     def _trial(self, row, rng):
         if row not in self.searches:
@@ -110,7 +115,7 @@ class Rehearsal:
 
     def _begin(self, row, rng):
         weight = self.weight * WEIGHT_RANGE ** rng.uniform(-1, 1)
-        task = Task(self.maps[row], self.counted[row], self.rate_model, weight)
+        task = self._task(row, weight)
         starts = task.starts()
         code = task.blank()
         if starts and rng.random() < 0.5:

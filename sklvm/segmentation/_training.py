@@ -3,12 +3,24 @@
 import copy
 
 import numpy as np
+from tqdm import tqdm
 
+from sklvm._base import largest_magnitude
+from sklvm._tasks import watched
+from sklvm._warn import warn_user
 from sklvm.label_maps._labels import PixelLabels, void_labels
 from sklvm.label_maps._model import LabelMapModel
 from sklvm.label_maps._shapes import cropped_images
+from sklvm.neural._callbacks import ProgressBar
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._trace import DivergedError
+from sklvm.neural._values import LARGE_VALUE
+from sklvm.segmentation._checks import (
+    check_images,
+    check_label_maps,
+    check_same_shapes,
+    class_weights,
+)
 from sklvm.segmentation._learned import LearnedRate
 from sklvm.segmentation._model import SegmentationModel
 from sklvm.segmentation._networks import fitting_channels
@@ -18,9 +30,10 @@ from sklvm.segmentation._residual import ResidualModel
 
 # Shares of `max_epochs`: the decoder, then the encoder; the rest finetunes the decoder.
 DECODER, ENCODER = 0.65, 0.1
-# Most training maps that are refined for the rates and for the finetuning, and most of
-# those whose objective is `lower_bound_`.
-N_REFINED, N_MEASURED = 128, 100
+# Fewest and most training maps that are refined for the rates and for the finetuning,
+# and the passes over maps that pay for the search of one; and the most of those whose
+# objective is `lower_bound_`.
+LEAST_REFINED, MOST_REFINED, PER_REFINED, N_MEASURED = 8, 128, 32, 100
 # Those of a training that was interrupted.
 N_FEW_MAPS = 32
 
@@ -30,6 +43,25 @@ class TrainedInParts(BaseNeuralEstimator):
 
     # Codes are searched for between the steps, a map at a time.
     _trains_together = False
+
+    def _watched(self, X, y, n_parts):
+        return watched(self, n_parts, X, images=y)
+
+    def _validate_rows(self, X, y, reset):
+        maps = check_label_maps(self, X, reset=reset)
+        self._codes_shapes = True if reset else self._codes_shapes
+        images, shapes = check_images(self, y, len(maps), reset=reset)
+        check_same_shapes(shapes, maps.shapes)
+        if images is not None and (largest := largest_magnitude(images)) > LARGE_VALUE:
+            warn_user(
+                f"images has values up to {largest:g} and networks learn from values of"
+                " order one; divide images by that."
+            )
+        self.class_weight_ = class_weights(
+            self.class_weight, self._pixel_labels, maps.maps
+        )
+        numbers = np.arange(len(maps), dtype=np.int32)
+        return np.column_stack([maps.maps.reshape(len(maps), -1), numbers]), images
 
     def _make_module(self, X, y, generator):
         n_pixels = X.shape[1] - 1
@@ -53,7 +85,7 @@ class TrainedInParts(BaseNeuralEstimator):
         return np.where(self._counted(labels), labels, -1)
 
     def _configure(self, module):
-        module.configure(self.gradient, self.distortion_weight)
+        module.configure(self.gradient, self.distortion_weight, self.class_weight_)
 
     def _n_trainings(self, n_rows):
         return 3
@@ -90,7 +122,12 @@ class TrainedInParts(BaseNeuralEstimator):
         refined = self.__dict__.pop("_refined", {})
         module.rate_model = self.rate_model_
         module.rehearsal = Rehearsal(
-            maps, counted, self.rate_model_, self.distortion_weight, refined
+            maps,
+            counted,
+            self.rate_model_,
+            self.distortion_weight,
+            self.class_weight_,
+            refined,
         )
         module.examples = self.__dict__.pop("_examples", {})
         try:
@@ -103,10 +140,19 @@ class TrainedInParts(BaseNeuralEstimator):
             self._fit_rate([code for code, _ in finished.values()])
             self._examples = finished
 
+    def _make_callbacks(self, *args):
+        callbacks = super()._make_callbacks(*args)
+        for callback in callbacks:
+            if isinstance(callback, ProgressBar):
+                callback.desc += f": {self.net_.module.stage}"
+        return callbacks
+
     def _refine_training_maps(self, X, y):
         """Codes of training maps at weights from the whole range, and their rate."""
         rng = np.random.default_rng(self.net_.split_seed_)
-        rows = rng.permutation(len(X))[:N_REFINED]
+        # A first try of few epochs is not to spend its time on searches.
+        n_refined = max(LEAST_REFINED, len(X) * self.max_epochs // PER_REFINED)
+        rows = rng.permutation(len(X))[: min(n_refined, MOST_REFINED)]
         factors = WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(rows))
         images = None if y is None else y[rows]
         states = self._search(X[rows, :-1], images, self.distortion_weight * factors)
@@ -160,10 +206,15 @@ class TrainedInParts(BaseNeuralEstimator):
         if images is not None:
             images = cropped_images(images, self.image_shape_, [m.shape for m in maps])
         model = LabelMapModel(self._pixel_labels.n_symbols, images is not None)
-        self.map_model_ = model.fit(maps, images)
+        name = f"{type(self).__name__}: lossless code"
+        with tqdm(total=1, desc=name, unit="fit", disable=not self.verbose) as bar:
+            self.map_model_ = model.fit(maps, images)
+            bar.update()
 
     def _set_fitted_state(self, state):
         super()._set_fitted_state(state)
+        if "n_classes_" in state:
+            self.__dict__.setdefault("class_weight_", None)
         if "n_classes_" in state and "_pixel_labels" not in state:
             # Of version 0.1: labels are their own numbers, void is one of them.
             void = void_labels(self.void_class_)
