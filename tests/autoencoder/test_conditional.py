@@ -102,7 +102,8 @@ def test_a_poor_encoder_lowers_the_bound_by_its_divergence():
     # F itself is the score by one draw; rows enough that its noise averages out.
     rows = np.random.default_rng(1).normal(size=(2000, 2))
     y = answers(rows, seed=1)
-    est = known(rows, y, encoder=exact_encoder(0.3, 1.3), n_score_draws=1)
+    poor = {"encoder": exact_encoder(0.3, 1.3), "n_score_steps": 0}
+    est = known(rows, y, **poor, n_score_draws=1)
     precision = (W**2).sum(axis=0) / SIGMA**2 + 1 / SD**2
     squares = 1.3**2 + 0.3**2 * precision - 1
     divergence = (0.5 * squares - np.log(1.3)).sum()

@@ -80,7 +80,7 @@ def mixture(n_rows=1):
 def test_the_network_s_numbers_are_means_scales_and_weights():
     p = mixture(4)
     assert MixturePrior.n_parameters(L, K) == len(outputs()) == K * (2 * L + 1)
-    assert_allclose(p.log_pi().exp(), np.tile(PI, (4, 1)))
+    assert_allclose(p.log_weights.exp(), np.tile(PI, (4, 1)))
     assert_allclose(p.components.mean[1], MEANS)
     assert_allclose(p.components.scale[2], SD)
     assert_allclose(p.mean, np.tile(PI @ MEANS, (4, 1)))
@@ -219,7 +219,7 @@ def test_a_pickle_answers_the_same(model):
 def test_the_start_is_unit_gaussians_of_equal_weight(latent_dim):
     est = fitted(latent_dim=latent_dim, max_epochs=1, lr=1e-12)
     p = est.net_.module_.conditional_prior(torch.tensor([[0.3], [-0.9]]))
-    assert_allclose(p.log_pi().exp().detach(), 1 / K, rtol=1e-5)
+    assert_allclose(p.log_weights.exp().detach(), 1 / K, rtol=1e-5)
     assert_allclose(p.components.scale.detach(), 1, rtol=1e-5)
     means = p.components.mean.detach().numpy()
     assert_allclose(means[0], means[1], atol=1e-6)
