@@ -132,7 +132,7 @@ class ConditionalChecks:
         for n in (2, 5):
             est = CONDITIONAL.fit(n_prior_components=n)
             p = est.net_.module_.conditional_prior(torch.zeros(1, 4))
-            assert p.log_pi().shape == (1, n)
+            assert p.log_weights.shape == (1, n)
 
     @staticmethod
     def prior():

@@ -56,9 +56,11 @@ def test_a_missing_cell_has_its_conditional_mean(model, table):
     rows = table.head(50)
     filled = model.impute(rows.assign(income=np.nan))
     mean = n + b / a * (rows["height"] - m)
-    assert_allclose(filled[:, 1], np.exp(mean + (d - b**2 / a) / 2), rtol=1e-8)
+    assert_allclose(filled["income"], np.exp(mean + (d - b**2 / a) / 2), rtol=1e-8)
     filled = model.impute(rows.assign(height=np.nan))
-    assert_allclose(filled[:, 0], m + b / d * (np.log(rows["income"]) - n), rtol=1e-8)
+    assert_allclose(
+        filled["height"], m + b / d * (np.log(rows["income"]) - n), rtol=1e-8
+    )
 
 
 def test_draws_of_a_missing_cell_have_its_conditional_distribution(model, table):
@@ -73,7 +75,7 @@ def test_draws_of_a_missing_cell_have_its_conditional_distribution(model, table)
 
 def test_samples_follow_the_model(model):
     X, _ = model.set_params(random_state=1).sample(N)
-    y = np.column_stack([X[:, 0], np.log(X[:, 1])])
+    y = np.column_stack([X["height"], np.log(X["income"])])
     z = (y - normal(model).mean) / np.sqrt(np.diag(normal(model).cov))
     assert abs(z.mean(axis=0)).max() < 4.5 / np.sqrt(N)
     expected = np.corrcoef(y.T)[0, 1]
