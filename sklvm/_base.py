@@ -110,8 +110,11 @@ class DensityScoreMixin:
     """`score` for estimators with `_log_density(X)`, log p(x) or its bound, float64."""
 
     def _impossible_rows(self, X):
-        """Mask of the rows with a value that is refused, as p(x) is 0 there."""
-        return np.zeros(_num_samples(X), dtype=bool)
+        """Mask of the rows with a value that is refused, as p(x) is 0 there.
+
+        Empty where the model excludes nothing: X is checked by what scores it.
+        """
+        return np.zeros(0, dtype=bool)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`, in nats per sample.

@@ -13,7 +13,7 @@ from torch import nn
 from sklvm.autoencoder._distributions import DiagonalGaussian
 from sklvm.autoencoder._linear_start import LinearAndNetwork
 from sklvm.autoencoder._model import LatentVariableModel
-from sklvm.autoencoder._refinement import N_DRAWS, N_JUDGED
+from sklvm.autoencoder._refinement import N_DRAWS
 from sklvm.neural._networks import ACTIVATIONS
 
 # Rows of a small chunk. Elementwise functions treat those beyond the last whole vector
@@ -45,10 +45,7 @@ def _few_are_alike(module, size, n_draws, refines):
     vector, device = torch.Size([module.n_features]), next(module.parameters()).device
     return _products_agree(vector, device, n_draws, *how) and all(
         _products_agree(layer.weight.shape, layer.weight.device, n, *how)
-        for layers, n in (
-            *((encoder, 1), (decoder, n_draws)),
-            *((refining, N_DRAWS), (refining, N_JUDGED)),
-        )
+        for layers, n in ((encoder, 1), (decoder, n_draws), (refining, N_DRAWS))
         for layer in layers
         if type(layer) is nn.Linear
     )

@@ -59,14 +59,13 @@ class FittedComponents(MissingCells):
             pi = self.net_.module.prior().log_pi().exp().cpu().double()
             return torch.where(observed.any(-1, keepdim=True).cpu(), resp, pi)
 
-        return self._map_chunks(
-            mean_resp, X, self.n_score_draws, n_steps=0, as_bits=False
-        )
+        return self._map_chunks(mean_resp, X, self.n_score_draws, as_bits=False)
 
     def elbo_terms(self, X):
-        """The bound F in its three parts, which add up to it.
+        """The bound F of the encoder's q(w|x) in its three parts, which add up to it.
 
-        `score_samples`, which weighs the same draws, is not below the sum.
+        `score_samples` weighs draws of a refined q; with `n_score_steps=0` the same
+        draws, so that it is not below the sum.
 
         Parameters
         ----------
@@ -100,7 +99,7 @@ class FittedComponents(MissingCells):
             return of_something(batch, torch.cat(terms).cpu().double().mean(0).T).T
 
         check_count("n_score_draws", self.n_score_draws)
-        terms = self._map_chunks(mean_terms, X, self.n_score_draws, n_steps=0)
+        terms = self._map_chunks(mean_terms, X, self.n_score_draws)
         z, w, x = terms.T.astype(np.float32)
         return Bunch(z=z, w=w, x=x)
 

@@ -91,8 +91,8 @@ class GMVAE(TrainsInStages):
         Draws of w for each row in `score` and `score_samples`: with more the bound
         comes closer to log p(x).
     n_score_steps : int, default=8
-        Steps by which q(w|x) of each row is improved before it is scored or imputed.
-        0 takes what the encoder gives, several times as quick and often nats less.
+        Steps by which q(w|x) of each row is improved before it is scored. 0
+        takes what the encoder gives, several times as quick and often nats less.
     beta : float, default=1.0
         Weight in training of the terms of w and z together. Scores always have
         beta = 1.

@@ -73,7 +73,7 @@ class RowEstimates(BaseAutoencoder):
             z = q.rsample(eps[0])
             return (q.log_prob(z) - p.log_prob(z)).cpu().double()
 
-        rate = self._map_chunks(rate_of, rows, n_draws=1, n_steps=0).mean()
+        rate = self._map_chunks(rate_of, rows, n_draws=1).mean()
         if rate < COLLAPSED_RATE:
             warn_user(
                 f"The posterior has collapsed: with beta={self.beta:g} the latent holds"
@@ -91,14 +91,17 @@ class RowEstimates(BaseAutoencoder):
     def _scores_of_rows(self, X):
         """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row."""
         check_count("n_score_draws", self.n_score_draws)
-        return self._log_mean_weights(X, self.n_score_draws, lambda p: p)
+        n_steps = check_count("n_score_steps", self.n_score_steps, least=0)
+        return self._log_mean_weights(X, self.n_score_draws, lambda p: p, n_steps)
 
     def _log_likelihoods_of_rows(self, X, n_draws):
         """The same with p(z) itself where training has a bound on it, in float32."""
         marginal = self.net_.module.marginal
-        return self._log_mean_weights(X, n_draws, marginal).astype(np.float32)
+        n_steps = check_count("n_score_steps", self.n_score_steps, least=0)
+        log_p = self._log_mean_weights(X, n_draws, marginal, n_steps)
+        return log_p.astype(np.float32)
 
-    def _log_mean_weights(self, X, n_draws, prior, n_steps=None):
+    def _log_mean_weights(self, X, n_draws, prior, n_steps):
         def log_mean_weight(batch, q, p, eps):
             log_weights = self._log_weights(batch, q, prior(p), eps).cpu().double()
             log_mean = torch.logsumexp(log_weights, 0) - np.log(n_draws)
@@ -117,23 +120,20 @@ class RowEstimates(BaseAutoencoder):
         both = torch.stack([log_mean, variance])
         return of_something(batch, both).T
 
-    def _map_chunks(self, function, X, n_draws, n_steps=None, as_bits=True):
+    def _map_chunks(self, function, X, n_draws, n_steps=0, as_bits=True):
         """`function(batch, q, p, eps)` of chunks of rows, each row encoded once.
 
-        q is refined by `n_steps`, None for `n_score_steps`. `as_bits` draws bits from
-        grey values where that is the model.
+        q is refined by `n_steps`. `as_bits` draws bits from grey values where that is
+        the model.
         """
         module, device = self._fitted_module()
-        if n_steps is None:
-            check_count("n_score_steps", self.n_score_steps, least=0)
-            n_steps = self.n_score_steps
 
         def of_rows(keys, rows, eps):
             if module.dynamic and as_bits:
                 rows = row_bits(keys, rows)
             batch = module.observe(as_tensor(rows, device))
             if n_steps:
-                q, p = refined(module, batch, n_steps, is_weighted=n_draws > 1)
+                q, p, eps = refined(module, batch, n_steps, eps)
             else:
                 q, p = module.encode(batch)
             return function(batch, q, p, eps)
@@ -225,9 +225,7 @@ class RowEstimates(BaseAutoencoder):
 
         starts = range(0, X.shape[0], N_ADDED)
         return sum(
-            self._map_chunks(errors, X[i : i + N_ADDED], n_draws, n_steps=0).sum(
-                0, np.float64
-            )
+            self._map_chunks(errors, X[i : i + N_ADDED], n_draws).sum(0, np.float64)
             for i in starts
         )
 

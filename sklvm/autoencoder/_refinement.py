@@ -8,33 +8,61 @@ the metric of the Gaussians (natural gradient). Any q gives a lower bound, so th
 is one, too, as it does not know the draws that it is scored by.
 """
 
+import math
 from functools import lru_cache
 
 import torch
 
 # Draws of q in each step: pairs of eps and -eps, the same ones for all rows.
 N_DRAWS = 4
-# Draws by which a row's q is compared with the one that it started at.
-N_JUDGED = 16
-# Nats below which a difference of theirs may be their own error.
-MARGIN = 3.0
+# Of the draws that a row is scored by, those of the refined q.
+SHARE = 0.75
 # Of the first step; a natural gradient of length 1 would reach a Gaussian's optimum.
 LENGTH = 0.7
 # Longest steps, in standard deviations and in their logarithm.
 MAX_STEP, MAX_LOG_STEP = 1.0, 0.5
 
 
+class Refined:
+    """The draws of a row: most of the refined q, the others of the encoder's.
+
+    So that no row is lost where the steps went astray, nor modes of p(z|x) that the
+    refined q has left (defensive mixture sampling; Hesterberg, 1995). Both kinds are
+    `encoded.rsample` of what `refined` has made of the noise, and are weighed by the
+    mixture of both densities, of which `share` is the refined one's.
+    """
+
+    def __init__(self, encoded, moved, share):
+        self.encoded = encoded
+        self.moved = moved
+        self.share = share
+
+    def rsample(self, eps):
+        return self.encoded.rsample(eps)
+
+    def log_prob(self, z):
+        log_moved = self.moved.log_prob(z)
+        if self.share == 1:
+            return log_moved
+        log_encoded = self.encoded.log_prob(z) + math.log1p(-self.share)
+        return torch.logaddexp(log_moved + math.log(self.share), log_encoded)
+
+
 @torch.inference_mode(False)
 @torch.no_grad()
-def refined(module, batch, n_steps, is_weighted):
-    """q(z|x) of the rows of a batch after `n_steps`, and p as `encode` gives it.
+def refined(module, batch, n_steps, noise):
+    """q(z|x) of the rows of a batch after `n_steps`, p as `encode` gives it, and eps.
 
-    `is_weighted` says that several draws of a row are to be weighed, so that the
-    importance-weighted bound is climbed in the end, and not F.
+    `noise` has a number for each draw, row and entry of z, and so has eps. One draw of
+    a row is not weighed: then F itself is climbed, and not the importance-weighted
+    bound in the end.
     """
+    n_draws = len(noise)
     # What was made under inference_mode has no gradients.
     batch = tuple(None if part is None else part.clone() for part in batch)
-    q, p = module.encode(batch)
+    q, bound = module.encode(batch)
+    # What q is for, where training has a bound on it.
+    p = module.marginal(bound)
     # z = mean + scale * (delta + exp(tau) * eps)
     delta, tau = torch.zeros_like(q.mean), torch.zeros_like(q.mean)
     for step, eps in enumerate(_noise(n_steps, q.mean.shape[-1])):
@@ -44,7 +72,7 @@ def refined(module, batch, n_steps, is_weighted):
         # Of log p(x, z) - log q(z|x), along the draws alone.
         path = gradient + eps / scale
         log_q = -(tau + eps.square() / 2).sum(-1)
-        power = is_weighted * _power(step, n_steps)
+        power = _power(step, n_steps) if n_draws > 1 else 0.0
         weights = torch.softmax(power * (log_joint - log_q), 0)
         weighted = weights.unsqueeze(-1) * path
         length = LENGTH * (1 - step / n_steps)
@@ -52,18 +80,10 @@ def refined(module, batch, n_steps, is_weighted):
         log_by = length * scale * _finite((weighted * eps).sum(0)) / 2
         delta = delta + scale * MAX_STEP * torch.tanh(by / MAX_STEP)
         tau = tau + MAX_LOG_STEP * torch.tanh(log_by / MAX_LOG_STEP)
-    moved = q.moved(delta, tau)
-    gain = _bound(module, batch, moved, p) - _bound(module, batch, q, p)
-    is_kept = (gain > -MARGIN).unsqueeze(-1)
-    return q.moved(delta * is_kept, tau * is_kept), p
-
-
-def _bound(module, batch, q, p):
-    """The importance-weighted bound of each row, by draws that are always the same."""
-    (eps,) = _noise(1, q.mean.shape[-1], N_JUDGED)
-    z = q.rsample(eps.to(q.mean).unsqueeze(1))
-    log_weights = module.log_conditional(batch, z) + p.log_prob(z) - q.log_prob(z)
-    return torch.logsumexp(log_weights, 0)
+    n_moved = math.ceil(SHARE * n_draws)
+    moved = delta + tau.exp() * noise[:n_moved]
+    q = Refined(q, q.moved(delta, tau), n_moved / n_draws)
+    return q, bound, torch.cat([moved, noise[n_moved:]])
 
 
 def _gradient(module, batch, q, p, u):
@@ -92,9 +112,9 @@ def _finite(gradient):
 
 
 @lru_cache(maxsize=8)
-def _noise(n_steps, latent_dim, n_draws=N_DRAWS):
+def _noise(n_steps, latent_dim):
     """Pairs of eps and -eps for each step, always the same."""
-    generator = torch.Generator().manual_seed(n_draws)
-    shape = (n_steps, n_draws // 2, latent_dim)
+    generator = torch.Generator().manual_seed(0)
+    shape = (n_steps, N_DRAWS // 2, latent_dim)
     eps = torch.randn(shape, generator=generator, dtype=torch.float32)
     return torch.cat([eps, -eps], 1)

