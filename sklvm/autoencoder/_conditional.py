@@ -61,8 +61,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         for each column or one "shared" by all; parameters that are "learned"; given by
         the decoder ("heteroscedastic"); or fixed numbers.
     min_noise : float, default=0.01
-        The least of them, in standard deviations of the column, where they are not
-        fixed.
+        The least of them, in standard deviations of the column, unless they are fixed.
     objective : {"kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"}, \
             default="stl"
         How the bound is estimated, as in `VAE`; "iwae" and "forward_kl" need `n_draws`
@@ -164,7 +163,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         Whether early stopping ended the training, or the objective had stopped to rise,
         as in `VAE`.
     best_epoch_ : int
-        With early stopping, the epoch whose weights were kept, counted from 1.
+        With early stopping, the epoch whose weights were kept.
     held_out_bound_ : float
         With early stopping, what the held-out rows had there, a mean over the folds
         where there were folds; optimistic, as it was chosen by.

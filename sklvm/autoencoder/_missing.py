@@ -147,10 +147,11 @@ class MissingCells(DensityAutoencoder):
         cells = np.where(mask, X, np.float32(np.nan))
         if not mask.all():
             self._check_reads_gaps("all but the given columns left out")
-        log_p, v = self._map_chunks(self._log_mean_and_error, X, n_importance).T
-        log_q, v_given = self._map_chunks(
-            self._log_mean_and_error, cells, n_importance
-        ).T
+        n_steps = self._checked_score_steps()
+        (log_p, v), (log_q, v_given) = (
+            self._map_chunks(self._log_mean_and_error, rows, n_importance, n_steps).T
+            for rows in (X, cells)
+        )
         log_density = (log_p - log_q).astype(np.float32)
         std = np.sqrt(v + v_given).astype(np.float32)
         return (log_density, std) if return_std else log_density

@@ -91,15 +91,18 @@ class RowEstimates(BaseAutoencoder):
     def _scores_of_rows(self, X):
         """log 1/S sum_s p(x, z_s) / q(z_s|x) of each row."""
         check_count("n_score_draws", self.n_score_draws)
-        n_steps = check_count("n_score_steps", self.n_score_steps, least=0)
+        n_steps = self._checked_score_steps()
         return self._log_mean_weights(X, self.n_score_draws, lambda p: p, n_steps)
 
     def _log_likelihoods_of_rows(self, X, n_draws):
         """The same with p(z) itself where training has a bound on it, in float32."""
         marginal = self.net_.module.marginal
-        n_steps = check_count("n_score_steps", self.n_score_steps, least=0)
+        n_steps = self._checked_score_steps()
         log_p = self._log_mean_weights(X, n_draws, marginal, n_steps)
         return log_p.astype(np.float32)
+
+    def _checked_score_steps(self):
+        return check_count("n_score_steps", self.n_score_steps, least=0)
 
     def _log_mean_weights(self, X, n_draws, prior, n_steps):
         def log_mean_weight(batch, q, p, eps):

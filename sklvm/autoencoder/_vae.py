@@ -84,11 +84,10 @@ class VAE(MissingCells, FindsLength):
     n_draws : int, default=1
         Draws of z for each row and step of the training.
     n_score_draws : int, default=16
-        Draws of z for each row in `score` and `score_samples`: with more the bound
-        comes closer to log p(x).
+        Draws of z for each row in a score; with more it comes closer to log p(x).
     n_score_steps : int, default=8
-        Steps by which q(z|x) of each row is improved before it is scored. 0
-        takes what the encoder gives, several times as quick and often nats less.
+        Steps by which q(z|x) of each row is improved before it is scored. 0 takes
+        what the encoder gives, several times as quick and often nats less.
     beta : float, default=1.0
         Weight of the KL divergence in training. Scores always have beta = 1.
     warmup : float, default=0.0
@@ -195,16 +194,14 @@ class VAE(MissingCells, FindsLength):
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective (with beta and free bits) of each epoch, a mean over its batches.
     n_iter_ : int
-        Epochs run, those of earlier fits included where they were continued; 0 where
-        the linear start was the best.
+        Epochs run, with those of earlier fits; 0 where the linear start was best.
     converged_ : bool
         Whether early stopping ended the training, or the objective had stopped to rise:
         over `n_iter_no_change` epochs it was not above that of as many before by more
         than `tol` and two standard errors. Under the schedule "cosine", at whose end
         everything is flat, half-way through the training.
     best_epoch_ : int
-        With early stopping, the epoch whose weights were kept, counted from 1; 0 is
-        the start.
+        With early stopping, the epoch whose weights were kept; 0 is the start.
     held_out_bound_ : float
         With early stopping, what the held-out rows had there, a mean over the folds
         where there were folds; optimistic, as it was chosen by.
