@@ -30,6 +30,10 @@ CHUNK_SIZE = BLOCK_SIZE // 2
 class RowEstimates(BaseAutoencoder):
     """Bounds and densities of rows by draws of z, for a `LatentVariableModel`."""
 
+    def _set_fitted_state(self, state):
+        # What was saved before there were steps keeps the scores that it had.
+        super()._set_fitted_state({"n_score_steps": 0} | state)
+
     # After the training -----------------------------------------------------------
 
     def _set_noise(self, X):
