@@ -149,7 +149,7 @@ MIXTURE = {
 }
 
 # The widest layers are what the defaults spend their time on.
-SHORT = {"hidden_layer_sizes": (8,), "max_epochs": 5}
+SHORT = {"hidden_layer_sizes": (16,), "max_epochs": 5}
 
 REGISTRY = [
     Entry(
