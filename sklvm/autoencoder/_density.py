@@ -79,10 +79,8 @@ class DensityAutoencoder(
     def _impossible_rows(self, X):
         if self._rows.is_table:
             return self._rows.schema.impossible(X, "refuse").any(axis=1)
-        X, likelihood = (
-            self._rows.encode(self, X, reset=False),
-            self.net_.module.likelihood,
-        )
+        X = self._rows.encode(self, X, reset=False)
+        likelihood = self.net_.module.likelihood
         masks = [likelihood.impossible(rows).any(axis=1) for rows in dense_chunks(X)]
         return np.concatenate(masks)
 

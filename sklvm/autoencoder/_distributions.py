@@ -74,8 +74,8 @@ class DiagonalGaussian(_Gaussians):
 
     def moved(self, delta, tau):
         """The Gaussian of mean + scale * (delta + exp(tau) * eps)."""
-        log_scale = bounded(self.log_scale + tau)
-        return DiagonalGaussian(self.rsample(delta), log_scale)
+        # Not bounded: the density has to be that of the draws, which are moved, too.
+        return DiagonalGaussian(self.rsample(delta), self.log_scale + tau)
 
     def log_prob(self, z):
         eps = (z - self.mean) / self.scale
