@@ -342,11 +342,9 @@ class ConditionalVAE(FittedConditional, FindsLength):
         L, n_y, n_x = self.latent_dim, y.shape[1], x.shape[1]
         if conditions is not None:
             n_x = conditions.n_inputs(n_x)
+        widths = likelihood.n_inputs(n_y) + n_x, L + n_x
         encoder, decoder = self._make_networks(
-            likelihood.n_inputs(n_y) + n_x,
-            L + n_x,
-            (likelihood.width(n_y), start_of(likelihood, y)),
-            generator,
+            likelihood, y, start_of(likelihood, y), widths, generator
         )
         prior = self._make_prior(n_x, generator)
         return ConditionalModel(

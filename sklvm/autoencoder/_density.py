@@ -142,12 +142,8 @@ class DensityAutoencoder(
         has_missing = self.mask_rate > 0 or self._has_gaps
         n_inputs = likelihood.n_inputs(n_features)
         start = start_of(likelihood, X)
-        encoder, decoder = self._make_networks(
-            n_inputs + has_missing * n_features,
-            self.latent_dim,
-            (likelihood.width(n_features), start),
-            generator,
-        )
+        widths = n_inputs + has_missing * n_features, self.latent_dim
+        encoder, decoder = self._make_networks(likelihood, X, start, widths, generator)
         if self._starts_linear(likelihood, X):
             shared = isinstance(self.noise, str) and self.noise == "shared"
             rows = X[self._start_rows(X.shape[0], generator)]

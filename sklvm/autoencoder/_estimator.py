@@ -14,6 +14,7 @@ from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
 from sklvm.autoencoder.likelihoods import Likelihood
 from sklvm.autoencoder.likelihoods._gaussian import NOISES, check_noise
 from sklvm.autoencoder.likelihoods._make import COUNTS, is_default
+from sklvm.autoencoder.likelihoods._own import reads_raw, standardising
 from sklvm.columns import KINDS
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._networks import ConvEncoder, mlp, run_blank_rows
@@ -95,22 +96,24 @@ class BaseAutoencoder(BaseNeuralEstimator):
         if not self._draws_bits():
             self.net_.module.likelihood.warn(X)
 
-    def _make_networks(self, n_encoder_inputs, n_decoder_inputs, outputs, generator):
+    def _make_networks(self, likelihood, X, start, widths, generator):
         """Encoder and decoder, started at q of unit scale and at the data's mean.
 
-        `outputs` is the pair of the decoder's width and what it is to start with. A
-        decoder that has first to find the mean punishes every z meanwhile, and the
-        posterior collapses.
+        `start` is what the decoder is to start with: one that has first to find the
+        mean of X punishes every z meanwhile, and the posterior collapses. `widths` are
+        the numbers that encoder and decoder read.
         """
-        n_outputs, start = outputs
+        n_encoder_inputs, n_decoder_inputs = widths
         n_parameters = POSTERIORS[self.posterior].n_parameters(self.latent_dim)
         encoder = self._network("encoder", n_encoder_inputs, n_parameters, generator)
-        decoder = self._network("decoder", n_decoder_inputs, n_outputs, generator)
+        decoder = self._network("decoder", n_decoder_inputs, len(start), generator)
         with torch.no_grad():
             if self.encoder is None or isinstance(self.encoder, ConvEncoder):
                 encoder[-1].weight[self.latent_dim :] = 0.0
             if self.decoder is None:
                 decoder[-1].bias.copy_(torch.as_tensor(start))
+        if self.encoder is None and reads_raw(likelihood):
+            encoder = standardising(encoder, X, n_encoder_inputs)
         return encoder, decoder
 
     # Networks ---------------------------------------------------------------------

@@ -11,6 +11,7 @@ from numbers import Integral
 import torch
 from sklearn.base import BaseEstimator
 from torch import nn
+from torch.nn import functional
 
 from sklvm.state._classes import stateful
 
@@ -41,6 +42,20 @@ def mlp(n_inputs, hidden_layer_sizes, n_outputs, activation, generator):
         layers.append(ACTIVATIONS[activation]())
     head = initialised(nn.Linear, widths[-1], n_outputs, generator=generator)
     return nn.Sequential(*layers, head)
+
+
+@stateful
+class Standardise(nn.Module):
+    """(x - center) / scale, of the first numbers of a row; the others as they are."""
+
+    def __init__(self, center, scale, n_inputs):
+        super().__init__()
+        n_others = n_inputs - len(center)
+        self.register_buffer("center", functional.pad(center, (0, n_others)))
+        self.register_buffer("scale", functional.pad(scale, (0, n_others), value=1.0))
+
+    def forward(self, x):
+        return (x - self.center) / self.scale
 
 
 def run_blank_rows(network, n_inputs):

@@ -307,6 +307,22 @@ def test_a_custom_likelihood_is_trained():
     assert_array_equal(drawn, drawn.round())
 
 
+def test_a_custom_likelihood_is_trained_on_counts_of_thousands():
+    # The bound was not finite in the first epoch: exp of what an encoder gives that
+    # reads them as they are.
+    rng = np.random.default_rng(0)
+    log_rate = rng.normal(size=(300, 1)) * [0.5, -0.5, 0.3, 0.4] + [7, 5, 2, 6]
+    X = rng.poisson(np.exp(log_rate)).astype(float)
+    assert X.max() > 2000
+    X[::9, 1] = np.nan
+    est = VAE(
+        1, likelihood=Poisson(), hidden_layer_sizes=(16,), max_epochs=20, random_state=0
+    )
+    quietly(est.fit, X)
+    independent = np.nansum(poisson(np.nanmean(X, axis=0)).logpmf(X), axis=1).mean()
+    assert est.score(X) > independent + 10
+
+
 class Checked(Poisson):
     """Uses both optional hooks."""
 

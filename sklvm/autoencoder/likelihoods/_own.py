@@ -1,11 +1,17 @@
-"""Families of the user's own: where they start, and whether X is in their support."""
+"""Families of the user's own: where they start, and whether X is in their support.
+
+Their encoder reads x itself, in whatever unit, so its network standardises it.
+"""
 
 import copy
 
 import numpy as np
 import torch
+from torch import nn
 
+from sklvm.autoencoder.likelihoods._base import Likelihood, column_moments, vector
 from sklvm.neural._device import as_dense
+from sklvm.neural._networks import Standardise
 
 # Rows that show both, and steps of Rprop, whose sizes do not depend on the units of X.
 N_ROWS, N_STEPS = 1000, 150
@@ -27,6 +33,20 @@ def start_of(likelihood, X):
     with torch.no_grad():
         _check_support(likelihood, x, observed, start)
     return start
+
+
+def reads_raw(likelihood):
+    """Whether a family leaves it to us what the encoder reads, and where it starts."""
+    kind = type(likelihood)
+    return kind.features is Likelihood.features and kind.start is Likelihood.start
+
+
+def standardising(encoder, X, n_inputs):
+    """The layers of an encoder, behind one that standardises X."""
+    mean, variance = column_moments(X)
+    scale = np.sqrt(np.where(variance > 0, variance, 1.0))
+    first = Standardise(vector(mean), vector(scale), n_inputs)
+    return nn.Sequential(first, *encoder)
 
 
 def _best_outputs(likelihood, x, observed):
