@@ -5,8 +5,8 @@ with 5,000 importance-weighted draws a row on the first 1,000 test images. Both 
 nats per image.
 
 "dynamic" draws fresh bits from the grey values in each epoch of training; "fixed" draws
-them once; "vamp" is "dynamic" with the best single-layer model that ships. The bits of
-the test images are drawn once, always the same.
+them once; "vamp" and "fixed-vamp" are those with the best single-layer model that
+ships. The bits of the test images are drawn once, always the same.
 
 --validation is for choosing settings: it trains on the first 55,000 training images and
 reports on the others; the test set is not read.
@@ -48,11 +48,14 @@ VAMP = {
     "activation": "silu",
     "batch_size": 256,
 }
+# With bits that stay the same more epochs learn the training images by heart.
+FIXED_VAMP = {**VAMP, "binarize": None, "lr": 2e-3, "max_epochs": 60}
 SETTINGS = {
     "dynamic": DYNAMIC,
     "vamp": VAMP,
     "dynamic-long": {**DYNAMIC, "max_epochs": 900},
     "fixed": FIXED,
+    "fixed-vamp": FIXED_VAMP,
 }
 # Negative log-likelihood in nats per image, and where it is from.
 AIMS = {
@@ -60,6 +63,7 @@ AIMS = {
     "vamp": "85.5 within 15 minutes on two cores and 84.5 within 60",
     "dynamic-long": "86.76 (Burda et al., one stochastic layer)",
     "fixed": "89.78 (pythae's benchmark)",
+    "fixed-vamp": "89.0",
 }
 BITS_SEED = 0
 N_VALIDATION = 5000
@@ -76,7 +80,7 @@ def data(setting, folder, validation=False):
         return (rng.random(grey.shape, dtype=np.float32) < grey).astype(np.float32)
 
     test = bits(test)
-    return bits(train) if setting == "fixed" else train, test
+    return bits(train) if setting.startswith("fixed") else train, test
 
 
 def fit(parameters, X):

@@ -98,43 +98,34 @@ def logits_and_confidences(zeros, ones):
 class CountTables:
     """Logits and confidences of a bit by the keys of contexts, all in one table."""
 
-    def fit(self, keys, zeros, ones):
-        """Keys (n, m), and counts of both bits that stand for each row (n,)."""
-        entries = [_by_key(column, zeros, ones) for column in keys.T]
+    def fit_held_out(self, keys, folds, zeros, ones, sample):
+        """Keys (n, m), and counts of both bits that stand for each row (n,).
+
+        Returns logits and confidences (len(sample), m, 2) of some rows by the counts of
+        other folds: what a row adds to its own context would make that look surer than
+        it is.
+        """
+        entries, predictions = [], []
+        for column in keys.T:
+            distinct, rows = np.unique(column, return_inverse=True)
+            inside, left = rows * N_FOLDS + folds, []
+            entries.append([distinct])
+            for each in (zeros, ones):
+                by_fold = np.bincount(inside, each, minlength=len(distinct) * N_FOLDS)
+                total = by_fold.reshape(-1, N_FOLDS).sum(axis=1)
+                entries[-1].append(total)
+                left.append(total[rows[sample]] - by_fold[inside[sample]])
+            predictions.append(logits_and_confidences(*left))
         distinct, zeros, ones = (
             np.concatenate(part) for part in zip(*entries, strict=True)
         )
         values = logits_and_confidences(zeros, ones)
         self.table = HashTable(distinct, values, zeros + ones)
-        return self
+        return np.stack(predictions, axis=1)
 
     def __getitem__(self, keys):
         """Logits and confidences (n, m, 2)."""
         return self.table[keys]
-
-
-def _by_key(keys, zeros, ones):
-    distinct, rows = np.unique(keys, return_inverse=True)
-    return distinct, np.bincount(rows, zeros), np.bincount(rows, ones)
-
-
-def held_out_predictions(keys, folds, zeros, ones, sample):
-    """Logits and confidences (len(sample), m, 2) of rows by the counts of other folds.
-
-    What a row adds to its own context would make that look surer than it is.
-    """
-    out = []
-    for column in keys.T:
-        distinct, rows = np.unique(column, return_inverse=True)
-        n = len(distinct)
-        inside = rows * N_FOLDS + folds
-        counts = []
-        for each in (zeros, ones):
-            by_fold = np.bincount(inside, each, minlength=n * N_FOLDS)
-            total = by_fold.reshape(n, N_FOLDS).sum(axis=1)
-            counts.append(total[rows[sample]] - by_fold[inside[sample]])
-        out.append(logits_and_confidences(*counts))
-    return np.stack(out, axis=1)
 
 
 @stateful

@@ -16,7 +16,6 @@ from sklvm.label_maps._contexts import (
     Context,
     CountTables,
     Keys,
-    held_out_predictions,
 )
 from sklvm.label_maps._fields import NAMES, wavefront_numbers
 from sklvm.label_maps._gate import Gate
@@ -147,11 +146,11 @@ class LabelMapModel:
         ones, zeros = rows.counts * hits, rows.counts * ~hits
         key_maker = self.hit_keys()
         keys = key_maker(around, first, beside[1], beside)
-        self.hit_tables = CountTables().fit(keys, zeros, ones)
         n_pixels = len(pixels.row_of) // 2  # without the mirrored ones
         sample, weights = _sample(beside[3][pixels.row_of[:n_pixels]])
         inside = pixels.row_of[sample]
-        static = held_out_predictions(keys, rows.folds, zeros, ones, inside)
+        self.hit_tables = CountTables()
+        static = self.hit_tables.fit_held_out(keys, rows.folds, zeros, ones, inside)
         keys = keys[:, self.adaptive_columns(key_maker)]
         self.adaptive = AdaptiveCounts()
         bits, parts = hits[pixels.row_of], []
@@ -174,10 +173,10 @@ class LabelMapModel:
         rows = MissRows.of(pixels, around, first, places, self.ranking)
         keys = self.miss_keys()(rows.around, rows.candidates, rows.first, rows.beside())
         ones = rows.bits.astype(float)
-        self.miss_tables = CountTables().fit(keys, 1 - ones, ones)
         rng = np.random.default_rng(0)
         sample = np.sort(rng.permutation(len(keys))[:MOST_MIXED])
-        mixed = held_out_predictions(keys, rows.folds, 1 - ones, ones, sample)
+        self.miss_tables = CountTables()
+        mixed = self.miss_tables.fit_held_out(keys, rows.folds, 1 - ones, ones, sample)
         gate = Gate(keys.shape[1])
         self.miss_gate = gate.fit(mixed, rows.bits[sample], np.ones(len(sample)))
 
