@@ -11,7 +11,6 @@ from sklvm.autoencoder._conditional_model import ConditionalModel
 from sklvm.autoencoder._distributions import MixturePrior
 from sklvm.autoencoder._fitted_conditional import FittedConditional
 from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
-from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.neural._values import unscaled
 from sklvm.state._classes import stateful
@@ -96,9 +95,10 @@ class ConditionalVAE(FittedConditional, FindsLength):
         2 * latent_dim, without the logit.
     decoder : torch.nn.Module, object with `build` or None, default=None
         The same for p(y|z,x): from rows [z, x] to means or logits of y.
-    hidden_layer_sizes : array-like of int, default=(200,)
+    hidden_layer_sizes : array-like of int, default=(100, 100)
         Widths of the hidden layers of all three networks, reversed in the decoder; ()
-        makes them linear.
+        makes them linear. Without networks of your own a Gaussian y starts at linear
+        regression, and z at the factors of what it leaves of y.
     activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
         Of the hidden layers.
     max_epochs : int or "auto", default="auto"
@@ -244,7 +244,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         encoder=None,
         prior=None,
         decoder=None,
-        hidden_layer_sizes=(200,),
+        hidden_layer_sizes=(100, 100),
         activation="relu",
         max_epochs="auto",
         lr=3e-3,
@@ -339,13 +339,11 @@ class ConditionalVAE(FittedConditional, FindsLength):
         y, x = self._split_rows(X)
         likelihood = self._make_likelihood(y, self._y_rows)
         conditions = self._make_conditions(x)
-        L, n_y, n_x = self.latent_dim, y.shape[1], x.shape[1]
         if conditions is not None:
-            n_x = conditions.n_inputs(n_x)
+            x = conditions.features(torch.from_numpy(x)).numpy()
+        L, n_y, n_x = self.latent_dim, y.shape[1], x.shape[1]
         widths = likelihood.n_inputs(n_y) + n_x, L + n_x
-        encoder, decoder = self._make_networks(
-            likelihood, y, start_of(likelihood, y), widths, generator
-        )
+        encoder, decoder = self._make_networks(likelihood, y, widths, generator, x)
         prior = self._make_prior(n_x, generator)
         return ConditionalModel(
             encoder=encoder,
@@ -359,6 +357,10 @@ class ConditionalVAE(FittedConditional, FindsLength):
             n_conditions=n_x,
             conditions=conditions,
         )
+
+    def _starts_well(self, module):
+        # Components that differ are not yet the unit Gaussian of the linear model.
+        return self.n_prior_components == 1 and super()._starts_well(module)
 
     def _make_prior(self, n_x, generator):
         """The network of p(z|x), which is the same for every x at the start."""

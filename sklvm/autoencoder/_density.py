@@ -13,23 +13,15 @@ from sklvm._base import DensityScoreMixin, check_count, check_in_memory, in_chun
 from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import StandardNormal
 from sklvm.autoencoder._export import DensityExports
-from sklvm.autoencoder._linear_start import (
-    LinearAndNetwork,
-    LinearStart,
-    has_linear_start,
-)
 from sklvm.autoencoder._monte_carlo import RowEstimates
 from sklvm.autoencoder._rows import read_rows
 from sklvm.autoencoder._spool import spooled
 from sklvm.autoencoder.likelihoods._base import dense_chunks
-from sklvm.autoencoder.likelihoods._own import start_of
 from sklvm.columns._numbers import check_numbers
 from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
 from sklvm.sources._source import as_source, weighted_tables
 
-# A covariance of more rows is hardly another one.
-MAX_START_ROWS = 20_000
 # Nats that samples may have less than the training rows before it is told, of at least
 # and at most so many of them.
 STRANGE, LEAST_JUDGED, N_JUDGED = 1.0, 100, 1000
@@ -141,15 +133,8 @@ class DensityAutoencoder(
         n_features = X.shape[1]
         has_missing = self.mask_rate > 0 or self._has_gaps
         n_inputs = likelihood.n_inputs(n_features)
-        start = start_of(likelihood, X)
         widths = n_inputs + has_missing * n_features, self.latent_dim
-        encoder, decoder = self._make_networks(likelihood, X, start, widths, generator)
-        if self._starts_linear(likelihood, X):
-            shared = isinstance(self.noise, str) and self.noise == "shared"
-            rows = X[self._start_rows(X.shape[0], generator)]
-            linear = LinearStart(likelihood, rows, start, self.latent_dim, shared)
-            encoder = linear.as_encoder(encoder, n_inputs, generator)
-            decoder = linear.as_decoder(decoder, generator)
+        encoder, decoder = self._make_networks(likelihood, X, widths, generator)
         return {
             "encoder": encoder,
             "decoder": decoder,
@@ -161,22 +146,6 @@ class DensityAutoencoder(
             "dynamic": self.binarize == "dynamic",
             "mask_rate": self.mask_rate,
         }
-
-    def _starts_linear(self, likelihood, X):
-        """Whether the training starts at the maximum of the linear model."""
-        are_own = self.encoder is not None or self.decoder is not None
-        return not are_own and has_linear_start(likelihood, X)
-
-    def _starts_well(self, module):
-        return isinstance(module.decoder, LinearAndNetwork)
-
-    def _start_rows(self, n, generator):
-        """Rows that the linear start is fitted to: none that are held out."""
-        rows = np.arange(n)
-        # partial_fit may begin with too few rows for that, and holds none out.
-        if self._holds_out(n) and 0 < round(self.validation_fraction * n) < n:
-            rows = np.sort(self._split(n, generator.initial_seed())[0])
-        return rows[:: -(-len(rows) // MAX_START_ROWS)]
 
     def _pass_over(self, X):
         """One pass over a batch of rows, or over each chunk of a source."""

@@ -10,14 +10,26 @@ from torch import nn
 
 from sklvm._base import private_random_state
 from sklvm.autoencoder._distributions import POSTERIORS
+from sklvm.autoencoder._linear_start import (
+    LinearAndNetwork,
+    LinearStart,
+    has_linear_start,
+)
 from sklvm.autoencoder._objectives import NEED_DRAWS, OBJECTIVES
 from sklvm.autoencoder.likelihoods import Likelihood
 from sklvm.autoencoder.likelihoods._gaussian import NOISES, check_noise
 from sklvm.autoencoder.likelihoods._make import COUNTS, is_default
-from sklvm.autoencoder.likelihoods._own import reads_raw, standardising
+from sklvm.autoencoder.likelihoods._own import (
+    reads_raw,
+    standardising,
+    start_of,
+)
 from sklvm.columns import KINDS
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.neural._networks import ConvEncoder, mlp, run_blank_rows
+
+# A covariance of more rows is hardly another one.
+MAX_START_ROWS = 20_000
 
 
 class BaseAutoencoder(BaseNeuralEstimator):
@@ -96,14 +108,15 @@ class BaseAutoencoder(BaseNeuralEstimator):
         if not self._draws_bits():
             self.net_.module.likelihood.warn(X)
 
-    def _make_networks(self, likelihood, X, start, widths, generator):
-        """Encoder and decoder, started at q of unit scale and at the data's mean.
+    def _make_networks(self, likelihood, X, widths, generator, given=None):
+        """Encoder and decoder, started at the linear model, or at the data's mean.
 
-        `start` is what the decoder is to start with: one that has first to find the
-        mean of X punishes every z meanwhile, and the posterior collapses. `widths` are
-        the numbers that encoder and decoder read.
+        A decoder that has first to find the mean of X punishes every z meanwhile, and
+        the posterior collapses. `widths` are the numbers that encoder and decoder read,
+        `given` those of them that are neither of X nor of z.
         """
         n_encoder_inputs, n_decoder_inputs = widths
+        start = start_of(likelihood, X)
         n_parameters = POSTERIORS[self.posterior].n_parameters(self.latent_dim)
         encoder = self._network("encoder", n_encoder_inputs, n_parameters, generator)
         decoder = self._network("decoder", n_decoder_inputs, len(start), generator)
@@ -112,9 +125,35 @@ class BaseAutoencoder(BaseNeuralEstimator):
                 encoder[-1].weight[self.latent_dim :] = 0.0
             if self.decoder is None:
                 decoder[-1].bias.copy_(torch.as_tensor(start))
-        if self.encoder is None and reads_raw(likelihood):
+        if self._starts_linear(likelihood, X):
+            shared = isinstance(self.noise, str) and self.noise == "shared"
+            rows = self._start_rows(X.shape[0], generator)
+            given = None if given is None else given[rows]
+            linear = LinearStart(
+                likelihood, X[rows], start, self.latent_dim, shared, given
+            )
+            n_inputs = likelihood.n_inputs(X.shape[1])
+            encoder = linear.as_encoder(encoder, n_inputs, generator)
+            decoder = linear.as_decoder(decoder, generator)
+        elif self.encoder is None and reads_raw(likelihood):
             encoder = standardising(encoder, X, n_encoder_inputs)
         return encoder, decoder
+
+    def _starts_linear(self, likelihood, X):
+        """Whether the training starts at the maximum of the linear model."""
+        are_own = self.encoder is not None or self.decoder is not None
+        return not are_own and has_linear_start(likelihood, X)
+
+    def _starts_well(self, module):
+        return isinstance(module.decoder, LinearAndNetwork)
+
+    def _start_rows(self, n, generator):
+        """Rows that the linear start is fitted to: none that are held out."""
+        rows = np.arange(n)
+        # partial_fit may begin with too few rows for that, and holds none out.
+        if self._holds_out(n) and 0 < round(self.validation_fraction * n) < n:
+            rows = np.sort(self._split(n, generator.initial_seed())[0])
+        return rows[:: -(-len(rows) // MAX_START_ROWS)]
 
     # Networks ---------------------------------------------------------------------
 

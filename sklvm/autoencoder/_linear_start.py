@@ -8,7 +8,8 @@ With a linear decoder the model is factor analysis,
 
 or probabilistic PCA for :math:`\Psi = \sigma^2 I`. With z turned so that
 :math:`W^T \Psi^{-1} W` is diagonal, the posterior is Gaussian with a diagonal
-covariance and a mean that is linear in x, so the bound is tight at the start.
+covariance and a mean that is linear in x, so the bound is tight at the start. Of a
+density of y given x the same holds of what linear regression on x leaves of y.
 """
 
 import warnings
@@ -17,6 +18,8 @@ import numpy as np
 import torch
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklvm.autoencoder.likelihoods._base import column_moments, dense_chunks
@@ -29,6 +32,10 @@ MAX_COLUMNS = 2000
 N_ROWS, MAX_GAPPED_COLUMNS = 5000, 200
 # Deviations of its input over which the first layer's thresholds lie.
 SPREAD = 2.0
+# Of the least eigenvalue of correlations that as many latents can explain.
+SMALL_NOISE = 0.1
+# Of a regression on standardised columns.
+RIDGES = np.logspace(-2, 5, 8)
 # Nats a row that factor analysis has to gain by an iteration.
 TOL = 1e-4
 
@@ -59,15 +66,24 @@ class LinearStart:
     latent_dim : int
     is_shared : bool
         Whether there is one sigma for all features.
+    given : ndarray of shape (n_samples, n_given), default=None
+        What the encoder reads behind X and the decoder behind z; the linear model is
+        that of what a regression on it leaves of X.
     """
 
-    def __init__(self, likelihood, X, outputs, latent_dim, is_shared):
+    def __init__(self, likelihood, X, outputs, latent_dim, is_shared, given=None):
         part = likelihood.linear_part(X)
         self.part, self.latent_dim, self.outputs = part, latent_dim, outputs
-        self.mean, scale, S = _moments(part.values)
+        self.B, values = None, part.values
+        if given is not None:
+            self.B = _slopes(given, values)
+            values = values - given @ self.B.T
+        self.mean, scale, S = _moments(values)
         self.scale = scale
         if is_shared:
             psi = _shared_noise(S * np.outer(scale, scale), latent_dim)
+        elif given is not None and latent_dim >= len(S):
+            psi = _small_noise(S, latent_dim) * scale**2
         else:
             psi = _noise_by_column(S, latent_dim) * scale**2
         psi = likelihood.start_noise(psi, outputs)
@@ -83,31 +99,38 @@ class LinearStart:
     def as_decoder(self, network, generator):
         """The mean W z + m with the other outputs constant, and a network beside it."""
         k = self.W.shape[1]
-        spread(network[0], generator)
+        if self.B is None:
+            spread(network[0], generator)
         linear, decoder = _beside(network)
         with torch.no_grad():
             linear.weight[self.part.outputs, :k] = _single(self.W)
             linear.bias.copy_(_single(self.outputs.numpy()))
             # The mean that the encoder takes off, which gaps make another one.
             linear.bias[self.part.outputs] = _single(self.mean)
+            if self.B is not None:
+                linear.weight[self.part.outputs, self.latent_dim :] = _single(self.B)
         return decoder
 
     def as_encoder(self, network, n_inputs, generator):
         """Mean and log scale of the posterior, and a network beside them.
 
-        Behind the `n_inputs` that it reads of x come those that tell what is observed;
-        what is not, the linear part reads as the mean.
+        Behind the `n_inputs` that it reads of x comes what is given, or what tells
+        which features are observed; what is not, the linear part reads as the mean.
         """
         E, m = _single(self.E), _single(self.mean)
         k, L = len(E), self.latent_dim
-        width = network[0].in_features
-        center, scale = np.zeros(width), np.ones(width)
-        center[self.part.inputs], scale[self.part.inputs] = self.mean, self.scale
-        spread(network[0], generator, center, scale)
+        if self.B is None:
+            width = network[0].in_features
+            center, scale = np.zeros(width), np.ones(width)
+            center[self.part.inputs], scale[self.part.inputs] = self.mean, self.scale
+            spread(network[0], generator, center, scale)
         linear, encoder = _beside(network)
         with torch.no_grad():
             linear.weight[:k, self.part.inputs] = E
-            if linear.in_features > n_inputs:
+            if self.B is not None:
+                linear.weight[:k, n_inputs:] = -E @ _single(self.B)
+                linear.bias[:k] = -E @ m
+            elif linear.in_features > n_inputs:
                 linear.weight[:k, n_inputs + self.part.features] = -E * m
             else:
                 linear.bias[:k] = -E @ m
@@ -159,6 +182,16 @@ def has_linear_start(likelihood, X):
     )
 
 
+def _slopes(given, values):
+    """A regression of the columns (n, d) on what is given (n, n_given), (d, n_given).
+
+    With a ridge that rows left out like best, as there may be more columns than rows.
+    """
+    scaler = StandardScaler()
+    ridge = RidgeCV(RIDGES).fit(scaler.fit_transform(given), values)
+    return ridge.coef_.reshape(values.shape[1], -1) / scaler.scale_
+
+
 def _moments(values):
     """Means, deviations and correlations of the columns."""
     mean, variance = column_moments(values)
@@ -207,6 +240,18 @@ def _noise_by_column(S, latent_dim):
         warnings.simplefilter("ignore", ConvergenceWarning)
         analysis.fit(np.concatenate([rows, -rows]))
     return analysis.noise_variance_
+
+
+def _small_noise(S, latent_dim):
+    """The same of so many latents that all noise up to a limit explains S as well.
+
+    With much of it z says little of the columns, and a training may end where z says
+    nothing; of columns with branches, that is far from the best.
+    """
+    least = np.linalg.eigvalsh(S)[0]
+    if least <= 0:  # as of constant columns
+        return _noise_by_column(S, latent_dim)
+    return np.full(len(S), SMALL_NOISE * least)
 
 
 def _shared_noise(C, latent_dim):

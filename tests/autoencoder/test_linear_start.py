@@ -9,9 +9,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
 from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.linear_model import LinearRegression
 from torch import nn
 
-from sklvm import VAE, GaussianMixtureEM
+from sklvm import VAE, ConditionalVAE, GaussianMixtureEM
 
 from .models import quietly
 
@@ -191,6 +192,49 @@ def test_a_table_starts_at_the_linear_model_of_its_real_columns():
     # What is rare has a little more than its share.
     assert est.score(frame) == pytest.approx(exact, abs=NEAR)
     assert_tight(est, frame)
+
+
+def answers(n_samples, seed=0):
+    """y of three columns, linear in x of two with correlated errors."""
+    rng = np.random.default_rng(seed)
+    x = 3 + 2 * rng.normal(size=(n_samples, 2))
+    errors = rng.normal(size=(n_samples, 3)) @ rng.normal(size=(3, 3))
+    return x, x @ [[1.0, -2.0, 0.5], [0.3, 0.0, 1.0]] + errors
+
+
+def start_given(x, y, latent_dim, **params):
+    est = ConditionalVAE(latent_dim, **(STILL | EXACT | params))
+    return quietly(est.fit, x, y)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 3, 5])
+def test_a_density_of_y_given_x_starts_at_linear_regression(latent_dim):
+    """And at the factors of what it leaves; three of them are any covariance."""
+    x, y = answers(2000)
+    est = start_given(x, y, latent_dim, n_prior_components=1)
+    left = y - LinearRegression().fit(x, y).predict(x)
+    if latent_dim >= 3:
+        exact = GaussianMixtureEM(1, reg_covar=0.0).fit(left).score(left)
+    else:
+        exact = FactorAnalysis(latent_dim, max_iter=5000).fit(left).score(left)
+    assert est.score(x, y) == pytest.approx(exact, abs=NEAR)
+    assert_allclose(est.log_likelihood(x, y, 50), est.score_samples(x, y), atol=0.02)
+    assert_allclose(est.predict(x), LinearRegression().fit(x, y).predict(x), atol=0.1)
+
+
+def test_a_single_column_starts_in_the_latent():
+    """All noise up to its variance explains it; with all of it z says nothing."""
+    x, y = answers(500)
+    est = start_given(x, y[:, 0], 2, n_prior_components=1)
+    moved = est.transform(x, y[:, 0] + 1) - est.transform(x, y[:, 0])
+    assert np.abs(moved).max() > 0.1
+
+
+def test_more_conditions_than_rows_are_not_learned_by_heart():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 60)), rng.normal(size=(40, 2))
+    est = start_given(x, y, 1, n_prior_components=1)
+    assert np.abs(est.predict(x) - y.mean(axis=0)).max() < 0.5 * np.abs(y).max()
 
 
 def with_gaps(X, rate=0.2):

@@ -157,7 +157,7 @@ def objective(subject):
 
 def n_draws(subject):
     one, many = (
-        np.std(subject.bounds(n_draws=n, noise=1.0, max_epochs=50, objective="kl"))
+        np.std(subject.bounds(n_draws=n, noise=0.3, max_epochs=50, objective="kl"))
         for n in (1, 64)
     )
     assert many < 0.3 * one
@@ -188,7 +188,7 @@ def n_score_steps(subject):
 
 def beta(subject):
     """The objective falls by a KL for each unit of beta."""
-    none, one, four = (subject.bounds(beta=b, noise=1.0)[0] for b in (0.0, 1.0, 4.0))
+    none, one, four = (subject.bounds(beta=b, noise=0.3)[0] for b in (0.0, 1.0, 4.0))
     assert none - one > 0.1
     assert none - four == pytest.approx(4 * (none - one), rel=0.01)
 
