@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import tracemalloc
 import warnings
 
 import joblib
@@ -785,3 +786,18 @@ def test_answers_of_text_name_the_encoder_and_the_mixture_that_reads_them():
     for answers in (X, X.to_numpy(), X.astype("category")):
         with pytest.raises(ValueError, match=r"OrdinalEncoder.*or take MixtureEM"):
             CategoricalMixtureEM().fit(answers)
+
+
+def test_many_categories_take_a_chunk_of_memory():
+    """A chunk is cut by the indicators of its rows, not by its features."""
+    rng = np.random.default_rng(0)
+    theta = [rng.dirichlet(np.ones(4096), size=2) for _ in range(4)]
+    model = CategoricalMixtureEM.from_parameters([0.5, 0.5], theta)
+    X = rng.integers(4096, size=(2000, 4)).astype(float)
+    tracemalloc.start()
+    try:
+        model.score(X)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100e6  # all indicators are 262 MB

@@ -71,6 +71,10 @@ class DiscreteComponents(FeatureComponents):
     def from_levels(self, counts):
         """Statistics from the counts of the levels, of the same shape."""
 
+    def row_size(self, n_components):
+        # A row is its indicators, or its values and their mask.
+        return int(np.sum(self.n_levels)) + n_components
+
     def kernels(self, params):
         if self.groups is None:
             yield from super().kernels(params)
