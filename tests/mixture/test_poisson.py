@@ -529,3 +529,13 @@ def test_bad_priors(value):
 def test_bad_starts(value, said):
     est = PoissonMixtureEM(2, rates_init=value)
     assert_refuses(est, counts(50), "rates_init", said)
+
+
+def test_large_counts_in_float32_have_all_digits():
+    """Of their factorials, too; the counts themselves float32 holds exactly."""
+    rates = np.array([[3000.0, 2.0], [4.0, 20000.0]])
+    X = np.random.default_rng(0).poisson(rates[[0, 1] * 20]).astype(np.float32)
+    model = PoissonMixtureEM.from_parameters([0.5, 0.5], rates)
+    log_prob = poisson.logpmf(X.astype(int), rates[:, np.newaxis]).sum(2)
+    expected = logsumexp(log_prob, axis=0, b=0.5)
+    assert_allclose(model.score_samples(X), expected, rtol=1e-10)

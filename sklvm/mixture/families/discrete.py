@@ -6,7 +6,7 @@ from scipy.special import gammaln
 
 # Stands for -log 0. A power of two, so that its multiples add up without rounding.
 IMPOSSIBLE = 2.0**100
-_LOG_FACTORIALS = gammaln(np.arange(1024) + 1.0)
+LOG_FACTORIALS = gammaln(np.arange(1024) + 1.0)
 
 
 def split_missing(X, missing):
@@ -40,12 +40,15 @@ def restore_infinity(log_prob):
 def sums_of_log_factorials(X):
     """sum_d log x_d! of each row."""
     values = X.data if sp.issparse(X) else X
-    if values.size and values.max() < len(_LOG_FACTORIALS):
+    if values.size and values.max() < len(LOG_FACTORIALS):
         counts = values.astype(np.intp)
         is_tabled = (counts == values).all()
     else:
         is_tabled = False
-    logs = _LOG_FACTORIALS[counts] if is_tabled else gammaln(values + 1.0)
+    if is_tabled:
+        logs = LOG_FACTORIALS[counts]
+    else:
+        logs = gammaln(np.add(values, 1, dtype=np.float64))
     if sp.issparse(X):
         return sp.csr_array((logs, X.indices, X.indptr), X.shape).sum(axis=1)
     return logs.sum(axis=1)
