@@ -7,9 +7,11 @@ import scipy.sparse as sp
 from sklearn.utils._param_validation import Interval
 
 from sklvm._warn import warn_user
+from sklvm.columns._libraries import to_numpy
 from sklvm.mixture._binary import (
     BinaryRows,
     compact,
+    extremes,
     is_zero_one,
     observed_codes,
     sparse_rows,
@@ -22,7 +24,7 @@ from sklvm.mixture._checks import (
     check_rows,
     float_dtype,
 )
-from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._on_device import OnDevice
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.bernoulli import BernoulliComponents
@@ -30,7 +32,7 @@ from sklvm.state._classes import stateful
 
 
 @stateful
-class BernoulliMixtureEM(BaseMixtureEM):
+class BernoulliMixtureEM(OnDevice):
     r"""Mixture of products of Bernoulli distributions, fitted by EM.
 
     Maximises the log-likelihood, which the exact posterior makes equal to the evidence
@@ -80,6 +82,9 @@ class BernoulliMixtureEM(BaseMixtureEM):
         Continue from the fitted parameters, in one run, on the next call of `fit`.
     learning_decay : float, default=0.7
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
+    device : str, default="cpu"
+        Where passes over rows are computed: "cpu" is NumPy, "cuda" and "cuda:1" are
+        GPUs, "auto" is a GPU if there is one. Tensors are computed on where they lie.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     n_jobs : int or None, default=None
@@ -148,12 +153,13 @@ class BernoulliMixtureEM(BaseMixtureEM):
     """
 
     _parameter_constraints = {
-        **BaseMixtureEM._parameter_constraints,
+        **OnDevice._parameter_constraints,
         "binarize": [Interval(Real, None, None, closed="neither"), None],
         "theta_prior": ["array-like"],
         "weights_prior": [Interval(Real, 1.0, None, closed="left")],
         "theta_init": ["array-like", None],
     }
+    _shared_attributes = ("weights_", "theta_")
     _remedy = "decrease n_components or give more rows"
     _impossible_remedy = "theta_prior=(1.5, 1.5), for example,"
 
@@ -174,6 +180,7 @@ class BernoulliMixtureEM(BaseMixtureEM):
         acceleration=None,
         warm_start=False,
         learning_decay=0.7,
+        device="cpu",
         random_state=None,
         n_jobs=None,
         batch_size=None,
@@ -195,6 +202,7 @@ class BernoulliMixtureEM(BaseMixtureEM):
         self.acceleration = acceleration
         self.warm_start = warm_start
         self.learning_decay = learning_decay
+        self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.batch_size = batch_size
@@ -241,6 +249,14 @@ class BernoulliMixtureEM(BaseMixtureEM):
                 self._check_zero_one(values[start : start + 8192])
         return X
 
+    @property
+    def _threshold(self):
+        return self.binarize
+
+    def _has_refused(self, X):
+        is_code = (X == 0) | (X == 1) | (X != X)
+        return self.binarize is None and not is_code.all()
+
     def _impossible_rows(self, X):
         X = check_rows(self, X, False, accept_sparse=True)
         if self.binarize is not None:
@@ -261,12 +277,9 @@ class BernoulliMixtureEM(BaseMixtureEM):
     def _check_data(self, X, rows):
         if self.binarize is None:
             return
-        values = X.data if sp.issparse(X) else X
-        if is_zero_one(values):
+        if is_zero_one(X.data if sp.issparse(X) else X):
             return
-        low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
-        if sp.issparse(X):
-            low, high = min(low, 0), max(high, 0)
+        low, high = extremes(X)
         if low < high and (low > self.binarize or high <= self.binarize):
             side = "1" if low > self.binarize else "0"
             warn_user(
@@ -291,6 +304,8 @@ class BernoulliMixtureEM(BaseMixtureEM):
         return BinaryRows(X, self.binarize, float_dtype(X))
 
     def _compact(self, rows, mixture):
+        if not isinstance(rows.data, BinaryRows):
+            return super()._compact(rows, mixture)
         return self._stored_as(
             rows, *compact(rows, mixture.components.missing), mixture
         )
@@ -328,7 +343,7 @@ class BernoulliMixtureEM(BaseMixtureEM):
         return initial
 
     def _component_params(self):
-        return (np.asarray(self.theta_, dtype=np.float64),)
+        return (np.asarray(to_numpy(self.theta_), dtype=np.float64),)
 
     def _set_component_params(self, components, params):
         self.theta_ = params[0].astype(components.dtype)

@@ -1,5 +1,7 @@
 """Binary rows as EM reads them: thresholded, and in the shortest form that pays."""
 
+from functools import singledispatch
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -13,8 +15,12 @@ SPARSE_DENSITY = 0.15
 MOST_CODES = 16
 
 
+@singledispatch
 def is_zero_one(values):
-    """Whether all values are 0 or 1, in two fast passes; false where some are NaN."""
+    """Whether all values are 0 or 1, in two fast passes; false where some are NaN.
+
+    Like the two below, for arrays; rows that are none register what gives the same.
+    """
     if not values.size:
         return True
     largest = values.max()
@@ -23,17 +29,29 @@ def is_zero_one(values):
     return values.dtype.kind in "biu" or values.sum() == np.count_nonzero(values)
 
 
+@singledispatch
+def extremes(X):
+    """The least and the greatest value of X."""
+    values = X.data if sp.issparse(X) else X
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    return (min(low, 0), max(high, 0)) if sp.issparse(X) else (low, high)
+
+
+@singledispatch
+def distinct_values(values):
+    """Distinct values of a chunk, ascending."""
+    if is_zero_one(values):
+        return np.array([v for v in (0, 1) if (values == v).any()], dtype=float)
+    values = np.unique(values)
+    return values[~np.isnan(values)]
+
+
 def observed_codes(X, batch_size=8192):
     """Distinct values of X, ascending; None where they are not few and whole."""
     codes = {0.0} if sp.issparse(X) else set()
     for start in range(0, X.shape[0], batch_size):
         chunk = X[start : start + batch_size]
-        values = chunk.data if sp.issparse(chunk) else chunk
-        if is_zero_one(values):
-            codes |= {float(v) for v in (0, 1) if v in codes or (values == v).any()}
-            continue
-        values = np.unique(values)
-        values = values[~np.isnan(values)]
+        values = distinct_values(chunk.data if sp.issparse(chunk) else chunk)
         codes |= set(values[: MOST_CODES + 1].tolist())
         if len(values) > MOST_CODES or len(codes) > MOST_CODES:
             return None

@@ -6,32 +6,31 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from sklvm._warn import warn_user
+from sklvm.columns._libraries import to_numpy
 from sklvm.mixture._checks import (
     any_in_row,
     check_not_negative,
     check_rows,
     check_weights,
-    feature_name,
     holds_no_codes,
 )
 from sklvm.mixture._codes import (
     check_codes,
     check_theta,
     check_whole,
+    count_categories,
     largest_codes,
     largest_of,
     warn_of_gaps,
 )
-from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._on_device import OnDevice
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.categorical import CategoricalComponents
 from sklvm.state._classes import stateful
 
-MOST_CATEGORIES = 4096
-
 
 @stateful
-class CategoricalMixtureEM(BaseMixtureEM):
+class CategoricalMixtureEM(OnDevice):
     r"""Mixture of products of categorical distributions, fitted by EM.
 
     Latent class analysis with any number of answers an item. Maximises the
@@ -81,6 +80,9 @@ class CategoricalMixtureEM(BaseMixtureEM):
         Continue from the fitted parameters, in one run, on the next call of `fit`.
     learning_decay : float, default=0.7
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
+    device : str, default="cpu"
+        Where passes over rows are computed: "cpu" is NumPy, "cuda" and "cuda:1" are
+        GPUs, "auto" is a GPU if there is one. Tensors are computed on where they lie.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     n_jobs : int or None, default=None
@@ -154,7 +156,7 @@ class CategoricalMixtureEM(BaseMixtureEM):
     """
 
     _parameter_constraints = {
-        **BaseMixtureEM._parameter_constraints,
+        **OnDevice._parameter_constraints,
         "n_categories": [
             Interval(Integral, 1, None, closed="left"),
             "array-like",
@@ -164,6 +166,7 @@ class CategoricalMixtureEM(BaseMixtureEM):
         "weights_prior": [Interval(Real, 1.0, None, closed="left")],
         "theta_init": [list, tuple, "array-like", None],
     }
+    _shared_attributes = ("weights_", "theta_")
     _remedy = "decrease n_components or give more rows"
     _impossible_remedy = "theta_prior=1.5, for example,"
 
@@ -184,6 +187,7 @@ class CategoricalMixtureEM(BaseMixtureEM):
         acceleration=None,
         warm_start=False,
         learning_decay=0.7,
+        device="cpu",
         random_state=None,
         n_jobs=None,
         batch_size=None,
@@ -205,6 +209,7 @@ class CategoricalMixtureEM(BaseMixtureEM):
         self.acceleration = acceleration
         self.warm_start = warm_start
         self.learning_decay = learning_decay
+        self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.batch_size = batch_size
@@ -254,6 +259,9 @@ class CategoricalMixtureEM(BaseMixtureEM):
             check_whole(self, X)
         return X
 
+    def _has_refused(self, X):
+        return bool(((X < 0) | (X % 1 > 0)).any())
+
     def _impossible_rows(self, X):
         X = check_rows(self, X, False)
         return any_in_row((X < 0) | (self.n_categories_ <= X) | (X % 1 > 0))
@@ -271,33 +279,8 @@ class CategoricalMixtureEM(BaseMixtureEM):
 
     def _check_data(self, X, rows):
         largest = largest_of(rows)
-        self._n_categories = self._count_categories(largest)
+        self._n_categories = count_categories(self, largest)
         check_codes(self, largest, self._n_categories)
-
-    def _count_categories(self, largest):
-        """n_categories, checked, an integer for each feature."""
-        if self.n_categories is None:
-            counts = largest + 1
-            given = [] if self.theta_init is None else self.theta_init
-            widths = [np.shape(p)[1:] for p in given]
-            if len(widths) == len(counts) and all(len(w) == 1 for w in widths):
-                counts = np.maximum(counts, np.ravel(widths))
-        else:
-            counts = np.asarray(self.n_categories)
-            if counts.dtype.kind not in "iu" or counts.shape not in ((), largest.shape):
-                raise ValueError(
-                    f"n_categories={self.n_categories!r} must be one integer, or one "
-                    f"for each of the {len(largest)} features."
-                )
-            counts = np.broadcast_to(counts, largest.shape)
-        if counts.max() > MOST_CATEGORIES or counts.min() < 1:
-            d = counts.argmax() if counts.max() > MOST_CATEGORIES else counts.argmin()
-            raise ValueError(
-                f"n_categories is {counts[d]:g} in the feature "
-                f"{feature_name(self, d)}; it must be between 1 and {MOST_CATEGORIES}, "
-                "group rare categories."
-            )
-        return counts.astype(np.int64)
 
     def _check_fit(self, mixture, starts):
         if self.n_categories is None and self.theta_init is None:
@@ -306,7 +289,8 @@ class CategoricalMixtureEM(BaseMixtureEM):
             warn_of_gaps(self, counts, self.theta_prior)
 
     def _n_parameters(self):
-        n_possible = [np.any(np.asarray(p) > 0, axis=0).sum() for p in self.theta_]
+        theta = [np.asarray(to_numpy(p)) for p in self.theta_]
+        n_possible = [np.any(p > 0, axis=0).sum() for p in theta]
         n_missing = self.n_categories_ - np.maximum(n_possible, 1)
         return super()._n_parameters() - len(self._weights()) * int(n_missing.sum())
 
@@ -338,7 +322,8 @@ class CategoricalMixtureEM(BaseMixtureEM):
         return np.array([np.shape(p)[1] for p in self.theta_])
 
     def _component_params(self):
-        return (np.hstack([np.asarray(p, dtype=np.float64) for p in self.theta_]),)
+        theta = [np.asarray(to_numpy(p), dtype=np.float64) for p in self.theta_]
+        return (np.hstack(theta),)
 
     def _set_component_params(self, components, params):
         theta = params[0].astype(components.dtype)

@@ -208,6 +208,16 @@ def observed_entries(X, weight):
     return True, present.sum(axis=0) if weight is None else weight @ present
 
 
+@singledispatch
+def largest_fraction(X):
+    """The largest value of a chunk that is no whole number; 0 if all are.
+
+    Chunks that are no arrays register a function that gives the same.
+    """
+    values = X.data if issparse(X) else X
+    return values[values % 1 > 0].max(initial=0)
+
+
 def holds_no_codes(X, batch_size=8192):
     """Whether X holds values, and none of them is a whole number."""
     chunks = [X[i : i + batch_size] for i in range(0, len(X), batch_size)]

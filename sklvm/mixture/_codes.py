@@ -1,5 +1,7 @@
 """Codes of categories: whole numbers, how large they may be, and which are missed."""
 
+from functools import singledispatch
+
 import numpy as np
 
 from sklvm._warn import warn_user
@@ -8,6 +10,8 @@ from sklvm.mixture._checks import (
     check_probabilities,
     feature_name,
 )
+
+MOST_CATEGORIES = 4096
 
 
 def check_whole(estimator, X, batch_size=8192):
@@ -24,8 +28,12 @@ def check_whole(estimator, X, batch_size=8192):
             )
 
 
+@singledispatch
 def largest_codes(X):
-    """Largest code of each feature; 0 where none is observed."""
+    """Largest code of each feature; 0 where none is observed.
+
+    Chunks that are no arrays register a function that gives the same.
+    """
     return np.fmax.reduce(X, axis=0, initial=0).astype(np.float64)
 
 
@@ -36,6 +44,32 @@ def largest_of(rows):
         return (largest_codes(X),)
 
     return rows.sum(of_chunk, add=np.fmax)[0]
+
+
+def count_categories(estimator, largest):
+    """n_categories, checked, an integer for each feature."""
+    if estimator.n_categories is None:
+        counts = largest + 1
+        given = [] if estimator.theta_init is None else estimator.theta_init
+        widths = [np.shape(p)[1:] for p in given]
+        if len(widths) == len(counts) and all(len(w) == 1 for w in widths):
+            counts = np.maximum(counts, np.ravel(widths))
+    else:
+        counts = np.asarray(estimator.n_categories)
+        if counts.dtype.kind not in "iu" or counts.shape not in ((), largest.shape):
+            raise ValueError(
+                f"n_categories={estimator.n_categories!r} must be one integer, or one "
+                f"for each of the {len(largest)} features."
+            )
+        counts = np.broadcast_to(counts, largest.shape)
+    if counts.max() > MOST_CATEGORIES or counts.min() < 1:
+        d = counts.argmax() if counts.max() > MOST_CATEGORIES else counts.argmin()
+        raise ValueError(
+            f"n_categories is {counts[d]:g} in the feature "
+            f"{feature_name(estimator, d)}; it must be between 1 and "
+            f"{MOST_CATEGORIES}, group rare categories."
+        )
+    return counts.astype(np.int64)
 
 
 def check_codes(estimator, largest, n_categories):

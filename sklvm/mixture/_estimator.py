@@ -126,8 +126,8 @@ class BaseMixtureEM(
             rng = private_random_state(checkpoint.settled(self.random_state))
             starts = Starts(mixture, rows, rng.randint(np.iinfo(np.int32).max))
             encoded = self._placed(mixture, rows)
-            if isinstance(rows, MemoryRows):
-                encoded = self._encoded(*encoded)
+            if encoded[0] is mixture and isinstance(rows, MemoryRows):
+                encoded = self._encoded(mixture, rows)
             runs, interrupt = run_restarts(
                 self, *encoded, starts, rng, fitted, checkpoint, task,
                 lambda run: self._attributes_of(run, mixture),

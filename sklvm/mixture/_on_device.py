@@ -3,6 +3,7 @@
 from functools import partial, wraps
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_sample_weight
@@ -46,10 +47,21 @@ def fits_in_kind(method):
         method(self, X, y, sample_weight)
         if dispatches() and (is_tensor(X) or is_foreign(X)):
             for name in self._shared_attributes:
-                self.__dict__[name] = like(X, to_numpy(self.__dict__[name]))
+                arrays = _in_numpy(self.__dict__[name])
+                self.__dict__[name] = _each(partial(like, X), arrays)
         return self
 
     return fit
+
+
+def _each(function, attribute):
+    """`function` of an attribute, or of each array of a list."""
+    if isinstance(attribute, list):
+        return [function(array) for array in attribute]
+    return function(attribute)
+
+
+_in_numpy = partial(_each, to_numpy)
 
 
 class OnDevice(BaseMixtureEM):
@@ -68,6 +80,11 @@ class OnDevice(BaseMixtureEM):
     _shared_attributes = ("weights_",)
 
     device: str  # a parameter of the estimator
+    _threshold = None  # of what is read as 0 and 1
+
+    def _has_refused(self, X):
+        """Whether a tensor holds numbers that `_check_rows` refuses, or changes."""
+        return False
 
     def _device_of(self, X):
         """The device that computes on X; None is NumPy's."""
@@ -84,8 +101,13 @@ class OnDevice(BaseMixtureEM):
         from sklvm._devices import resolve_device
 
         device = resolve_device(self.device, ("cuda",))
+        if issparse(X) and device.type != "cpu" and self.device != "auto":
+            raise ValueError(
+                f"X is sparse and device={self.device!r}, where rows are dense; give "
+                "X.toarray(), or choose device='cpu', which never makes X dense."
+            )
         if not is_tensor(X):
-            return None if device.type == "cpu" else device
+            return None if issparse(X) or device.type == "cpu" else device
         if str(self.device) not in ("cpu", "auto") and not _is_on(X, device):
             raise ValueError(
                 f"X is a tensor on {str(X.device)!r} and device={self.device!r}; give "
@@ -105,18 +127,20 @@ class OnDevice(BaseMixtureEM):
             device_chunk_size,
         )
 
-        data = TensorRows(check_tensor(self, X, reset=first))
+        X = check_tensor(self, X, reset=first)
+        data = TensorRows(X, self._threshold)
         like_rows = np.broadcast_to(0.0, data.shape)
         weight = check_sample_weight(to_numpy(sample_weight), like_rows)
         size = self.batch_size or device_chunk_size(data.shape[1], data.dtype, X.device)
         rows = MemoryRows(data, weight, batch_size=size, n_threads=n_threads)
+        X = TensorRows(X)
         # What a checkpoint keeps a digest of.
-        return data if self.checkpoint is None else to_numpy(X), rows
+        return X if self.checkpoint is None else to_numpy(X[:].tensor), rows
 
     def _placed(self, mixture, rows):
         in_memory = isinstance(rows, MemoryRows)
-        X = getattr(rows.data, "tensor", rows.data) if in_memory else None
-        device = self._device_of(X)
+        few = rows.take(slice(0, 1)) if in_memory else rows.reader.few
+        device = self._device_of(getattr(few, "tensor", few))
         if device is None:
             return mixture, rows
         from sklvm.mixture._torch_rows import on_device
@@ -145,7 +169,7 @@ class OnDevice(BaseMixtureEM):
         from sklvm.mixture._torch_rows import TensorRows, on_device
 
         if is_tensor(X):
-            data = TensorRows(X)
+            data = TensorRows(X, self._threshold)
             missing = data.has_missing()
         else:
             data = self._chunks(X)
@@ -167,6 +191,7 @@ class OnDevice(BaseMixtureEM):
         if not is_tensor(X) or self._device_of(X) is None:
             return super()._responsibilities(X)
         X = self._checked(X)
+        # Chunks are of the precision of the answer.
         return self._map(X, lambda e, X, w: e.responsibilities(X, w).to(X.dtype))
 
     score_samples = answers_in_kind(BaseMixtureEM.score_samples)
@@ -192,7 +217,7 @@ class OnDevice(BaseMixtureEM):
         state = super()._get_fitted_state(resumable)
         for name in self._shared_attributes:
             if name in state:
-                state[name] = to_numpy(state[name])
+                state[name] = _in_numpy(state[name])
         return state
 
 

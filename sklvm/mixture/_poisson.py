@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.utils._param_validation import Interval
 
 from sklvm._warn import warn_user
+from sklvm.columns._libraries import to_numpy
 from sklvm.mixture._binary import SparseRows, with_values
 from sklvm.mixture._checks import (
     any_in_row,
@@ -14,15 +15,16 @@ from sklvm.mixture._checks import (
     check_not_negative,
     check_params,
     check_rows,
+    largest_fraction,
 )
-from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._on_device import OnDevice
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture.families.poisson import PoissonComponents
 from sklvm.state._classes import stateful
 
 
 @stateful
-class PoissonMixtureEM(BaseMixtureEM):
+class PoissonMixtureEM(OnDevice):
     r"""Mixture of products of Poisson distributions, for counts, fitted by EM.
 
     Maximises the log-likelihood, which the exact posterior makes equal to the evidence
@@ -69,6 +71,9 @@ class PoissonMixtureEM(BaseMixtureEM):
         Continue from the fitted parameters, in one run, on the next call of `fit`.
     learning_decay : float, default=0.7
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
+    device : str, default="cpu"
+        Where passes over rows are computed: "cpu" is NumPy, "cuda" and "cuda:1" are
+        GPUs, "auto" is a GPU if there is one. Tensors are computed on where they lie.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     n_jobs : int or None, default=None
@@ -140,11 +145,12 @@ class PoissonMixtureEM(BaseMixtureEM):
     """
 
     _parameter_constraints = {
-        **BaseMixtureEM._parameter_constraints,
+        **OnDevice._parameter_constraints,
         "rates_prior": ["array-like"],
         "weights_prior": [Interval(Real, 1.0, None, closed="left")],
         "rates_init": ["array-like", None],
     }
+    _shared_attributes = ("weights_", "rates_")
     _remedy = "decrease n_components or give more rows"
     _impossible_remedy = "rates_prior=(1.5, 0.1), for example,"
 
@@ -164,6 +170,7 @@ class PoissonMixtureEM(BaseMixtureEM):
         acceleration=None,
         warm_start=False,
         learning_decay=0.7,
+        device="cpu",
         random_state=None,
         n_jobs=None,
         batch_size=None,
@@ -184,6 +191,7 @@ class PoissonMixtureEM(BaseMixtureEM):
         self.acceleration = acceleration
         self.warm_start = warm_start
         self.learning_decay = learning_decay
+        self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.batch_size = batch_size
@@ -223,16 +231,17 @@ class PoissonMixtureEM(BaseMixtureEM):
         check_not_negative(self, X, "counts are 0 or more, mark missing ones by NaN")
         return X
 
+    def _has_refused(self, X):
+        return bool((X < 0).any())
+
     def _impossible_rows(self, X):
         return any_in_row(check_rows(self, X, False, accept_sparse=True) < 0)
 
     def _check_data(self, X, rows):
-        def fractions(X, weight, workspace):
-            values = X.data if sp.issparse(X) else X
-            broken = values[values % 1 > 0]
-            return (broken.max(initial=0),)
+        def of_chunk(X, weight, workspace):
+            return (largest_fraction(X),)
 
-        (fraction,) = rows.sum(fractions, add=np.fmax)
+        (fraction,) = rows.sum(of_chunk, add=np.fmax)
         if fraction > 0:
             warn_user(
                 f"X has values that are no counts, for example {fraction:g}, whose "
@@ -273,7 +282,7 @@ class PoissonMixtureEM(BaseMixtureEM):
         return initial
 
     def _component_params(self):
-        return (np.asarray(self.rates_, dtype=np.float64),)
+        return (np.asarray(to_numpy(self.rates_), dtype=np.float64),)
 
     def _set_component_params(self, components, params):
         self.rates_ = params[0].astype(components.dtype)

@@ -33,7 +33,7 @@ class PreparesRows(Questions):
         return mixture, rows
 
     def _encoded(self, mixture, rows):
-        """Both in the form on which passes are fastest; starts keep to the rows."""
+        """Both in the form on which NumPy's passes are fastest; starts keep to rows."""
         return mixture, rows
 
     def _compact(self, rows, mixture):

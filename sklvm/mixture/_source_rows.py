@@ -25,6 +25,11 @@ class Reader:
     weight_column : str or None
     table : object
         The first rows; the dtype of the others is theirs.
+
+    Attributes
+    ----------
+    few : ndarray or sparse matrix
+        The first row, as it was read.
     """
 
     def __init__(self, read, weight_column, table):
@@ -32,6 +37,7 @@ class Reader:
         self.dtype = None
         data, _ = self(table)
         self.shape, self.dtype = data.shape, data.dtype
+        self.few = data[:1]
 
     def __call__(self, table):
         table, weight = split_weight(table, self.weight_column)

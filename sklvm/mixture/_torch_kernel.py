@@ -5,13 +5,15 @@ from abc import abstractmethod
 import numpy as np
 import torch
 
-from sklvm.mixture._components import Kernel
+from sklvm.mixture._components import FeatureKernel, Kernel
 
-TORCH_KERNELS = {}  # by the class of the kernel of NumPy on which they stand
+# By the class of the kernel of NumPy on which they stand; by that of the components
+# where the kernel is what the family says.
+TORCH_KERNELS = {}
 
 
 def stands_on(host_class):
-    """Make a class the torch kernel of a kernel of NumPy."""
+    """Make a class the torch kernel of a kernel of NumPy, or of a family with one."""
 
     def register(kernel_class):
         TORCH_KERNELS[host_class] = kernel_class
@@ -22,7 +24,8 @@ def stands_on(host_class):
 
 def torch_kernel(host, device):
     """The kernel of torch, on this device, that does what `host` does."""
-    return TORCH_KERNELS[type(host)](host, device)
+    kind = type(host.components if type(host) is FeatureKernel else host)
+    return TORCH_KERNELS[kind](host, device)
 
 
 class TorchKernel(Kernel):

@@ -12,9 +12,10 @@ from sklvm.columns._numbers import with_remedy
 from sklvm.mixture._checks import check_rows
 from sklvm.mixture._mixture import EStep, Mixture
 from sklvm.mixture._rows import MemoryRows, Workspace, chunk_size, is_memory_map
-from sklvm.mixture._tensor_chunks import PIECE, TensorRows
+from sklvm.mixture._tensor_chunks import TensorRows
 from sklvm.mixture._torch_kernel import posterior, torch_kernel
 from sklvm.mixture.families import (  # noqa: F401 (they say which kernels there are)
+    discrete_torch,
     gaussian_torch,
     gaussian_torch_missing,
 )
@@ -34,7 +35,7 @@ def device_chunk_size(row_size, dtype, device):
 
 
 def check_tensor(estimator, X, reset):
-    """A tensor as dense rows of float32 or float64, or the error of an array.
+    """A tensor as dense rows of any real dtype, or the error of an array.
 
     NaN is missing. Gradients are not followed.
     """
@@ -48,15 +49,16 @@ def check_tensor(estimator, X, reset):
     X = X.detach()
     if X.ndim != 2 or not X.numel() or X.is_complex() or X.is_quantized:
         return torch.from_numpy(check_rows(estimator, X.cpu().numpy(), reset))
-    if X.dtype not in (torch.float32, torch.float64):
-        X = X.double()
     try:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     except ValueError as error:
         raise with_remedy(error, "allow-nan") from None
-    for chunk in X.split(max(1, PIECE // X.shape[1])):
-        if chunk.isinf().any():  # the check of arrays has the words for it
-            check_rows(estimator, chunk.cpu().numpy(), reset=False)
+    for values in TensorRows(X).pieces():
+        # The check of arrays has the words for it, and knows what to do.
+        if values.isinf().any() or estimator._has_refused(values):
+            X = X if X.dtype == torch.float32 else X.double()
+            checked = estimator._check_rows(X.cpu().numpy(), reset=False)
+            return torch.from_numpy(checked).to(X.device)
     return X
 
 
@@ -66,13 +68,13 @@ class DeviceRows(MemoryRows):
     They stay there until the last chunk is done.
     """
 
-    def __init__(self, rows, tensor, *, batch_size):
-        super().__init__(TensorRows(tensor), batch_size=batch_size)
-        self.data, self.stop = tensor, rows.stop
+    def __init__(self, rows, data, *, batch_size):
+        super().__init__(data, batch_size=batch_size)
+        self.stop = rows.stop
         self.total_weight, self.weight_unit = rows.total_weight, rows.weight_unit
         if rows.sample_weight is not None:
             weight = np.ascontiguousarray(rows.sample_weight)
-            self.sample_weight = torch.tensor(weight, device=tensor.device)
+            self.sample_weight = torch.tensor(weight, device=data.tensor.device)
 
     def of_size(self, batch_size):
         rows = copy(self)
@@ -89,7 +91,7 @@ class DeviceRows(MemoryRows):
         sums = None
         for chunk in self._in_order():
             w = None if self.sample_weight is None else self.sample_weight[chunk]
-            terms = function(self.data[chunk], w, None)
+            terms = function(self.data.values(chunk), w, None)
             sums = (
                 terms
                 if sums is None
@@ -98,7 +100,7 @@ class DeviceRows(MemoryRows):
         return to_host(sums)
 
     def map(self, function):
-        parts = [function(self.data[chunk], None) for chunk in self._in_order()]
+        parts = [function(self.data.values(rows), None) for rows in self._in_order()]
         is_array = isinstance(parts[0], np.ndarray)
         return np.concatenate(parts) if is_array else torch.cat(parts)
 
@@ -203,12 +205,12 @@ def placed(rows, device):
     Those are memory maps, and what would take more than half of the free memory.
     """
     if isinstance(rows.data, TensorRows):
-        return rows.data.tensor
+        return rows.data
     X = getattr(rows.data, "X", rows.data)
     n_bytes = X.size * rows.dtype.itemsize
     if is_memory_map(X) or n_bytes > free_bytes(device) / 2:
         return None
-    return torch.tensor(np.ascontiguousarray(rows.data[:]), device=device)
+    return TensorRows(torch.tensor(np.ascontiguousarray(rows.data[:]), device=device))
 
 
 def on_device(mixture, rows, device, batch_size):
@@ -218,7 +220,7 @@ def on_device(mixture, rows, device, batch_size):
     mixture = DeviceMixture.of(mixture, device)
     if not isinstance(rows, MemoryRows):
         return mixture, rows.of_size(size)
-    tensor = placed(rows, device)
-    if tensor is None:
+    data = placed(rows, device)
+    if data is None:
         return mixture, rows.of_size(size).over(1)
-    return mixture, DeviceRows(rows, tensor, batch_size=size)
+    return mixture, DeviceRows(rows, data, batch_size=size)

@@ -1,4 +1,4 @@
-"""Gaussian mixtures on a GPU: what NumPy gives, and the same each time."""
+"""Mixtures on a GPU: what NumPy gives, and the same each time."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from . import test_device_discrete as discrete
 from .families import GAUSSIAN, assert_same, blobs
 from .test_device import (
     NATS,
@@ -52,6 +53,39 @@ def test_answers_stay_on_the_gpu(kind):
         expected = getattr(est, method)(X.cpu().numpy())
         assert_allclose(answer.cpu(), expected, rtol=0, atol=NATS)
     assert type(est.score(X)) is float
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+@pytest.mark.parametrize("family", discrete.FAMILIES)
+def test_fits_of_other_families_are_those_of_numpy(family, missing):
+    X = discrete.table(family, missing=missing)
+    weight = uneven_weights(len(X))
+    one = fit(discrete.make(family), X, sample_weight=weight)
+    for rows, params in (
+        (X, {"device": "cuda"}),
+        (X, {"device": "auto", "batch_size": 64}),
+        (torch.tensor(X, device="cuda"), {}),
+        (torch.tensor(X, device="cuda").half(), {}),
+    ):
+        two = fit(discrete.make(family, **params), rows, sample_weight=weight)
+        # Half precision holds the counts up to 2048.
+        if rows is X or rows.dtype != torch.half or family != "poisson":
+            discrete.assert_equal_fits(one, two, X, weight)
+    for method in ("score_samples", "predict", "predict_proba", "impute"):
+        answer = getattr(two, method)(torch.tensor(X, device="cuda"))
+        assert answer.device.type == "cuda"
+        expected = getattr(two, method)(X)
+        assert_allclose(answer.cpu(), expected, rtol=0, atol=NATS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+@pytest.mark.parametrize("family", discrete.FAMILIES)
+def test_a_fit_of_other_families_repeats_itself(family, missing, dtype):
+    X = torch.tensor(discrete.table(family, n=5000, missing=missing)).to("cuda", dtype)
+    one, two = (fit(discrete.make(family), X) for _ in range(2))
+    assert_same(one, two, tol=0)
+    assert_array_equal(one.predict_proba(X).cpu(), two.predict_proba(X).cpu())
 
 
 def test_tensors_elsewhere_are_refused():

@@ -345,22 +345,6 @@ def test_auto_is_numpy_where_there_is_no_gpu():
     assert isinstance(two.predict(X), np.ndarray)
 
 
-@pytest.fixture
-def like_a_gpu(monkeypatch):
-    """device="cuda" is torch's CPU device, which takes the way of rows to a GPU."""
-    cpu = torch.device("cpu")
-
-    def device_of(self, X):
-        return cpu if self.device == "cuda" else before(self, X)
-
-    kind = sklvm.mixture._on_device.OnDevice
-    before = kind._device_of
-    monkeypatch.setattr(kind, "_device_of", device_of)
-    monkeypatch.setattr("sklvm.mixture._torch_rows.free_bytes", lambda _: memory[0])
-    memory = [2**40]
-    return memory
-
-
 @pytest.mark.parametrize("kind", GAUSSIAN)
 @pytest.mark.parametrize("memory", [2**40, 0])
 def test_arrays_go_to_the_device_and_answers_come_back(kind, memory, like_a_gpu):
@@ -449,16 +433,22 @@ def test_only_what_has_a_kernel_has_the_parameter():
         if "device" in entry.make().get_params()
         and issubclass(entry.estimator, sklvm.mixture._fitted.FittedMixture)
     }
-    assert on_device == {"GaussianMixtureEM"}
+    assert on_device == {
+        "BernoulliMixtureEM",
+        "CategoricalMixtureEM",
+        "GaussianMixtureEM",
+        "PoissonMixtureEM",
+    }
 
 
 def test_rows_of_numpy_import_no_torch():
     code = (
         "import sys, numpy as np\n"
-        "from sklvm import GaussianMixtureEM\n"
-        "X = np.random.default_rng(0).normal(size=(60, 2))\n"
-        "est = GaussianMixtureEM(2, random_state=0).fit(X)\n"
-        "est.predict(X), est.score(X), est.impute(X), est.sample(2)\n"
+        "import sklvm\n"
+        "X = np.random.default_rng(0).poisson(2.0, size=(60, 2))\n"
+        "for name in ('Gaussian', 'Bernoulli', 'Categorical', 'Poisson'):\n"
+        "    est = getattr(sklvm, name + 'MixtureEM')(2, random_state=0).fit(X)\n"
+        "    est.predict(X), est.score(X), est.impute(X), est.sample(2)\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
