@@ -1,4 +1,4 @@
-"""Gaussian mixtures on a GPU: seconds of a fit, and of a pass over the rows.
+"""Mixtures on a GPU: seconds of a fit, and of a pass over the rows.
 
 The rows are made on the device and lie there; the start is given, so that nothing but
 EM is timed, and what a fit does beside it: checks, and the sample for warnings.
@@ -22,10 +22,21 @@ import torch
 from _report import print_header, print_machine, print_row
 from sklearn.mixture import GaussianMixture
 
-from sklvm import GaussianMixtureEM
+from sklvm import (
+    BernoulliMixtureEM,
+    CategoricalMixtureEM,
+    GaussianMixtureEM,
+    PoissonMixtureEM,
+)
 
 FEW = 20_000  # rows that are compared with NumPy's
 SHARE = 8  # of the rows is one for scikit-learn
+N_CODES = 4  # of a categorical feature
+DISCRETE = {
+    "bernoulli": BernoulliMixtureEM,
+    "categorical": CategoricalMixtureEM,
+    "poisson": PoissonMixtureEM,
+}
 
 
 @dataclass
@@ -49,11 +60,17 @@ CASES = [
     Case("tied", 2_000_000, 64, 32, 10),
     Case("diag", 2_000_000, 64, 32, 10, missing=0.1),
     Case("full", 100_000, 16, 8, 4, missing=0.02),
+    Case("bernoulli", 2_000_000, 64, 32, 10),
+    Case("categorical", 2_000_000, 32, 32, 10, missing=0.1),
+    Case("poisson", 2_000_000, 64, 32, 10),
 ]
 
 
 def add_arguments(parser):
     parser.add_argument("--device", default="cuda")
+    parser.add_argument(
+        "--kinds", nargs="+", default=sorted({case.kind for case in CASES})
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="of the rows")
     parser.add_argument(
         "--dtypes", nargs="+", default=["float64", "float32"], help="of the rows"
@@ -65,18 +82,50 @@ def rows(case, n, dtype, device):
     generator = torch.Generator(device).manual_seed(0)
     k, d = case.n_components, case.n_features
     here = {"dtype": dtype, "device": device, "generator": generator}
-    centres = torch.randn(k, d, **here)
     labels = torch.randint(k, (n,), device=device, generator=generator)
-    X = torch.randn(n, d, **here)
-    X += centres[labels]
+    if case.kind in DISCRETE:
+        X = counts(case, labels, here)
+    else:
+        centres = torch.randn(k, d, **here)
+        X = torch.randn(n, d, **here)
+        X += centres[labels]
     if case.missing:
         hidden = torch.rand(n, d, device=device, generator=generator) < case.missing
         X[hidden] = torch.nan
     return X
 
 
+def counts(case, labels, here):
+    """Whole numbers of the components `labels`."""
+    k, d, n = case.n_components, case.n_features, len(labels)
+    if case.kind == "poisson":
+        rates = 10 * torch.rand(k, d, **here)
+        return torch.poisson(rates[labels], here["generator"])
+    n_codes = N_CODES if case.kind == "categorical" else 2
+    theta = torch.rand(n_codes, k, d, **here)
+    upper = (theta / theta.sum(0)).cumsum(0)
+    uniform, X = torch.rand(n, d, **here), torch.zeros_like(upper[0, labels])
+    for bound in upper[:-1]:
+        X += uniform > bound[labels]
+    return X
+
+
+def start_of_discrete(case):
+    rng = np.random.default_rng(0)
+    k, d = case.n_components, case.n_features
+    params = {"weights_init": np.full(k, 1 / k)}
+    if case.kind == "poisson":
+        return params | {"rates_init": 10 * rng.random((k, d))}
+    if case.kind == "bernoulli":
+        return params | {"theta_init": rng.random((k, d))}
+    theta = [rng.dirichlet(np.ones(N_CODES), size=k) for _ in range(d)]
+    return params | {"theta_init": theta, "n_categories": N_CODES}
+
+
 def start(case, X):
     """Initial values: rows without missing values, and unit covariances."""
+    if case.kind in DISCRETE:
+        return start_of_discrete(case)
     k, d = case.n_components, case.n_features
     shape = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
     matrix = np.eye(d) if case.kind in ("full", "tied") else 1.0
@@ -123,6 +172,8 @@ def of_sklearn(case, params, X):
     """Seconds of scikit-learn's pass over as many rows, or why there are none."""
     if os.environ.get("SCIPY_ARRAY_API") != "1":
         return "SCIPY_ARRAY_API is not 1"
+    if case.kind in DISCRETE:
+        return "has no such mixture"
     if case.missing:
         return "takes no NaN"
     share = X[: max(len(X) // SHARE, case.n_components)]
@@ -147,7 +198,8 @@ def measure(case, dtype, arguments):
     params = start(case, X)
 
     def make():
-        return GaussianMixtureEM(case.n_components, random_state=0, n_jobs=1, **params)
+        estimator = DISCRETE.get(case.kind, GaussianMixtureEM)
+        return estimator(case.n_components, random_state=0, n_jobs=1, **params)
 
     _, fit, seconds = fit_and_pass(make, X, case.n_iter, X.is_cuda)
     numpy, difference = of_numpy(case, make, X)
@@ -185,6 +237,6 @@ def run(arguments):
         "pass ms, NumPy",
         "difference in F",
     )
-    for case in CASES:
+    for case in (case for case in CASES if case.kind in arguments.kinds):
         for dtype in arguments.dtypes:
             measure(case, dtype, arguments)
