@@ -4,9 +4,13 @@ import os
 
 import numpy as np
 
+from sklvm.sources._source import rows_in_chunk
+
 
 def write(chunks, path, columns=None):
     """Write an iterator of chunks to a Parquet file; the whole is never in memory.
+
+    Row groups are of 8 MB: most readers hold several at a time.
 
     Parameters
     ----------
@@ -31,15 +35,15 @@ def write(chunks, path, columns=None):
     >>> write((np.arange(3) + 3 * i for i in range(4)), path, ["label"])
     12
     """
-    import pyarrow.parquet as pq
-
     part = f"{os.fspath(path)}.part"
     writer, n = None, 0
     try:
         for chunk in chunks:
             table = _as_arrow(chunk, columns)
-            writer = writer or pq.ParquetWriter(part, table.schema)
-            writer.write_table(table.cast(writer.schema))
+            writer = writer or _writer(part, table.schema)
+            writer.write_table(
+                table.cast(writer.schema), rows_in_chunk(table.num_columns)
+            )
             n += table.num_rows
         if writer is None:
             raise ValueError("There are no chunks to write; give one at least.")
@@ -51,6 +55,15 @@ def write(chunks, path, columns=None):
         if os.path.exists(part):
             os.remove(part)
     return n
+
+
+def _writer(path, schema):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Numbers that are all different only grow by a dictionary.
+    repeated = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return pq.ParquetWriter(path, schema, use_dictionary=repeated)
 
 
 def _as_arrow(chunk, columns):

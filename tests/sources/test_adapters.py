@@ -112,6 +112,22 @@ class TestWrite:
             found = pd.read_parquet(tmp_path / "out.parquet")
             pd.testing.assert_frame_equal(found, frame)
 
+    def test_row_groups_are_small_and_numbers_have_no_dictionary(self, tmp_path):
+        pq = pytest.importorskip("pyarrow.parquet")
+        rng = np.random.default_rng(0)
+        table = pd.DataFrame(rng.normal(size=(60_000, 24))).rename(columns=str)
+        table["city"] = rng.choice(["Lyon", "Bonn"], size=len(table))
+        assert write([table], tmp_path / "out.parquet") == 60_000
+        metadata = pq.ParquetFile(tmp_path / "out.parquet").metadata
+        groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+        assert sum(group.num_rows for group in groups) == 60_000
+        assert max(group.num_rows for group in groups) * 25 * 8 <= 2**23
+        for j, has_dictionary in ((0, False), (24, True)):
+            column = groups[0].column(j)
+            assert column.has_dictionary_page == has_dictionary
+        # Of floats that are all different nothing can be spared.
+        assert groups[0].column(0).total_compressed_size < 1.01 * 8 * groups[0].num_rows
+
     def test_a_failure_leaves_what_was_there(self, X, tmp_path):
         path = tmp_path / "out.parquet"
         write([X], path)
