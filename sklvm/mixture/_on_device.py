@@ -101,13 +101,15 @@ class OnDevice(BaseMixtureEM):
         from sklvm._devices import resolve_device
 
         device = resolve_device(self.device, ("cuda",))
-        if issparse(X) and device.type != "cpu" and self.device != "auto":
+        if issparse(X):
+            if device.type == "cpu" or self.device == "auto":
+                return None
             raise ValueError(
                 f"X is sparse and device={self.device!r}, where rows are dense; give "
                 "X.toarray(), or choose device='cpu', which never makes X dense."
             )
         if not is_tensor(X):
-            return None if issparse(X) or device.type == "cpu" else device
+            return None if device.type == "cpu" else device
         if str(self.device) not in ("cpu", "auto") and not _is_on(X, device):
             raise ValueError(
                 f"X is a tensor on {str(X.device)!r} and device={self.device!r}; give "

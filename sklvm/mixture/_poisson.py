@@ -73,7 +73,8 @@ class PoissonMixtureEM(OnDevice):
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
     device : str, default="cpu"
         Where passes over rows are computed: "cpu" is NumPy, "cuda" and "cuda:1" are
-        GPUs, "auto" is a GPU if there is one. Tensors are computed on where they lie.
+        GPUs, "auto" is a GPU if there is one. Tensors are computed on where they lie,
+        sparse rows on the CPU.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     n_jobs : int or None, default=None
