@@ -81,7 +81,7 @@ class RowEstimates(BaseAutoencoder):
         if rate < COLLAPSED_RATE:
             warn_user(
                 f"The posterior has collapsed: with beta={self.beta:g} the latent holds"
-                f" {max(rate, 0):.2g} nats a row; decrease beta, or increase warmup, "
+                f" {max(rate, 0):.2g} nats per row; decrease beta, or increase warmup, "
                 "free_bits or max_epochs, unless there is nothing for it to hold.",
                 ConvergenceWarning,
             )

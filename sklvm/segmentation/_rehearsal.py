@@ -29,7 +29,7 @@ REMOVAL = 0.2
 # Weights of the distortion are drawn log-uniformly up to this factor from the user's,
 # so that one decoder serves a whole curve.
 WEIGHT_RANGE = 10.0
-# Share of the images that the decoder does not see: it would know few by heart, ignore
+# Share of the images that the decoder does not see: it would memorise few, ignore
 # the seeds of their maps, and have learned little of seeds when it sees another image.
 HIDDEN = 0.3
 # Steps of a search are drawn from this range.
