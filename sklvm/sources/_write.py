@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 
+from sklvm._optional import need_arrow
+
 
 def write(chunks, path, columns=None):
     """Write an iterator of chunks to a Parquet file; the whole is never in memory.
@@ -22,6 +24,11 @@ def write(chunks, path, columns=None):
     n_rows : int
         Number of rows that were written.
 
+    Raises
+    ------
+    ImportError
+        Without pyarrow: ``pip install "sklvm[arrow]"``.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -31,6 +38,7 @@ def write(chunks, path, columns=None):
     >>> write((np.arange(3) + 3 * i for i in range(4)), path, ["label"])
     12
     """
+    need_arrow("sklvm.sources.write")
     import pyarrow.parquet as pq
 
     part = f"{os.fspath(path)}.part"
