@@ -190,7 +190,7 @@ class VAE(MissingCells, FindsLength):
         depend on z; one number for noise="shared" and a number. After `partial_fit`
         optimal noise is that of the latest batches, a running mean.
     lower_bound_ : float
-        F of the training rows at the returned parameters, beta = 1, one draw a row.
+        F of the training rows at the returned parameters, beta = 1, one draw per row.
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective (with beta and free bits) of each epoch, a mean over its batches.
     n_iter_ : int

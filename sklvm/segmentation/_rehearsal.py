@@ -65,7 +65,7 @@ class Rehearsal:
         self.class_weight = class_weight
         self.refined = refined
         self.searches = {}
-        # The codes of searches that have ended, and their weights: one a map.
+        # The codes of searches that have ended, and their weights: one per map.
         self.finished = {}
 
     def draw(self, rows, rng):
