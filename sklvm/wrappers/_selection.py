@@ -2,7 +2,7 @@
 
 import operator
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 
 import numpy as np
@@ -47,8 +47,9 @@ class ComponentSelection:
     best_n_components: int
     best_estimator: BaseEstimator
     criterion: str
-    results: dict
-    display: ModelSelectionDisplay
+    # Long, and of no use as text.
+    results: dict = field(repr=False)
+    display: ModelSelectionDisplay = field(repr=False)
 
     def plot(self, ax=None):
         """Draw the criterion against the number, with a line at the chosen one.
