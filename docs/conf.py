@@ -111,6 +111,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/(plot_|quickstart)",
     # Every file of the folder is run; the lists above and below must not part.
     "ignore_pattern": r"/_",
+    "subsection_order": ["../examples/tables", "../examples/networks", "*"],
     "within_subsection_order": "FileNameSortKey",
     "parallel": 2,
     "remove_config_comments": True,

@@ -50,7 +50,8 @@ __all__ = [
 
 # Imported when they are first asked for: torch takes longer to import than the rest of
 # the package, and the mixtures do not need it. Where it is not installed, they are not
-# in what `from sklvm import *` and `dir` give, and who asks for one is told what to do.
+# in what `from sklvm import *` and `dir` give, and asking for one is an error that says
+# what to install.
 _NEURAL = {
     "GMVAE": "sklvm.autoencoder",
     "VAE": "sklvm.autoencoder",

@@ -81,7 +81,7 @@ def in_chunks(method):
     """Let a method of a fitted estimator take a source of rows.
 
     Its answers then are an iterator, with one for each chunk. That for the first chunk
-    is made at once, so that what is wrong is told where it was asked.
+    is made at once, so that what is wrong is reported where it was asked.
     """
 
     @wraps(method)

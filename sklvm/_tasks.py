@@ -1,7 +1,7 @@
-"""What a fit does, told to scikit-learn's callbacks: restarts, trainings, steps.
+"""What a fit does, reported to scikit-learn's callbacks: restarts, trainings, steps.
 
 A fit is a task that has restarts of EM or trainings of networks as its parts, and those
-have iterations or epochs. Where no callback is set, nothing is told and nothing kept.
+have iterations or epochs. Without callbacks nothing is reported or kept.
 """
 
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ CALLBACKS = "_skl_callbacks"  # where scikit-learn's `set_callbacks` puts them
 
 
 class Task:
-    """One that callbacks are told of; without a context one that nobody watches.
+    """One that is reported to callbacks; without a context one that nobody watches.
 
     Parameters
     ----------

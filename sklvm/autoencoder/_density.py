@@ -22,7 +22,7 @@ from sklvm.neural._device import inference
 from sklvm.neural._estimator import BLOCK_SIZE
 from sklvm.sources._source import as_source, weighted_tables
 
-# Nats that samples may have less than the training rows before it is told, of at least
+# Nats that samples may have less than the training rows before a warning, of at least
 # and at most so many of them.
 STRANGE, LEAST_JUDGED, N_JUDGED = 1.0, 100, 1000
 
@@ -98,10 +98,10 @@ class DensityAutoencoder(
         """The encoder has learned to read rows of which some cells are missing."""
         if not self.net_.module.has_missing:
             raise ValueError(
-                f"X has {what} and the {type(self).__name__} was fitted to rows without"
-                " gaps, so that its encoder has not learned to read them; set mask_rate"
-                " in the fit, as mask_rate=0.2, or some entries of the training data "
-                "to NaN."
+                f"X has {what} and the {type(self).__name__} was fitted to complete"
+                " rows, so that its encoder has not learned to read others; set "
+                "mask_rate in the fit, as mask_rate=0.2, or some entries of the "
+                "training data to NaN."
             )
 
     def _validate_new(self, X):
@@ -322,7 +322,7 @@ class DensityAutoencoder(
         ----------
         X : array-like of shape (n_samples, n_features)
         n_importance : int, default=5000
-            Draws a row.
+            Draws per row.
 
         Returns
         -------

@@ -338,7 +338,7 @@ class FittedConditional(
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         n_importance : int, default=5000
-            Draws a row.
+            Draws per row.
 
         Returns
         -------

@@ -28,7 +28,7 @@ from sklvm.state._classes import stateful
 
 # A covariance of more columns would take longer than the training.
 MAX_COLUMNS = 2000
-# Rows with gaps that its maximum is sought from, and columns up to which it is.
+# Incomplete rows that its maximum is sought from, and columns up to which it is.
 N_ROWS, MAX_GAPPED_COLUMNS = 5000, 200
 # Deviations of its input over which the first layer's thresholds lie.
 SPREAD = 2.0
@@ -36,7 +36,7 @@ SPREAD = 2.0
 SMALL_NOISE = 0.1
 # Of a regression on standardised columns.
 RIDGES = np.logspace(-2, 5, 8)
-# Nats a row that factor analysis has to gain by an iteration.
+# Nats per row that factor analysis has to gain by an iteration.
 TOL = 1e-4
 
 
@@ -105,7 +105,7 @@ class LinearStart:
         with torch.no_grad():
             linear.weight[self.part.outputs, :k] = _single(self.W)
             linear.bias.copy_(_single(self.outputs.numpy()))
-            # The mean that the encoder takes off, which gaps make another one.
+            # The mean that the encoder takes off, which missing cells change.
             linear.bias[self.part.outputs] = _single(self.mean)
             if self.B is not None:
                 linear.weight[self.part.outputs, self.latent_dim :] = _single(self.B)

@@ -28,7 +28,7 @@ class MissingCells(DensityAutoencoder):
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
         n_importance : int, default=1000
-            Draws a row.
+            Draws per row.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class MissingCells(DensityAutoencoder):
         given : str, int, list of either, mask of shape (n_features,) or slice
             The columns that are given. With no columns the result is `log_likelihood`.
         n_importance : int, default=5000
-            Draws a row and estimate.
+            Draws per row and estimate.
         return_std : bool, default=False
             Whether to return the standard errors, too.
 
@@ -169,7 +169,7 @@ class MissingCells(DensityAutoencoder):
         column : str or int
             Its name, or its position.
         n_importance : int, default=1000
-            Draws a row.
+            Draws per row.
 
         Returns
         -------

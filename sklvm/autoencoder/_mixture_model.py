@@ -179,7 +179,7 @@ class MixtureModel(LatentVariableModel):
         return self(*self.shard(self.draw(X, y, generator), rows), 1.0)[0]
 
     def forward(self, batch, eps, noise, resp, warmup):
-        """The loss of a batch, its rate and its distortion, in nats a row."""
+        """The loss of a batch, its rate and its distortion, in nats per row."""
         if self.pretraining:
             loss = -self.log_conditional(batch, self.posterior(batch).mean).mean()
             return loss, torch.zeros_like(loss), loss.detach()

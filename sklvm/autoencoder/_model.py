@@ -31,9 +31,9 @@ class LatentVariableModel(nn.Module):
     posterior : {"diag", "full"}
     n_features : int
     has_missing : bool
-        Whether rows may have NaN; the encoder is then told which entries are observed.
+        Whether rows may have NaN; the encoder is then given which entries are observed.
     dynamic : bool
-        Whether grey values are made bits anew each time they are seen in training.
+        Whether values in (0, 1) are made bits anew each time they occur in training.
     mask_rate : float
         Share of the entries that training hides, a mean over the rows.
     pseudo_inputs : tensor of shape (n_pseudo_inputs, n_inputs) or None
@@ -198,6 +198,6 @@ class LatentVariableModel(nn.Module):
         """Take what `changing_state` gave."""
 
     def forward(self, batch, eps, warmup):
-        """The loss of a batch, its rate and its distortion, in nats a row."""
+        """The loss of a batch, its rate and its distortion, in nats per row."""
         q, p = self.encode(batch)
         return self.objective(self, batch, q, p, q.rsample(eps), self.beta * warmup)

@@ -20,7 +20,7 @@ from sklvm.neural._trace import DivergedError
 COLLAPSED_RATE, N_RATED = 0.1, 1000
 # Squared errors of rows, each at a draw of z, that the noise is taken from.
 N_ERRORS = 20_000
-# Rows whose errors are in memory at a time: each has two numbers a column.
+# Rows whose errors are in memory at a time: each has two numbers per column.
 N_ADDED = 2**16
 # Numbers of a chunk of rows that are all computed however few rows there are: half a
 # block costs many rows about a tenth more time, and one row half as much.
@@ -81,7 +81,7 @@ class RowEstimates(BaseAutoencoder):
         if rate < COLLAPSED_RATE:
             warn_user(
                 f"The posterior has collapsed: with beta={self.beta:g} the latent holds"
-                f" {max(rate, 0):.2g} nats a row; decrease beta, or increase warmup, "
+                f" {max(rate, 0):.2g} nats per row; decrease beta, or increase warmup, "
                 "free_bits or max_epochs, unless there is nothing for it to hold.",
                 ConvergenceWarning,
             )

@@ -60,6 +60,6 @@ def row_normals(keys, n_draws, n_dims):
 
 
 def row_bits(keys, grey):
-    """Bits whose probabilities are the grey values, a function of the row."""
+    """Bits whose probabilities are the values in (0, 1), a function of the row."""
     bits = uniforms(keys, grey.shape[1], stream=1) < grey
     return np.where(np.isnan(grey), grey, bits).astype(np.float32)

@@ -201,7 +201,7 @@ def _codes(column, labels):
     column = column.tolist()
     nested = [label for label in column if isinstance(label, NESTED)]
     if nested:
-        raise ValueError(f"y has {nested[0]!r:.60} in a cell; give one label a cell.")
+        raise ValueError(f"y has {nested[0]!r:.60} in a cell; give one label per cell.")
     unknown = [label for label in column if label not in codes]
     if unknown:
         raise ValueError(

@@ -55,7 +55,7 @@ class VAE(MissingCells, FindsLength):
         as in a score. "shared" is one such sigma for all columns (of a table whose
         columns have kinds, in standard units). "learned" makes them parameters;
         "heteroscedastic" lets the decoder give a sigma(z) for each column. Numbers fix
-        them, one for all or one a column.
+        them, one for all or one per column.
     min_noise : float, default=0.01
         The least sigma, in standard deviations of the column, for noise that is not
         fixed. Without it a network that fits some rows exactly has a bound without
@@ -190,7 +190,7 @@ class VAE(MissingCells, FindsLength):
         depend on z; one number for noise="shared" and a number. After `partial_fit`
         optimal noise is that of the latest batches, a running mean.
     lower_bound_ : float
-        F of the training rows at the returned parameters, beta = 1, one draw a row.
+        F of the training rows at the returned parameters, beta = 1, one draw per row.
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective (with beta and free bits) of each epoch, a mean over its batches.
     n_iter_ : int

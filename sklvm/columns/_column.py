@@ -93,7 +93,7 @@ class Column:
 
     @classmethod
     def known(cls, name, kind, labels=None, n_labels=None):
-        """The column of a kind, of categories that no table has told.
+        """The column of a kind, of categories that are from no table.
 
         `n_labels` is the number that the labels are to have.
         """

@@ -1,6 +1,6 @@
 """Dtypes of pandas and polars as text and lists, for fitted state.
 
-What cannot be told so comes back as it is, and pickle has to see to it.
+What cannot be described so comes back as it is, and pickle has to see to it.
 """
 
 import numpy as np

@@ -11,6 +11,8 @@ from sklvm.columns._checks import listed
 
 # Names that people give to identifiers.
 _ID = re.compile(r"(^|[\W_])(id|ID|Id|key|Key|index|Index)$|[a-z](Id|ID)$")
+# Rows of which a code for missing values has at least so many.
+CODED_ROWS = 3
 # Probability of so few ties among measurements, below which they are none.
 FEW_TIES = 1e-3
 
@@ -52,12 +54,50 @@ def warn_of_columns(names, cells, kinds, by_hand, parameter):
             "none make two columns of it, whether and how much (missing where none), "
             f"or name the kind in {parameter}."
         )
+    _warn_of_codes(of_numbers, parameter)
     empty = [n for n, found in zip(names, cells, strict=True) if has_empty_text(found)]
     if empty:
         warn_user(
             f"X has empty text in {listed(empty)}, which is a category like any other; "
             "give None or NaN where it stands for a missing value."
         )
+
+
+def _warn_of_codes(of_numbers, parameter):
+    """One warning for all columns of (name, values, kind) that have such a code."""
+    codes = {name: code for name, x, _ in of_numbers if (code := missing_code(x))}
+    if codes:
+        some = " and ".join(f"{code:g}" for code in sorted(set(codes.values())))
+        warn_user(
+            f"X has {some} far from all other values, as a code of missing ones is, in "
+            f"{listed(list(codes))}; give NaN there, as na_values of pandas.read_csv "
+            f"does, or name the kind in {parameter} if it was measured."
+        )
+
+
+def missing_code(x):
+    """The number of nines, as -999, that stands for missing values in x; or None.
+
+    It is the least or the largest value, some rows have it, and it is farther from all
+    others than these, of which there are three or more, are from each other.
+    """
+    if len(x) < FEW_ROWS:
+        return None
+    for code in (x.min(), x.max()):
+        # A 9 among small counts may be one more of them.
+        if not _is_nines(code) or (code > 0 and code < 99):
+            continue
+        others = x[x != code]
+        if len(x) - len(others) < CODED_ROWS or len(np.unique(others)) < 3:
+            continue
+        ends = others.min(), others.max()
+        if min(abs(code - end) for end in ends) > ends[1] - ends[0]:
+            return float(code)
+    return None
+
+
+def _is_nines(number):
+    return number == np.rint(number) and {*f"{abs(number):.0f}"} == {"9"}
 
 
 def looks_like_identifier(name, x):

@@ -34,7 +34,7 @@ def diverges(p, q):
     Returns
     -------
     diverges : bool
-        False also where tails cannot be told, as q underflows before.
+        False also where tails cannot be determined, as q underflows before.
     """
     if p.is_fitted or (p.discrete and p.dimension > 1):
         return False  # models here have tails of normal distributions or shorter

@@ -38,8 +38,8 @@ class ModelSelectionDisplay:
 
     Notes
     -----
-    The criteria are drawn as -BIC / 2n and -ICL / 2n, so that all curves are in nats a
-    row and the highest is the best.
+    The criteria are drawn as -BIC / 2n and -ICL / 2n, so that all curves are in nats
+    per row and the highest is the best.
 
     Examples
     --------

@@ -5,23 +5,23 @@ import numpy as np
 from sklvm.inspection._drawing import check_kind
 from sklvm.inspection._kinds import is_segmentation, model_and_rows
 
-# Factors of the fitted weight over which a curve runs, unless told.
+# Factors of the fitted weight over which a curve runs by default.
 FACTORS = np.geomspace(0.1, 10, 7)
 
 
 class RateDistortionDisplay:
-    """Bits a pixel against the share of wrong pixels, beside codes without a network.
+    """Bits per pixel against the share of wrong pixels, with codes without a network.
 
     Made by `from_estimator`; the parameters are kept as attributes.
 
     Parameters
     ----------
     bits_per_pixel, error : ndarray of shape (n_weights,)
-        Mean rate in bits a pixel, and the share of wrong pixels, void ones apart.
+        Mean rate in bits per pixel, and the share of wrong pixels, void ones apart.
     distortion_weights : ndarray of shape (n_weights,)
-        Nats a wrong pixel.
+        Nats per wrong pixel.
     baselines : dict or None
-        Name to a pair of arrays, bits a pixel and error. "nearest seed": seeds in the
+        Name to a pair of arrays, bits per pixel and error. "nearest seed": seeds in the
         largest wrong regions, each pixel the class of the nearest one, with the rate
         of the estimator's P(L). "thinned": every second, third ... row and column, with
         ln k nats for each pixel that stays.
@@ -114,7 +114,7 @@ class RateDistortionDisplay:
         )
         for name, (bits, error) in self.baselines_.items():
             lines += ax.plot(bits, 100 * error, ".--", label=name)
-        ax.set(xlabel="Rate (bits a pixel)", ylabel="Wrong pixels (%)", xscale="log")
+        ax.set(xlabel="Rate (bits per pixel)", ylabel="Wrong pixels (%)", xscale="log")
         ax.legend()
         self.ax_, self.figure_, self.lines_ = ax, ax.figure, lines
         return self

@@ -189,7 +189,7 @@ def _whole(value, name):
     if not value.is_integer():
         raise ValueError(
             f"{name} has the value {value}, which is no label; give whole numbers or "
-            "text, one a pixel."
+            "text, one per pixel."
         )
     return int(value)
 

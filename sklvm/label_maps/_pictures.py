@@ -15,7 +15,7 @@ def read_masks(paths):
     ----------
     paths : iterable of str or path-like
         Files whose pixels are one number each: of a palette, whose colours are for the
-        eye, the number of the colour; of grey values these.
+        eye, the number of the colour; of grey levels these.
 
     Returns
     -------

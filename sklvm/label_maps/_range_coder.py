@@ -5,7 +5,7 @@ that its frequency has of the total. The bytes are those of the shortest number 
 last interval, so they exceed the ideal code length, the sum of ln(total / frequency),
 by 9 bits at the most. No float takes part, so the bytes mean the same everywhere.
 
-`Encoder` and `Decoder` have the same methods: the one is told each value and writes it,
+`Encoder` and `Decoder` have the same methods: the one is given a value and writes it,
 the other reads it, and both return it. A model is written down once, for both.
 """
 

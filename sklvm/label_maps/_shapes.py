@@ -178,7 +178,7 @@ def _says_channels(X, name, is_list):
     what = f"{name} has {'maps of ' if is_list else ''}the shape {shape}"
     each = f"[x{{}} for x in {name}]" if is_list else f"{name}{{}}"
     if X.ndim > 4:
-        return f"{what}; give maps of one class a pixel, (n, height, width)."
+        return f"{what}; give maps of one class per pixel, (n, height, width)."
     first = 0 if is_list else 1
     for axis, at in ((-1, -1), (first, 1)):
         if X.shape[at] == 1:
@@ -193,11 +193,11 @@ def _says_channels(X, name, is_list):
         return (
             f"{what}, which are colours; map the palette to classes first, as by "
             "np.unique(X.reshape(-1, 3), axis=0, return_inverse=True)[1], and give one "
-            "class a pixel."
+            "class per pixel."
         )
     axis, at = min(((-1, -1), (first, 1)), key=lambda pair: X.shape[pair[1]])
     return (
-        f"{what}, and a map has one class a pixel; give "
+        f"{what}, and a map has one class per pixel; give "
         f"{each.format(f'.argmax(axis={axis})')} if its numbers are scores of classes."
     )
 

@@ -33,7 +33,7 @@ from sklvm.state._classes import stateful
 class CategoricalMixtureEM(OnDevice):
     r"""Mixture of products of categorical distributions, fitted by EM.
 
-    Latent class analysis with any number of answers an item. Maximises the
+    Latent class analysis with any number of answers per item. Maximises the
     log-likelihood, which the exact posterior makes equal to the evidence lower bound:
 
     .. math::

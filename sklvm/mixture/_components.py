@@ -115,7 +115,7 @@ class Components(ABC):
         return self.mix(statistics, average, 1, 1)
 
     def points(self, rows, params):
-        """Rows as points without gaps, once for each scale in which to look for starts.
+        """Rows as complete points, once for each scale in which to look for starts.
 
         `params` are those of one component for all rows. Starts are distributed over
         the scales.

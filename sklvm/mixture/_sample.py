@@ -9,7 +9,7 @@ Cohen and Kaplan (2007), Summarizing data using bottom-k sketches.
 
 What a row may weigh is known from a first pass, a count-min sketch (Cormode and
 Muthukrishnan, 2005): sums of weights by parts of the hash. A row with a large share is
-told from the others by it, and kept for certain; all others count as the average row.
+known by it, and kept for certain; all others count as the average row.
 """
 
 from functools import partial, singledispatch

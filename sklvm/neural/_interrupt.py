@@ -1,4 +1,4 @@
-"""Ctrl-C in a training, told from a callback that raises KeyboardInterrupt to stop it.
+"""Ctrl-C in a training, and not a callback that raises KeyboardInterrupt to stop it.
 
 skorch's own callbacks end a training by a KeyboardInterrupt, so the exception does not
 tell who has raised it; the signal does. And where Python can only drop an exception, as

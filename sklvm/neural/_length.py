@@ -21,14 +21,14 @@ from sklvm.neural._trace import DivergedError
 N_STEPS, N_EPOCHS = 5000, 30
 # Fewer rows are too few to hold some out: every row is, in one of the folds.
 N_ROWS, N_FOLDS = 1000, 5
-# Shorter trainings have no time to learn the rows by heart.
+# Shorter trainings have no time to memorise the rows.
 LEAST_STEPS = 200
 # Steps between two looks at a fold's held-out rows.
 EVERY = 20
 # Epochs that follow on those that were best, as a share of them, with a learning rate
 # that falls to 0; where less than so much of a schedule was done.
 COOLING, MOST_DONE = 0.3, 0.9
-# Nats that held-out rows may be below the training rows before it is told: so many, and
+# Nats that held-out rows may be below the training rows before a warning: so many, and
 # so many a column.
 GAP, GAP_BY_COLUMN = 5.0, 0.05
 

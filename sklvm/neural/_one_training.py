@@ -1,4 +1,4 @@
-"""One of the trainings that a fit consists of: what it is told, and what it leaves."""
+"""One of the trainings that a fit consists of: what it is given, and what it leaves."""
 
 import copy
 import math

@@ -53,7 +53,7 @@ def thinned(labels, counted):
 def baseline_curves(labels, counted, rate, n_classes):
     """Mean nats and wrong pixels of maps (n, H, W) coded without a network.
 
-    `rate` is that of codes (n, P) in nats; a thinned map has ln k a pixel.
+    `rate` is that of codes (n, P) in nats; a thinned map has ln k per pixel.
     """
     curves = {}
     for name, make in (("nearest seed", error_driven), ("thinned", thinned)):

@@ -20,7 +20,7 @@ from sklvm.label_maps._shapes import (
     padded,
 )
 
-# Nats a wrong pixel that float32 can count with.
+# Nats per wrong pixel that float32 can count with.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-30, 1e30
 
 
@@ -156,13 +156,13 @@ def check_weights(distortion_weights):
     if weights.dtype.kind not in "iuf" or not weights.size:
         raise ValueError(
             f"distortion_weights={distortion_weights!r} must be one or more numbers, "
-            "in nats a wrong pixel."
+            "in nats per wrong pixel."
         )
     for weight in weights:
         if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
             raise ValueError(
                 f"distortion_weights has {weight}; give numbers from {LEAST_WEIGHT} to "
-                f"{MOST_WEIGHT}, in nats a wrong pixel."
+                f"{MOST_WEIGHT}, in nats per wrong pixel."
             )
     return weights.astype(float)
 

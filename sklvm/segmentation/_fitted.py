@@ -349,13 +349,13 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         ----------
         X : array-like of shape (n_samples, n_pixels)
         distortion_weights : array-like of shape (n_weights,)
-            Nats a wrong pixel; the training covers a tenth to ten times its own.
+            Nats per wrong pixel; the training covers a tenth to ten times its own.
         images : array-like of shape (n_samples, n_pixels * n_channels), default=None
 
         Returns
         -------
         curve : Bunch of arrays of shape (n_weights,)
-            distortion_weight; rate, the mean nats a map; distortion, the mean of
+            distortion_weight; rate, the mean nats per map; distortion, the mean of
             `distortion`; bits_per_pixel; error, the share of wrong pixels, void apart,
             whatever their weights.
         """

@@ -60,7 +60,7 @@ def surrogate(name, logits, allowed, noise, distortion, price, weight):
     distortion, price : callables of masks of shape (M * m, P)
         Wrong pixels, (M * m,); and nats of a seed at each pixel given the others.
     weight : float or tensor of shape (m,)
-        Nats a wrong pixel.
+        Nats per wrong pixel.
     """
     n_draws = len(noise)
     p = torch.sigmoid(logits) * allowed

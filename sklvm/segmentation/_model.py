@@ -156,7 +156,7 @@ class SegmentationModel(nn.Module):
         return labels, images, (codes, rows, searched, mirrored, rng)
 
     def _vary(self, images, generator):
-        """Other light and grain: few images are soon known by heart."""
+        """Other light and grain: few images are soon memorised."""
         shape = (len(images), 1, self.n_image_channels)
         noise = {"generator": generator, "device": images.device}
         pixels = images.unflatten(-1, (-1, self.n_image_channels))
@@ -195,7 +195,7 @@ class SegmentationModel(nn.Module):
     parts = ()
 
     def _decoder_loss(self, labels, images, codes, rows, searched, mirrored, rng):
-        """-ln p(y given x, sparse y) in nats a map, a mean over the batch.
+        """-ln p(y given x, sparse y) in nats per map, a mean over the batch.
 
         With the weights of the classes, where there are any.
         """

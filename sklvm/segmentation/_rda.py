@@ -51,10 +51,10 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         X has them all. None takes the labels that occur in X, whatever they are. There
         may be 4096 classes.
     distortion_weight : float, default=1.0
-        lambda, in nats a wrong pixel: how much rate a mended pixel is worth, from 1e-30
-        to 1e30. The search follows its present value, also where that was changed after
-        `fit`; the networks have been trained for a tenth to ten times the value of the
-        fit.
+        lambda, in nats per wrong pixel: how much rate a corrected pixel is worth, from
+        1e-30 to 1e30. The search follows its present value, also where that was changed
+        after `fit`; the networks have been trained for a tenth to ten times the value
+        of the fit.
     rate_model : {"list", "subset", "learned"}, default="list"
         P(L) for n seeds of k classes. "list": each entry, or the end, is one of P k + 1
         symbols, (n + 1) ln(P k + 1) nats. "subset": the positions in no order,
@@ -158,7 +158,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         Mean of -(rate + distortion_weight * distortion) of training maps, of a hundred
         of them at the most.
     lower_bounds_ : ndarray of shape (n_iter_,)
-        What each epoch maximised: the decoder's log p(y | x, L) in nats a map, and in
+        What each epoch maximised: the decoder's log p(y | x, L) in nats per map, and in
         the encoder's epochs the objective, with the wrong pixels that the decoder
         expects and the weights of its training.
     n_iter_ : int
@@ -180,7 +180,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
 
     See Also
     --------
-    sklvm.inspection.RateDistortionDisplay : The curve, beside simpler codes.
+    sklvm.inspection.RateDistortionDisplay : The curve, with those of simpler codes.
 
     Notes
     -----
@@ -188,8 +188,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     width), also of different sizes, of whole numbers, booleans or text. Maps, sparse or
     dense, come out in the form in which they went in, and those of `decode` and
     `sample` in the form of `fit`. Images may be flat rows, (n_samples, height, width,
-    channels), or a list of them. A single map of two axes cannot be told from flat
-    rows: give ``X[None]``.
+    channels), or a list of them. A single map of two axes would be read as flat rows:
+    give ``X[None]``.
 
     Maps that are smaller than `image_shape_` are filled up, below and to the right,
     with pixels that never count; their streams hold their shape. Larger maps are
@@ -206,7 +206,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     There `sample_weight` needs ``set_score_request(sample_weight=True)`` besides, and
     `max_distortion` needs ``set_transform_request(max_distortion=True)``.
 
-    So that few images are not known by heart, the training of the decoder shows them
+    So that few images are not memorised, the training of the decoder shows them
     from left to right or the other way round together with their maps, in other light
     and with grain, with patches of other images in them, and three in ten not at all.
 

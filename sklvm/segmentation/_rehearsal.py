@@ -29,7 +29,7 @@ REMOVAL = 0.2
 # Weights of the distortion are drawn log-uniformly up to this factor from the user's,
 # so that one decoder serves a whole curve.
 WEIGHT_RANGE = 10.0
-# Share of the images that the decoder does not see: it would know few by heart, ignore
+# Share of the images that the decoder does not see: it would memorise few, ignore
 # the seeds of their maps, and have learned little of seeds when it sees another image.
 HIDDEN = 0.3
 # Steps of a search are drawn from this range.
@@ -65,7 +65,7 @@ class Rehearsal:
         self.class_weight = class_weight
         self.refined = refined
         self.searches = {}
-        # The codes of searches that have ended, and their weights: one a map.
+        # The codes of searches that have ended, and their weights: one per map.
         self.finished = {}
 
     def draw(self, rows, rng):

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from sklvm._optional import need_arrow
 from sklvm.sources._source import RowSource, rows_in_chunk
 
 FORMATS = {".feather": "feather", ".arrow": "ipc", ".csv": "csv"}
@@ -63,6 +64,7 @@ class ParquetSource(RowSource):
 
 def source_of_path(path):
     """Rows of a file, or of a folder of files of Parquet."""
+    need_arrow(f"Reading the file {str(path)!r}")
     import pyarrow.dataset as ds
     import pyarrow.parquet as pq
 

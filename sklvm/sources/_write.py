@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from sklvm._optional import need_arrow
 from sklvm.sources._source import rows_in_chunk
 
 
@@ -26,6 +27,11 @@ def write(chunks, path, columns=None):
     n_rows : int
         Number of rows that were written.
 
+    Raises
+    ------
+    ImportError
+        Without pyarrow: ``pip install "sklvm[arrow]"``.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -35,6 +41,9 @@ def write(chunks, path, columns=None):
     >>> write((np.arange(3) + 3 * i for i in range(4)), path, ["label"])
     12
     """
+    need_arrow("sklvm.sources.write")
+    import pyarrow.parquet as pq
+
     part = f"{os.fspath(path)}.part"
     writer, n = None, 0
     try:

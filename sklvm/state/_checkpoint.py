@@ -80,7 +80,7 @@ class Checkpoint(NoCheckpoint):
         if os.path.exists(self.path):
             self._read()
         else:
-            self._write()  # so that a place where nothing can be written is told now
+            self._write()  # so that a place that cannot be written to is an error now
 
     def _read(self):
         try:

@@ -2,7 +2,7 @@
 
 import operator
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 
 import numpy as np
@@ -47,8 +47,9 @@ class ComponentSelection:
     best_n_components: int
     best_estimator: BaseEstimator
     criterion: str
-    results: dict
-    display: ModelSelectionDisplay
+    # Long, and of no use as text.
+    results: dict = field(repr=False)
+    display: ModelSelectionDisplay = field(repr=False)
 
     def plot(self, ax=None):
         """Draw the criterion against the number, with a line at the chosen one.
@@ -82,7 +83,7 @@ def select_n_components(
 
     where s_kf is the score of fold f. Components beyond the number of clusters mend the
     shapes of densities, for gains below the error of the score itself; the rule leaves
-    them out. Whether a gain is real is told by the differences within the folds, which
+    them out. Whether a gain is real is shown by the differences within the folds, which
     share what makes a fold hard: `results` has them, with a standard error of their
     own. The model of the number that is chosen is fitted again to all rows.
 
@@ -155,7 +156,7 @@ def select_n_components(
         best = int(np.nanargmin(results[criterion]))
         best_estimator = fits[best].model
         for category, message in fits[best].warnings:
-            if not issubclass(category, ConvergenceWarning):  # told of already
+            if not issubclass(category, ConvergenceWarning):  # reported already
                 warn_user(message, category)
         shown = {"n_samples": _n_rows(X), **results}
     display = ModelSelectionDisplay(

@@ -1,4 +1,4 @@
-"""Doubts about the kinds of columns: identifiers, zeros before a tail, empty text."""
+"""Doubts about the kinds of columns: identifiers, zeros before a tail, codes."""
 
 import warnings
 
@@ -84,6 +84,43 @@ def test_zeros_before_a_long_tail():
     assert not warned(spent=np.where(x == 0, np.nan, x))
     assert not warned(spent=x, components=[("gaussian", ["spent"])])
     assert not warned(symmetric=np.abs(np.random.default_rng(0).normal(9, 1, 300)))
+
+
+@pytest.mark.parametrize("code", [-9, -99, -999, 999, 99999])
+@pytest.mark.parametrize("share", [0.02, 0.4])
+def test_a_code_that_stands_for_missing_values(code, share):
+    rng = np.random.default_rng(0)
+    true = rng.uniform(0, 8, 300)
+    x = np.where(rng.random(300) < share, code, true)
+    (message,) = warned(pressure=x)
+    assert f"X has {code} far from" in message
+    assert "'pressure'" in message
+    assert "NaN" in message
+    assert not warned(pressure=np.where(x == code, np.nan, x))
+    assert not warned(pressure=x, components=[("gaussian", ["pressure"])])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_measured_nines_are_no_code(seed):
+    rng = np.random.default_rng(seed)
+    depth = rng.normal(-1000, 3, 300).round()  # -999 among its like
+    visits = rng.poisson(4, 300)
+    once = rng.normal(50, 10, 300)
+    once[0] = 999  # an outlier: no code is used once
+    assert not warned(
+        depth=depth,
+        visits=np.where(visits > 8, 9, visits),
+        rate=rng.uniform(0, 99, 300).round(),
+        once=once,
+        difference=rng.normal(0, 500, 300).round(),
+    )
+
+
+def test_codes_of_several_columns_are_one_warning():
+    x = np.where(np.arange(60) % 6, np.random.default_rng(0).normal(size=60), -999)
+    (message,) = warned(first=x, second=-x)
+    assert "X has -999 and 999 far" in message
+    assert "'first', 'second'" in message
 
 
 def test_empty_text_is_a_category():

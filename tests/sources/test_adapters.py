@@ -150,3 +150,12 @@ class TestWrite:
         with pytest.raises(ValueError, match=words):
             write(chunks, tmp_path / "out.parquet", columns)
         assert not list(tmp_path.iterdir())
+
+
+def test_files_without_pyarrow_say_what_to_install(tmp_path, monkeypatch):
+    path = tmp_path / "rows.parquet"
+    write([np.eye(2)], path)
+    monkeypatch.setattr("sklvm._optional.find_spec", lambda name: None)
+    for call in (lambda: as_source(path), lambda: write([np.eye(2)], path)):
+        with pytest.raises(ImportError, match=r"needs pyarrow; .*sklvm\[arrow\]"):
+            call()

@@ -50,7 +50,12 @@ def test_three_clusters_are_found(criterion, scaled):
 
 def test_a_table_of_mixed_columns():
     model = MixtureEM(n_init=2, random_state=0)
-    assert select_n_components(model, table(), [2, 3, 4]).best_n_components == 3
+    selection = select_n_components(model, table(), [2, 3, 4])
+    assert selection.best_n_components == 3
+    assert repr(selection) == (
+        "ComponentSelection(best_n_components=3, best_estimator="
+        f"{selection.best_estimator!r}, criterion='bic')"
+    )
 
 
 def test_criteria_are_those_of_fits_to_all_rows():

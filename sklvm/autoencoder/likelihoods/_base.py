@@ -153,7 +153,7 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
     draws_differ = False
 
     def noise_level(self):
-        """sigma, one for all features or one a feature, where z has no say in it."""
+        """sigma, one for all features or one per feature, where z has no say in it."""
         return None
 
     def n_errors(self, n_features):

@@ -188,7 +188,7 @@ class NegativeBinomial(_Counts):
     r"""x_d ~ NB(lambda_d, r_d), counts that vary more than Poisson's.
 
     The mean is lambda_d and the variance lambda_d + lambda_d^2 / r_d. The outputs are
-    the logarithms of lambda; log r_d is a parameter, one a feature. The encoder reads
+    the logarithms of lambda; log r_d is a parameter, one per feature. The encoder reads
     log(1 + x), standardised.
     """
 
@@ -204,7 +204,7 @@ class NegativeBinomial(_Counts):
         self.log_size = nn.Parameter(vector(np.log(size)))
 
     def size(self):
-        """r, one a feature."""
+        """r, one per feature."""
         return self.log_size.clamp(math.log(LEAST_SIZE), math.log(MAX_SIZE)).exp()
 
     def log_prob(self, x, outputs):

@@ -206,11 +206,11 @@ class Gaussian(_Real):
             self.log_noise = nn.Parameter(above.log() / 2)
 
     def set_variance(self, variance):
-        """Fix sigma^2 at a number, or at one a feature."""
+        """Fix sigma^2 at a number, or at one per feature."""
         self._variance = vector(variance)
 
     def variance(self):
-        """sigma^2, as it is known now: one a feature, or one for all."""
+        """sigma^2, as it is known now: one per feature, or one for all."""
         if self.noise == "learned":
             return self._floor + (2 * self.log_noise).exp()
         return self._variance

@@ -32,7 +32,7 @@ def table_likelihood(schema, noise, min_noise, center, scale):
     """The families of a table's columns, as its schema has them.
 
     `center` and `scale` are those of the real columns, or of their logarithms. Of
-    noise with one number a column, those of the real ones count.
+    noise with one number per column, those of the real ones count.
     """
     options = {j: block.options for block in schema.blocks for j in block.columns}
     _check_options(schema, options)

@@ -121,3 +121,5 @@ ax.axvline(0, color="0.3", lw=0.8)
 ax.invert_yaxis()
 ax.set_xlabel(f"nats for segment {b} (left) or {a} (right)")
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2

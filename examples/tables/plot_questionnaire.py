@@ -132,3 +132,5 @@ plt.show()
 # what they have answered, not on what they would have. Who is silent on a statement
 # *because* of their opinion is not described by this model; a yes-or-no column "has
 # answered" beside it lets the classes tell at least the part that goes with the rest.
+
+# sphinx_gallery_thumbnail_number = 2

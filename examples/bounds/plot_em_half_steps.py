@@ -30,7 +30,7 @@ plt.show()
 # %%
 # F at any responsibilities
 # -------------------------
-# `elbo` takes any q. The posterior is the best: on the way to the uniform
+# `elbo` takes any q. The posterior is the best: between it and the uniform
 # distribution F falls by KL(q || posterior), and by no more where q is the posterior.
 posterior = model.predict_proba(X)
 shares = np.linspace(0, 1, 21)

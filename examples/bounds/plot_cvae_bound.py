@@ -6,10 +6,10 @@ A conditional variational autoencoder maximises a bound on ln p(y|x),
 
     F = E_q(z|y,x)[ln p(y|z,x)] - KL(q(z|y,x) || p(z|x)).
 
-The first term says how well y is told from z and x. It looks like what one wants. Why
-not maximise it alone? Because q sees the answer. Without the second term nothing keeps
-it from writing y itself into z, and the decoder from reading it off. When y is not
-known, z comes from p(z|x), and that never learned what q had written.
+The first term says how well y is predicted from z and x. It looks like what one wants.
+Why not maximise it alone? Because q sees the answer. Without the second term
+nothing keeps it from writing y itself into z, and the decoder from reading it off. When
+y is not known, z comes from p(z|x), and that never learned what q had written.
 
 ``beta=0`` takes the second term out of the training. The score stays what it is, the
 bound with its prior term.
@@ -17,7 +17,7 @@ bound with its prior term.
 
 # %%
 # For each x there are two values that y is near to, f(x) and -f(x). The entropy of y
-# given x is known; no model can tell a y that it has not seen in fewer nats.
+# given x is known; no model can describe a new y in fewer nats.
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ N_STEPS, N_EPOCHS = 20, 5
 
 
 def follow(beta):
-    """The model, its training loss an epoch, and the held-out -ln p(y|x) at steps."""
+    """The model, its training loss per epoch, and the held-out -ln p(y|x) at steps."""
     model = ConditionalVAE(
         latent_dim=1,
         n_prior_components=1,

@@ -13,7 +13,7 @@ thin, and still be whole digits.
 
 Two questions, and they are not the same. Which model describes new images best? The
 held-out score answers it, in nats per image. And do the components agree with the
-digits? The accuracy says so, but no model here has seen a label or was asked for it.
+digits? The accuracy says so, but no model here was given a label or fitted to find it.
 """
 
 # %%

@@ -7,7 +7,7 @@ time. A regression that minimises the squared error gives their mean, a value th
 never has. That is not for want of training: it is the best that one number can do.
 
 A conditional variational autoencoder has a latent z besides x, and learns from the data
-alone to let z say which of the two it is. Nobody told it that there are two.
+alone to let z say which of the two it is. That there are two is not in its data.
 """
 
 # %%

@@ -5,7 +5,7 @@ The aggregated posterior, the prior, and the holes between them
 A VAE draws new data by decoding draws from its prior p(z). In training the decoder has
 only seen draws from the aggregated posterior, the mean of q(z|x) over the data. Where
 the prior has mass and the aggregated posterior has none, there is a hole: the decoder
-was never told what to draw there.
+was never trained to draw anything there.
 
 The standard normal prior cannot bend to where the codes are. The VampPrior of Tomczak
 and Welling (2018) can: it is a mixture of posteriors at learned pseudo-inputs,

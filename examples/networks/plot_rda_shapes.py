@@ -9,8 +9,8 @@ the objective that a SparseSegmentationRDA minimises,
 
     rate + lambda * wrong pixels,   rate = -ln P(seeds) in nats:
 
-a seed is sent where it mends more than it costs. Nothing is approximate about it: the
-rate is what the seeds take as real bytes, two of them at most apart, and the wrong
+a seed is sent where it corrects more than it costs. Nothing is approximate about it:
+the rate is what the seeds take as real bytes, two of them at most apart, and the wrong
 pixels are counted after decoding.
 
 Where sender and receiver both have the image, they need the seeds only for what the

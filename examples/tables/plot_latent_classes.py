@@ -91,3 +91,5 @@ bars = ax.barh(names, [by_chance, by_item, right])
 ax.bar_label(bars, fmt="%.2f", padding=3)
 ax.set(xlabel="share of the empty cells that are filled rightly", xlim=(0, 1))
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2

@@ -118,7 +118,7 @@ measured = {
 # values differ.
 for name, results in measured.items():
     print(f"\n{name}, after {stages[-1]} epochs")
-    print("form        bound, nats an image    sd of it   variance of gradient")
+    print("form        bound, nats per image    sd of it   variance of gradient")
     for form, (mean, deviation, variance) in results[-1].items():
         print(f"{form:10s} {mean:21.3f} {deviation:11.5f} {variance:22.6f}")
 
