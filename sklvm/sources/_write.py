@@ -42,7 +42,6 @@ def write(chunks, path, columns=None):
     12
     """
     need_arrow("sklvm.sources.write")
-    import pyarrow.parquet as pq
 
     part = f"{os.fspath(path)}.part"
     writer, n = None, 0
