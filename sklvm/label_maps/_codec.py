@@ -89,7 +89,8 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
     save the model beside the streams.
 
     Counts are taken of the maps and of their mirror images, from left to right. Of more
-    than 16 million pixels in the maps of the fit, evenly spaced maps are taken.
+    than 16 million pixels in the maps of the fit, evenly spaced maps are taken, and
+    fewer where more than 4 million pixels have neighbourhoods that differ.
 
     References
     ----------
