@@ -57,7 +57,8 @@ class SegmentationCodec:
         -------
         streams : list of bytes
             At most 16 bits (and the checksum's 32) above the rate of the sparse map;
-            where a map is smaller than `image_shape_`, what its shape takes besides.
+            where a map is of another shape than `image_shape_`, what its shape takes
+            besides, some nine bytes of a larger one.
         """
         max_distortion = check_max_distortion(self, max_distortion)
         checksum = lossless if checksum is None else checksum

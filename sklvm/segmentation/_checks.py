@@ -57,6 +57,12 @@ def check_images(estimator, images, n_rows, *, reset, in_tiles=False):
     n_pixels = math.prod(estimator.image_shape_)
     width = n_pixels * n_channels if n_channels else None
     if images.shape[1] != width and (width or images.shape[1] % n_pixels):
+        if shapes is not None:
+            raise ValueError(
+                f"images[0] has the shape {shapes[0]} and {images.shape[1] // n_pixels}"
+                f" channels, and those of the fit are {estimator.image_shape_} with "
+                f"{n_channels}; give images (height, width, channels) of their maps."
+            )
         raise ValueError(
             f"images has {images.shape[1]} columns, which must be "
             f"{width or f'a multiple of {n_pixels}'}: pixels times channels."
