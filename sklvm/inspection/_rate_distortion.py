@@ -126,7 +126,8 @@ def _baselines(estimator, X, images):
     maps, _ = estimator._check_rows(X, images)
     counted = estimator._counted(maps.maps)
     curves = baseline_curves(maps.maps, counted, estimator.rate, estimator.n_classes_)
-    n_pixels, n_counted = maps.n_pixels().mean(), counted.sum() / len(maps)
+    n_tiles = len(counted)
+    n_pixels, n_counted = maps.n_pixels().sum() / n_tiles, counted.sum() / n_tiles
     return {
         name: (rate / np.log(2) / n_pixels, wrong / (n_counted or 1))
         for name, (rate, wrong) in curves.items()

@@ -18,6 +18,8 @@ from sklvm.state._classes import stateful
 PRIOR = 0.4
 # Groups of maps that predict each other when the mixing is learned.
 N_FOLDS = 6
+# Pixels whose keys are made in one go.
+PIECE = 1 << 16
 # Counts within a map are looked up in a table of so many, and so many slots.
 MOST_COUNTED, ADAPTIVE_BITS = 1023, 14
 
@@ -74,6 +76,14 @@ class Keys:
         candidate, rival : ndarray of shape (n,), uint64
         beside : list of ndarray of shape (n,)
         """
+        keys = np.empty((len(around), self.n_contexts), dtype=np.uint64)
+        for start in range(0, len(around), PIECE):
+            some = slice(start, start + PIECE)
+            parts = (part[some] for part in (around, candidate, rival))
+            keys[some] = self._piece(*parts, [values[some] for values in beside])
+        return keys
+
+    def _piece(self, around, candidate, rival, beside):
         numbers = np.ones((len(around), len(beside) + 1), dtype=np.uint64)
         for column, values in enumerate(beside):
             numbers[:, column] = values

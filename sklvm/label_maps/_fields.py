@@ -68,6 +68,16 @@ class Field:
         """The labels around (n, number of neighbours), known ones only."""
         return self.flat[places[:, None] + self.offsets]
 
+    def weighted_sum(self, multipliers):
+        """Of the labels around all pixels, times a number each, mod 2^64 (n, H, W)."""
+        height, width = self.shape
+        padded = self.flat.reshape(len(self.starts), -1, self.stride)
+        total = np.zeros((len(padded), height, width), dtype=np.uint64)
+        for (up, right), factor in zip(NEIGHBOURS.values(), multipliers, strict=True):
+            top, left = MARGIN - up, MARGIN + right
+            total += padded[:, top : top + height, left : left + width] * factor
+        return total
+
     def labels(self):
         """The maps without their margins."""
         padded = self.flat.reshape(len(self.starts), -1, self.stride)

@@ -50,5 +50,8 @@ class HashTable:
     def __getitem__(self, keys):
         """The values at keys of any shape, along a further axis."""
         slots = self._slots(keys)
-        held = self.tags[slots] == self._tags(keys)
-        return self.values[slots] * held[..., None]
+        held = self.tags.take(slots) == self._tags(keys)
+        # A row of small integers as one number: `take` of single ones is quicker.
+        n_bytes = self.values.itemsize * self.values.shape[1]
+        rows = self.values.view(f"u{n_bytes}")[:, 0].take(slots) * held
+        return rows[..., None].view(self.values.dtype)

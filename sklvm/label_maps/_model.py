@@ -121,7 +121,7 @@ class LabelMapModel:
         self.tones = Tones().fit(images) if self.sees_images else None
         pixels = known_pixels(maps, images, self.n_labels, self.tones, N_ROWS)
         rows = pixels.distinct
-        around = rows.around.astype(np.uint64)
+        around = rows.around
         self.ranking = Ranking(self.n_labels).fit(around, rows.labels, rows.counts)
         first, places = self.ranking.first(around)
         beside = self.hit_beside(around, first, rows.beside)

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklvm.label_maps._contexts import N_FOLDS
-from sklvm.label_maps._fields import Field, wavefront_numbers
+from sklvm.label_maps._fields import NAMES, Field, wavefront_numbers
 from sklvm.label_maps._hashing import multipliers
 
 # Neighbours among which a second candidate is looked for and a candidate is counted.
 N_NEAR, MOST_NEAR, MOST_RANK = 12, 5, 3
 # Most pixels that are looked at: of larger sets maps are left out, evenly spaced.
 MOST_PIXELS = 1 << 24
+# Most different rows, as far as there are other maps to leave out: a row takes about a
+# kilobyte of the fit.
+MOST_DISTINCT = 1 << 22
 
 
 @dataclass
@@ -50,6 +53,51 @@ def evenly(maps):
     return range(0, len(maps), step)
 
 
+@dataclass
+class View:
+    """A map of the fit as it is or mirrored, and what is known of its pixels besides.
+
+    The labels around a pixel are not kept: of many maps they would be the most.
+    """
+
+    maps: np.ndarray
+    folds: np.ndarray
+    beside: np.ndarray
+
+    @classmethod
+    def of(cls, labels, number, is_alone, tones, n_rows):
+        height, width = labels.shape
+        rows = np.repeat(np.arange(height), width)
+        fold = rows * N_FOLDS // height if is_alone else np.full(len(rows), number)
+        beside = [(rows * n_rows // height)[:, None], *tones]
+        beside = np.concatenate(beside, axis=1).astype(np.int16)
+        return cls(labels, (fold % N_FOLDS).astype(np.int8), beside)
+
+    def field(self, n_labels):
+        return Field(self.maps.shape, n_labels, 1, self.maps)
+
+    def keys(self, n_labels):
+        """A number of all that is known of each pixel, and of its label."""
+        others = [self.maps.ravel(), self.folds, *self.beside.T]
+        n = len(NAMES)
+        factors = multipliers(n + len(others), start=1 << 41)
+        key = self.field(n_labels).weighted_sum(factors[:n]).ravel()
+        for values, factor in zip(others, factors[n:], strict=True):
+            key += values.astype(np.uint64) * factor
+        return key
+
+    def rows(self, at, n_labels):
+        """What is known of the pixels `at`, their labels and folds."""
+        field = self.field(n_labels)
+        around = field.neighbours(field.inside()[at])
+        return (
+            around.astype(np.min_scalar_type(n_labels)),
+            self.maps.ravel()[at],
+            self.folds[at].astype(np.int64),
+            self.beside[at].astype(np.int64),
+        )
+
+
 def known_pixels(maps, images, n_labels, tones, n_rows):
     """The `Pixels` of maps (H, W), with the tones of their images.
 
@@ -57,56 +105,63 @@ def known_pixels(maps, images, n_labels, tones, n_rows):
     something tells of what may lie to its right.
     """
     chosen = evenly(maps)
-    shapes = [maps[i].shape for i in chosen]
-    parts = []
+    views = _views(maps, images, chosen, tones, n_rows)
+    keys = np.concatenate([view.keys(n_labels) for view in views])
+    first, row_of, counts = _distinct(keys)
+    if len(first) > MOST_DISTINCT and len(chosen) > 1:
+        # Hardly a pixel is like another: fewer maps have fewer rows.
+        chosen = chosen[:: -(-len(first) // MOST_DISTINCT)]
+        views = _views(maps, images, chosen, tones, n_rows)
+        keys = np.concatenate([view.keys(n_labels) for view in views])
+        first, row_of, counts = _distinct(keys)
+    starts = np.cumsum([0, *(view.maps.size for view in views)])
+    return Pixels(
+        _rows_at(views, starts, first, counts, n_labels),
+        row_of,
+        starts[:-1].tolist(),
+        [view.maps.shape for view in views],
+    )
+
+
+def _views(maps, images, chosen, tones, n_rows):
+    views = []
     for mirror in (1, -1):
         for number, i in enumerate(chosen):
-            height = len(maps[i])
-            rows = np.repeat(np.arange(height), maps[i].shape[1])
-            is_alone = len(chosen) == 1
-            fold = rows * N_FOLDS // height if is_alone else np.full(len(rows), number)
-            beside = [(rows * n_rows // height)[:, None]]
-            if images is not None:
-                beside.append(tones(images[i][:, ::mirror]))
-            seen = maps[i][:, ::mirror]
-            field = Field(seen.shape, n_labels, 1, seen)
-            parts.append(
-                (
-                    field.neighbours(field.inside()).astype(
-                        np.min_scalar_type(n_labels)
-                    ),
-                    seen.ravel(),
-                    (fold % N_FOLDS).astype(np.int64),
-                    np.concatenate(beside, axis=1).astype(np.int16),
-                )
-            )
+            seen = [] if images is None else [tones(images[i][:, ::mirror])]
+            parts = number, len(chosen) == 1, seen, n_rows
+            views.append(View.of(maps[i][:, ::mirror], *parts))
+    return views
+
+
+def _distinct(keys):
+    """Where each of the different keys is, which one every key is, and how often.
+
+    As np.unique, in half of its memory.
+    """
+    order = np.argsort(keys)
+    keys = keys[order]
+    is_new = np.r_[True, keys[1:] != keys[:-1]]
+    bounds = np.flatnonzero(is_new)
+    row_of = np.empty(len(keys), dtype=np.int32)
+    row_of[order] = np.cumsum(is_new, dtype=np.int32) - 1
+    return order[bounds], row_of, np.diff(bounds, append=len(keys))
+
+
+def _rows_at(views, starts, first, counts, n_labels):
+    """The `Rows` of the pixels `first`, numbered through all views."""
+    by_place = np.argsort(first)
+    bounds = np.searchsorted(first[by_place], starts)
+    parts = [
+        view.rows(first[by_place[low:high]] - start, n_labels)
+        for view, start, low, high in zip(
+            views, starts[:-1], bounds[:-1], bounds[1:], strict=True
+        )
+    ]
+    back = np.argsort(by_place)
     around, labels, folds, beside = (
-        np.concatenate(part) for part in zip(*parts, strict=True)
+        np.concatenate(part)[back] for part in zip(*parts, strict=True)
     )
-    key = _key_of_all(around, labels, folds, beside)
-    _, first, row_of, counts = np.unique(
-        key, return_index=True, return_inverse=True, return_counts=True
-    )
-    distinct = Rows(
-        around[first],
-        labels[first],
-        folds[first],
-        counts.astype(np.int64),
-        list(beside[first].T.astype(np.int64)),
-    )
-    sizes = [height * width for height, width in shapes]
-    starts = np.cumsum([0, *sizes, *sizes])
-    return Pixels(distinct, row_of, starts[:-1].tolist(), [*shapes, *shapes])
-
-
-def _key_of_all(*arrays):
-    columns = [c for a in arrays for c in (a.T if a.ndim == 2 else [a])]
-    key = np.zeros(len(columns[0]), dtype=np.uint64)
-    for column, multiplier in zip(
-        columns, multipliers(len(columns), start=1 << 41), strict=True
-    ):
-        key += column.astype(np.uint64) * multiplier
-    return key
+    return Rows(around, labels, folds, counts, list(beside.T))
 
 
 def second_candidates(around, first, n_labels):

@@ -133,10 +133,12 @@ def cropped(maps, shapes):
     return [m[:h, :w] for m, (h, w) in zip(maps, shapes, strict=True)]
 
 
-def flat_images(images, image_shape):
+def flat_images(images, image_shape, cut=None):
     """Images of any form as flat rows, and their shapes; rows and None if they are.
 
-    Images (H, W) have one channel; smaller ones than `image_shape` are filled up by 0.
+    Images (H, W) have one channel; smaller ones than `image_shape` are filled up by 0,
+    and larger ones are refused, or become several rows: `cut` gives the windows of a
+    shape.
     """
     is_list = _is_list_of_maps(images)
     if not is_list and getattr(images, "ndim", 2) <= 2:
@@ -148,12 +150,16 @@ def flat_images(images, image_shape):
             "images must be (height, width) or (height, width, channels) with as many "
             "channels in each; give a list of such arrays, or flat rows."
         )
-    check_sizes(arrays, image_shape, "images")
+    shapes = [a.shape[:2] for a in arrays]
+    if cut is None:
+        check_sizes(arrays, image_shape, "images")
+    else:
+        arrays = [a[window] for a in arrays for window in cut(a.shape[:2], image_shape)]
     rows = np.zeros((len(arrays), *image_shape, arrays[0].shape[2]), dtype=np.float32)
     with np.errstate(over="ignore"):  # infinity is refused later
         for row, a in zip(rows, arrays, strict=True):
             row[: a.shape[0], : a.shape[1]] = a
-    return rows.reshape(len(rows), -1), [a.shape[:2] for a in arrays]
+    return rows.reshape(len(rows), -1), shapes
 
 
 def cropped_images(rows, image_shape, shapes):

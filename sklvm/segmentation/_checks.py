@@ -1,7 +1,6 @@
 """Checks of label maps, images and codes at the public edge."""
 
 import math
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,62 +9,33 @@ from sklearn.utils.validation import _check_n_features, check_is_fitted
 
 from sklvm.columns._numbers import check_numbers, refuse_mask
 from sklvm.label_maps._reading import read_label_maps
-from sklvm.label_maps._shapes import (
-    as_form,
-    as_maps,
-    check_sizes,
-    cropped,
-    flat_images,
-    form_of,
-    padded,
-)
+from sklvm.label_maps._shapes import as_maps, flat_images, form_of
+from sklvm.segmentation._tiles import Maps, check_tiles, windows
 
 # Nats per wrong pixel that float32 can count with.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-30, 1e30
 
 
-@dataclass
-class Maps:
-    """Maps of one size or several, in one array.
+def check_label_maps(estimator, X, *, reset, in_tiles=False):
+    """X as `Maps` of numbers: the classes, void labels after them.
 
-    Attributes
-    ----------
-    maps : ndarray of shape (n, H, W), int32
-        -1 where a map has no pixel, as it is smaller than others.
-    shapes : list of tuple
-    form : {"rows", "maps", "list"}
-        How they came.
+    With `in_tiles` maps may be larger than those of the fit.
     """
-
-    maps: np.ndarray
-    shapes: list
-    form: str
-
-    def __len__(self):
-        return len(self.maps)
-
-    def as_given(self, maps):
-        """Other maps (n, H, W) in the shapes and the form of these."""
-        return as_form(self.form, cropped(maps, self.shapes))
-
-    def n_pixels(self):
-        """The number of pixels of each map."""
-        return np.array([height * width for height, width in self.shapes])
-
-
-def check_label_maps(estimator, X, *, reset):
-    """X as `Maps` of numbers: the classes, void labels after them."""
     params = {}
     if reset:
         names = ("image_shape", "n_classes", "void_class")
         params = {name: getattr(estimator, name) for name in names}
-    read = read_label_maps(estimator, X, reset=reset, **params)
-    maps = padded(read.maps, estimator.image_shape_, -1)
-    return Maps(maps, read.shapes, read.form)
+    read = read_label_maps(estimator, X, reset=reset, any_shape=in_tiles, **params)
+    check_tiles(read.maps, estimator.image_shape_)
+    return Maps.of(read.maps, estimator.image_shape_, read.form)
 
 
-def check_images(estimator, images, n_rows, *, reset):
-    """Images as float32 of shape (n, P * channels), and their shapes; or None, None."""
+def check_images(estimator, images, n_rows, *, reset, in_tiles=False):
+    """Images as float32 of shape (n, P * channels), and their shapes; or None, None.
+
+    With `in_tiles` n is the number of tiles, where images are larger than those of the
+    fit.
+    """
     n_channels = None if reset else estimator.n_image_channels_
     if images is None:
         if n_channels:
@@ -81,18 +51,26 @@ def check_images(estimator, images, n_rows, *, reset):
             "leave them out, or fit with images."
         )
     refuse_mask(images, "images")
-    images, shapes = flat_images(images, estimator.image_shape_)
+    cut = windows if in_tiles else None
+    images, shapes = flat_images(images, estimator.image_shape_, cut)
     images = check_numbers(images, "images", dtype=np.float32)
     n_pixels = math.prod(estimator.image_shape_)
     width = n_pixels * n_channels if n_channels else None
     if images.shape[1] != width and (width or images.shape[1] % n_pixels):
+        if shapes is not None:
+            raise ValueError(
+                f"images[0] has the shape {shapes[0]} and {images.shape[1] // n_pixels}"
+                f" channels, and those of the fit are {estimator.image_shape_} with "
+                f"{n_channels}; give images (height, width, channels) of their maps."
+            )
         raise ValueError(
             f"images has {images.shape[1]} columns, which must be "
             f"{width or f'a multiple of {n_pixels}'}: pixels times channels."
         )
-    if len(images) != n_rows:
+    n_images = len(images if shapes is None else shapes)
+    if n_images != n_rows:
         raise ValueError(
-            f"images has {len(images)} rows and there are {n_rows} maps; give an image "
+            f"images has {n_images} rows and there are {n_rows} maps; give an image "
             "for each."
         )
     estimator.n_image_channels_ = images.shape[1] // n_pixels
@@ -121,7 +99,7 @@ def check_codes(estimator, S):
         arrays = list(rows.reshape(-1, *estimator.image_shape_))
     else:
         arrays = as_maps(S, form, "S")
-        check_sizes(arrays, estimator.image_shape_, "S")
+        check_tiles(arrays, estimator.image_shape_, "S")
         arrays = [check_numbers(a, "S", dtype="numeric") for a in arrays]
     k = estimator.n_classes_
     for array in arrays:
@@ -131,13 +109,13 @@ def check_codes(estimator, S):
                 f"S has the value {array[wrong][0]}; give -1 for blank and the numbers "
                 f"of the classes, 0 to {k - 1}."
             )
-    maps = padded(arrays, estimator.image_shape_, -1)
-    if np.isin(maps, estimator._pixel_labels.void_numbers).any():
+    codes = Maps.of(arrays, estimator.image_shape_, form)
+    if np.isin(codes.maps, estimator._pixel_labels.void_numbers).any():
         raise ValueError(
             f"S has a seed of void_class={estimator.void_class_}, which is never "
             "decoded; leave the pixel blank, -1."
         )
-    return Maps(maps, [a.shape for a in arrays], form)
+    return codes
 
 
 def check_output(estimator, form):

@@ -39,15 +39,9 @@ from sklvm.segmentation._refine import (
 BLOCK_MAPS, BLOCK_PIXELS = 32, 8192
 
 
-def search(task, own, is_greedy, max_distortion):
+def search(task, own, is_greedy):
     """The state of the code of one map, a generator as in `_refine`."""
-    if is_greedy:
-        state = yield from refine(task, own)
-    else:
-        state = yield from best_of(task, [own])
-    if max_distortion is not None:
-        state = yield from until_distortion(task, state, max_distortion)
-    return state
+    return (yield from refine(task, own) if is_greedy else best_of(task, [own]))
 
 
 class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
@@ -122,9 +116,28 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
         return self._in_blocks(encode, labels, images, weights)
 
-    def _search(
-        self, labels, images, weights=None, max_distortion=None, is_greedy=None
-    ):
+    def _search_maps(self, maps, images, weight=None, max_distortion=None):
+        """The states of the codes of all tiles of `Maps`."""
+        weight = self.distortion_weight if weight is None else weight
+        weights = np.full(len(maps.maps), weight, dtype=float)
+        states = self._search(maps.maps, images, weights)
+        if max_distortion is None:
+            return states
+        distortions = np.array([state.distortion for state in states], dtype=float)
+        limits = maps.limits(max_distortion, distortions)
+        above = np.flatnonzero(distortions > limits)
+
+        def until(task, i):
+            return until_distortion(task, states[above[i]], limits[above[i]])
+
+        parts = maps.maps[above], None if images is None else images[above]
+        for i, state in zip(
+            above, self._run_searches(until, *parts, weights[above]), strict=True
+        ):
+            states[i] = state
+        return states
+
+    def _search(self, labels, images, weights=None, is_greedy=None):
         """The states of the codes of maps (n, P); `is_greedy` is as in `refine`."""
         if is_greedy is None:
             is_greedy = self.refine is not None
@@ -132,7 +145,12 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         if weights is None:
             weights = np.full(len(labels), self.distortion_weight, dtype=float)
         own = self._own_codes(labels, images, weights)
-        counted = self._counted(labels)
+        return self._run_searches(
+            lambda task, i: search(task, own[i], is_greedy), labels, images, weights
+        )
+
+    def _run_searches(self, begin, labels, images, weights):
+        """The states that searches of maps (n, H, W) end with: `begin(task, i)`."""
         blank = None
         if images is None:
             blank = self._decode(np.full((1, *self.image_shape_), -1, np.int32), None)
@@ -141,23 +159,16 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         name = f"{type(self).__name__}: search of codes"
         for rows in tqdm(blocks, desc=name, disable=not self.verbose):
             searches = [
-                search(
-                    Task(
-                        labels[i],
-                        counted[i],
-                        self.rate_model_,
-                        weights[i],
-                        self.class_weight_,
-                    ),
-                    own[i],
-                    is_greedy,
-                    max_distortion,
-                )
+                begin(self._task(labels[i], weights[i]), i)
                 for i in range(rows.start, rows.stop)
             ]
             decode = self._decoder(None if images is None else images[rows], blank)
             states += run(searches, decode)
         return states
+
+    def _task(self, labels, weight):
+        parts = labels, self._counted(labels), self.rate_model_
+        return Task(*parts, weight, self.class_weight_)
 
     def _decoder(self, images, blank):
         """What `run` calls for a block: of codes of numbers of maps their maps.
@@ -181,8 +192,10 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         """X as `Maps`, and flat images or None."""
         check_is_fitted(self)
         self._validate_params()
-        maps = check_label_maps(self, X, reset=False)
-        images, shapes = check_images(self, images, len(maps), reset=False)
+        maps = check_label_maps(self, X, reset=False, in_tiles=True)
+        images, shapes = check_images(
+            self, images, len(maps), reset=False, in_tiles=True
+        )
         check_same_shapes(shapes, maps.shapes)
         return maps, images
 
@@ -190,7 +203,9 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         """Sparse maps as `Maps`, and flat images or None."""
         check_is_fitted(self)
         codes = check_codes(self, S)
-        images, shapes = check_images(self, images, len(codes), reset=False)
+        images, shapes = check_images(
+            self, images, len(codes), reset=False, in_tiles=True
+        )
         check_same_shapes(shapes, codes.shapes)
         return codes, images
 
@@ -216,7 +231,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         max_distortion = check_max_distortion(self, max_distortion)
         maps, images = self._check_rows(X, images)
         check_output(self, maps.form)
-        states = self._search(maps.maps, images, max_distortion=max_distortion)
+        states = self._search_maps(maps, images, max_distortion=max_distortion)
         return maps.as_given(np.stack([state.code for state in states]))
 
     def inverse_transform(self, S, images=None):
@@ -235,8 +250,9 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             Labels, in the dtype of `classes_`.
         """
         codes, images = self._check_codes(S, images)
-        maps = self._pixel_labels.labels(self._decode(codes.maps, images))
-        return codes.as_given(maps)
+        return codes.as_given(
+            self._pixel_labels.labels(self._decode(codes.maps, images))
+        )
 
     def sample(self, n_samples=1, images=None):
         """Draw lists of seeds from P(L) and decode them.
@@ -278,7 +294,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         """
         check_is_fitted(self)
         codes = check_codes(self, S)
-        return self.rate_model_.rate(codes.maps.reshape(len(codes), -1))
+        tiles = codes.maps.reshape(len(codes.maps), -1)
+        return codes.sums(self.rate_model_.rate(tiles))
 
     def distortion(self, X, S, images=None):
         """Number of pixels, void ones apart, at which the decoded S is not X.
@@ -306,7 +323,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         wrong = (decoded != maps.maps) & counted
         if self.class_weight_ is not None:
             wrong = wrong * pixel_weights(maps.maps, counted, self.class_weight_)
-        return wrong.sum(axis=(1, 2))
+        return maps.sums(wrong.sum(axis=(1, 2)))
 
     def score_samples(self, X, images=None):
         """-(rate + distortion_weight * distortion) of each map, in nats.
@@ -321,8 +338,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         scores : ndarray of shape (n_samples,), float64
         """
         maps, images = self._check_rows(X, images)
-        states = self._search(maps.maps, images)
-        return -np.array([objective(state) for state in states], dtype=float)
+        states = self._search_maps(maps, images)
+        return -maps.sums(np.array([objective(state) for state in states], dtype=float))
 
     def score(self, X, y=None, sample_weight=None, images=None):
         """Mean of `score_samples`, in nats per map.
@@ -363,12 +380,12 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         weights = check_weights(distortion_weights)
         rate, distortion, n_wrong = [], [], []
         for weight in weights:
-            states = self._search(maps.maps, images, np.full(len(maps), weight))
+            states = self._search_maps(maps, images, weight)
             wrong = np.array([state.distortion for state in states])
             objectives = np.array([objective(state) for state in states])
-            rate.append((objectives - weight * wrong).mean())
-            distortion.append(wrong.mean())
-            n_wrong.append(np.mean([state.wrong.sum() for state in states]))
+            rate.append(maps.sums(objectives - weight * wrong).mean())
+            distortion.append(maps.sums(wrong).mean())
+            n_wrong.append(sum(state.wrong.sum() for state in states) / len(maps))
         rate, distortion = np.array(rate), np.array(distortion)
         n_counted = self._counted(maps.maps).sum() / len(maps)
         return Bunch(

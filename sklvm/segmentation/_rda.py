@@ -175,8 +175,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     Raises
     ------
     ValueError
-        If X has anything but labels, or labels that the fit has not seen; if a map is
-        larger than `image_shape_`; if images are of another size or are missing.
+        If X has anything but labels, or labels that the fit has not seen; if a map has
+        more tiles than may be; if images are of another size or are missing.
 
     See Also
     --------
@@ -192,8 +192,12 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     give ``X[None]``.
 
     Maps that are smaller than `image_shape_` are filled up, below and to the right,
-    with pixels that never count; their streams hold their shape. Larger maps are
-    refused.
+    with pixels that never count; their streams hold their shape. `fit` refuses larger
+    maps; everything else cuts them into as few even tiles as fit into `image_shape_`,
+    each of which is searched for seeds and decoded by itself. Rate and distortion of a
+    map are the sums over its tiles, `max_distortion` is shared out among them by what
+    they have wrong, and a map has one stream, whose residual and checksum are those of
+    the whole map. A map may have 2^24 pixels and 4096 tiles.
 
     The scores are of one objective, not densities: they compare between models with
     the same `distortion_weight` on the same maps, and not with other estimators. So a

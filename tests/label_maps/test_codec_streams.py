@@ -11,6 +11,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklvm import LabelMapCodec
+from sklvm.label_maps import _pixels
+from sklvm.label_maps._fields import Field
+from sklvm.label_maps._gate import product
+from sklvm.label_maps._pixels import known_pixels
 from sklvm.label_maps._range_coder import Decoder, Encoder
 
 from .maps import HELD_OUT, X, fitted, photographs, scenes
@@ -170,6 +174,43 @@ def test_bytes_that_every_machine_writes():
     streams = whole_numbers(fitted()).encode(HELD_OUT[:3])
     assert [zlib.crc32(stream) for stream in streams] == GOLDEN
     assert_array_equal(whole_numbers(fitted()).decode(streams), HELD_OUT[:3])
+
+
+@pytest.mark.parametrize("largest", [1 << 20, 1 << 36, 1 << 50])
+def test_sums_of_products_are_those_of_integers(largest):
+    """Those of a BLAS where doubles hold them, of 64 bits where not."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-32768, 32768, size=(50, 40))
+    weights = rng.integers(-largest // 40, largest // 40, size=(40, 16))
+    exact = x.astype(object) @ weights.astype(object)
+    wrapped = [(int(v) + 2**63) % 2**64 - 2**63 for v in exact.ravel()]
+    assert product(x, weights).ravel().tolist() == wrapped
+    assert product(x[:0], weights).shape == (0, 16)
+
+
+def test_fits_of_too_many_neighbourhoods_leave_maps_out(monkeypatch):
+    maps = list(scenes(2, 8))
+    whole, half = (known_pixels(m, None, 4, None, 30) for m in (maps, maps[::2]))
+    most = (len(whole.distinct.labels) + 1) // 2
+    monkeypatch.setattr(_pixels, "MOST_DISTINCT", most)
+    some = known_pixels(maps, None, 4, None, 30)
+    assert_array_equal(some.distinct.around, half.distinct.around)
+    assert some.shapes == half.shapes
+    monkeypatch.setattr(_pixels, "MOST_DISTINCT", 1)
+    # One of them and its mirror image.
+    assert len(known_pixels(maps, None, 4, None, 30).shapes) == 2
+
+
+def test_what_is_known_of_pixels_is_what_is_around_them():
+    maps = list(scenes(2, 3)) + list(scenes(2, 2, (7, 9)))
+    pixels = known_pixels(maps, None, 4, None, 30)
+    seen = [m[:, ::step] for step in (1, -1) for m in maps]
+    fields = [Field(m.shape, 4, 1, m) for m in seen]
+    around = np.concatenate([f.neighbours(f.inside()) for f in fields])
+    assert_array_equal(pixels.distinct.around[pixels.row_of], around)
+    labels = np.concatenate([m.ravel() for m in seen])
+    assert_array_equal(pixels.distinct.labels[pixels.row_of], labels)
+    assert_array_equal(np.bincount(pixels.row_of), pixels.distinct.counts)
 
 
 GOLDEN = [2140109369, 3016627974, 1793698468]
