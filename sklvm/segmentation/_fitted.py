@@ -126,6 +126,8 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         distortions = np.array([state.distortion for state in states], dtype=float)
         limits = maps.limits(max_distortion, distortions)
         above = np.flatnonzero(distortions > limits)
+        if not len(above):
+            return states
 
         def until(task, i):
             return until_distortion(task, states[above[i]], limits[above[i]])

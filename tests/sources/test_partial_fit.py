@@ -34,8 +34,8 @@ def test_conditional_vae_is_as_good_as_by_fit():
     x = rng.uniform(-2, 2, size=(3000, 1))
     y = np.sin(x) + 0.1 * rng.normal(size=x.shape)
     train, new = slice(2000), slice(2000, None)
-    fitted = ConditionalVAE(1, **QUICK).fit(x[train], y[train])
-    steps = ConditionalVAE(1, **QUICK)
+    fitted = ConditionalVAE(1, random_state=0).fit(x[train], y[train])
+    steps = ConditionalVAE(1, random_state=0)
     for _ in range(fitted.n_iter_):
         for rows in np.array_split(rng.permutation(2000), 4):
             steps.partial_fit(x[rows], y[rows])
