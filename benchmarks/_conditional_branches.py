@@ -126,7 +126,7 @@ def joint_mixture(X, y, X_test, y_test, seed, arguments):
 
 MODELS = {
     "ConditionalVAE": cvae(),
-    "ConditionalVAE, one hidden layer": cvae(hidden_layer_sizes=(200,)),
+    "ConditionalVAE, two hidden layers": cvae(hidden_layer_sizes=(100, 100)),
     "ConditionalVAE, one Gaussian p(z given x)": cvae(n_prior_components=1),
     "linear regression": gaussian_around(LinearRegression()),
     "MLPRegressor": gaussian_around(MLPRegressor(hidden_layer_sizes=(64, 64))),

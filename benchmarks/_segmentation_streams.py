@@ -3,10 +3,10 @@
 A third of the streams are random bytes, a third real streams cut short, a third real
 streams with a few bits flipped; each is decoded alone. Real streams are of all four
 modes, with and without a residual that makes them lossless and with and without a
-checksum, which is demanded where there was one. Anything but a valid map or a
-ValueError stops the run. So that as many streams as that take minutes, the maps are
-small, every second pixel of CamVid's, 45 x 60, the networks narrow, and the training
-short.
+checksum, which is demanded where there was one, of maps of the fit and of larger ones
+of four tiles. Anything but a valid map or a ValueError stops the run. So that as many
+streams as that take minutes, the maps are small, every second pixel of CamVid's,
+45 x 60, the networks narrow, and the training short.
 
 With `--codec maps` the same of `LabelMapCodec`, on every sixth pixel, with and without
 a checksum, and with streams of maps of another shape.
@@ -74,13 +74,17 @@ class Tally:
 # The streams --------------------------------------------------------------------------
 
 
-def real_streams(model, X):
+def real_streams(model, maps):
+    """Of a SparseSegmentationRDA: maps of the fit, and four of them side by side."""
+    fours = maps[: len(maps) // 4 * 4].reshape(-1, 2, 2, *maps.shape[1:])
+    large = [np.block([list(above), list(below)]) for above, below in fours]
     streams = []
     for weight in WEIGHTS:
         model.set_params(distortion_weight=weight)
         for mode, options in MODES.items():
-            data = model.encode(X, **options)
-            streams += map(Real, [mode] * len(data), data, model.decode(data))
+            for X in (rows(maps), large):
+                data = model.encode(X, **options)
+                streams += map(Real, [mode] * len(data), data, model.decode(data))
     return streams
 
 
@@ -133,15 +137,8 @@ def outcome(model, data, real):
 
 
 def check_valid(model, maps):
-    if isinstance(model, LabelMapCodec):
-        if not np.isin(maps[0], model.classes_).all():
-            raise AssertionError("A map has labels that are none.")
-        return
-    n_pixels = model.image_shape_[0] * model.image_shape_[1]
-    if maps.shape != (1, n_pixels) or maps.dtype != np.int32:
-        raise AssertionError(f"A map is {maps.dtype} of shape {maps.shape}.")
-    if maps.min() < 0 or maps.max() >= model.n_classes_:
-        raise AssertionError(f"A map has classes {maps.min()} to {maps.max()}.")
+    if not np.isin(maps[0], model.classes_).all():
+        raise AssertionError("A map has labels that are none.")
 
 
 def decode_all(model, reals, n_streams, seed):
@@ -222,7 +219,7 @@ def run(arguments):
             reals = real_streams_of_maps(model, val)
         else:
             model = fitted(arguments.model, train, arguments.epochs, channels=CHANNELS)
-            reals = real_streams(model, rows(val))
+            reals = real_streams(model, val)
         # What is set up once is no part of it.
         decode_all(model, reals, N_WARM, arguments.seed + 1)
         before = resident_peak()

@@ -95,7 +95,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         2 * latent_dim, without the logit.
     decoder : torch.nn.Module, object with `build` or None, default=None
         The same for p(y|z,x): from rows [z, x] to means or logits of y.
-    hidden_layer_sizes : array-like of int, default=(100, 100)
+    hidden_layer_sizes : array-like of int, default=(200,)
         Widths of the hidden layers of all three networks, reversed in the decoder; ()
         makes them linear. Without networks of your own a Gaussian y starts at linear
         regression, and z at the factors of what it leaves of y.
@@ -244,7 +244,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         encoder=None,
         prior=None,
         decoder=None,
-        hidden_layer_sizes=(100, 100),
+        hidden_layer_sizes=(200,),
         activation="relu",
         max_epochs="auto",
         lr=3e-3,
