@@ -34,13 +34,17 @@ def test_conditional_vae_is_as_good_as_by_fit():
     x = rng.uniform(-2, 2, size=(3000, 1))
     y = np.sin(x) + 0.1 * rng.normal(size=x.shape)
     train, new = slice(2000), slice(2000, None)
-    fitted = ConditionalVAE(1, random_state=0).fit(x[train], y[train])
-    steps = ConditionalVAE(1, random_state=0)
-    for _ in range(fitted.n_iter_):
+    fitted = ConditionalVAE(1, **QUICK).fit(x[train], y[train])
+    steps = ConditionalVAE(1, **QUICK)
+    scores = []
+    for number in range(fitted.n_iter_):
         for rows in np.array_split(rng.permutation(2000), 4):
             steps.partial_fit(x[rows], y[rows])
+        if number >= fitted.n_iter_ - 20:
+            scores.append(steps.score(x[new], y[new]))
     expected = fitted.score(x[new], y[new])
-    assert steps.score(x[new], y[new]) > expected - 0.01 * abs(expected)
+    # At a constant learning rate a score goes up and down by as much from pass to pass.
+    assert np.mean(scores) > expected - 0.01 * abs(expected)
 
 
 @pytest.mark.parametrize(
