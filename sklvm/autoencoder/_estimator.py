@@ -125,7 +125,8 @@ class BaseAutoencoder(BaseNeuralEstimator):
                 encoder[-1].weight[self.latent_dim :] = 0.0
             if self.decoder is None:
                 decoder[-1].bias.copy_(torch.as_tensor(start))
-        if self._starts_linear(likelihood, X):
+        n_given = 0 if given is None else given.shape[1]
+        if self._starts_linear(likelihood, X.shape[1] + n_given):
             shared = isinstance(self.noise, str) and self.noise == "shared"
             rows = self._start_rows(X.shape[0], generator)
             given = None if given is None else given[rows]
@@ -139,10 +140,10 @@ class BaseAutoencoder(BaseNeuralEstimator):
             encoder = standardising(encoder, X, n_encoder_inputs)
         return encoder, decoder
 
-    def _starts_linear(self, likelihood, X):
+    def _starts_linear(self, likelihood, n_columns):
         """Whether the training starts at the maximum of the linear model."""
         are_own = self.encoder is not None or self.decoder is not None
-        return not are_own and has_linear_start(likelihood, X)
+        return not are_own and has_linear_start(likelihood, n_columns)
 
     def _starts_well(self, module):
         return isinstance(module.decoder, LinearAndNetwork)

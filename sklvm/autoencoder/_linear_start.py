@@ -28,7 +28,8 @@ from sklvm.state._classes import stateful
 
 # A covariance of more columns would take longer than the training.
 MAX_COLUMNS = 2000
-# Incomplete rows that its maximum is sought from, and columns up to which it is.
+# Rows with missing cells that its maximum is sought from, and columns up to which it
+# is; and rows of a regression.
 N_ROWS, MAX_GAPPED_COLUMNS = 5000, 200
 # Deviations of its input over which the first layer's thresholds lie.
 SPREAD = 2.0
@@ -175,9 +176,9 @@ def _single(array):
     return torch.from_numpy(array.astype(np.float32))
 
 
-def has_linear_start(likelihood, X):
+def has_linear_start(likelihood, n_columns):
     """Whether some features are Gaussian, and a covariance of them can be had."""
-    return X.shape[1] <= MAX_COLUMNS and any(
+    return n_columns <= MAX_COLUMNS and any(
         getattr(part, "is_real", False) for part in likelihood.modules()
     )
 
@@ -187,8 +188,9 @@ def _slopes(given, values):
 
     With a ridge that rows left out like best, as there may be more columns than rows.
     """
+    some = slice(None, None, -(-len(given) // N_ROWS))
     scaler = StandardScaler()
-    ridge = RidgeCV(RIDGES).fit(scaler.fit_transform(given), values)
+    ridge = RidgeCV(RIDGES).fit(scaler.fit_transform(given[some]), values[some])
     return ridge.coef_.reshape(values.shape[1], -1) / scaler.scale_
 
 

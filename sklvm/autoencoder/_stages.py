@@ -55,7 +55,7 @@ class TrainsInStages(FittedComponents):
             **parts,
         )
 
-    def _starts_linear(self, likelihood, X):
+    def _starts_linear(self, likelihood, n_columns):
         # The pretraining is without noise, and scales the latent as it likes.
         return False
 

@@ -8,6 +8,7 @@ from scipy.stats import bernoulli, kstest, norm, poisson
 
 from sklvm import VAE
 from sklvm.autoencoder import Blocks, Gaussian
+from sklvm.autoencoder.likelihoods._own import standardising
 
 from .models import (
     Poisson,
@@ -321,6 +322,14 @@ def test_a_custom_likelihood_is_trained_on_counts_of_thousands():
     quietly(est.fit, X)
     independent = np.nansum(poisson(np.nanmean(X, axis=0)).logpmf(X), axis=1).mean()
     assert est.score(X) > independent + 10
+
+
+def test_constant_columns_of_a_custom_likelihood_keep_their_unit():
+    """Their variance is rounding: no new value is to be 1e16 deviations off."""
+    X = np.random.default_rng(0).normal(size=(299, 2)).astype(np.float32)
+    X[:, 1] = 0.1
+    network = standardising([], X, 2)
+    assert_allclose(network[0].scale, [X[:, 0].std(), 1.0], rtol=1e-5)
 
 
 class Checked(Poisson):

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 from torch import nn
 
 from sklvm import VAE, ConditionalVAE, GaussianMixtureEM
+from sklvm.autoencoder._linear_start import LinearAndNetwork
 
 from .models import quietly
 
@@ -228,6 +229,14 @@ def test_a_single_column_starts_in_the_latent():
     est = start_given(x, y[:, 0], 2, n_prior_components=1)
     moved = est.transform(x, y[:, 0] + 1) - est.transform(x, y[:, 0])
     assert np.abs(moved).max() > 0.1
+
+
+def test_so_many_conditions_have_no_linear_start(monkeypatch):
+    """A regression on them would take longer than the training."""
+    x, y = answers(100)
+    monkeypatch.setattr("sklvm.autoencoder._linear_start.MAX_COLUMNS", 4)
+    decoder = start_given(x, y, 1).net_.module_.decoder
+    assert not isinstance(decoder, LinearAndNetwork)
 
 
 def test_more_conditions_than_rows_are_not_learned_by_heart():

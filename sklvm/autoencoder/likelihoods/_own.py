@@ -44,7 +44,9 @@ def reads_raw(likelihood):
 def standardising(encoder, X, n_inputs):
     """The layers of an encoder, behind one that standardises X."""
     mean, variance = column_moments(X)
-    scale = np.sqrt(np.where(variance > 0, variance, 1.0))
+    scale = np.sqrt(variance)
+    # Sums of a constant column are rounded.
+    scale = np.where(scale > 1e-6 * np.abs(mean), scale, 1.0)
     first = Standardise(vector(mean), vector(scale), n_inputs)
     return nn.Sequential(first, *encoder)
 
