@@ -1,6 +1,25 @@
 """What several files of tests need: a machine with a GPU, in thought."""
 
+from contextlib import contextmanager
+
 import pytest
+
+
+@pytest.fixture
+def rounded_products():
+    """A context in which torch may round products of float32."""
+    import torch
+
+    @contextmanager
+    def rounded():
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    return rounded
 
 
 @pytest.fixture

@@ -196,17 +196,13 @@ def test_float32(kind, missing):
     assert_allclose(two.score_samples(tensor), two.score_samples(X), rtol=0, atol=1e-4)
 
 
-def test_where_the_process_rounds_float32_products_are_of_float64():
+def test_where_the_process_rounds_float32_products_are_of_float64(rounded_products):
     X = torch.tensor(blobs(400).astype(np.float32))
     exact = fit(make("full"), X)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
+    with rounded_products():
         assert abs(fit(make("full"), X).lower_bound_ - exact.lower_bound_) < NATS
         with torch.autocast("cpu", dtype=torch.bfloat16):
             inside = exact.score_samples(X)
-    finally:
-        torch.set_float32_matmul_precision(before)
     assert_allclose(inside, exact.score_samples(X), atol=1e-5)
 
 

@@ -253,18 +253,16 @@ def test_float32(family, missing):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_where_the_process_rounds_float32_products_are_of_float64(family):
+def test_where_the_process_rounds_float32_products_are_of_float64(
+    family, rounded_products
+):
     X = torch.tensor(table(family).astype(np.float32))
     exact = fit(make(family), X)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
+    with rounded_products():
         est = fit(make(family), X)
         assert abs(est.lower_bound_ - exact.lower_bound_) < NATS
         with torch.autocast("cpu", dtype=torch.bfloat16):
             inside = exact.score_samples(X)
-    finally:
-        torch.set_float32_matmul_precision(before)
     assert_allclose(inside, exact.score_samples(X), rtol=1e-6)
 
 
