@@ -90,9 +90,13 @@ class MemoryRows(Rows):
     batch_size : int
         Most rows in a chunk.
     n_threads : int
+    workspaces : threading.local, default=None
+        What holds the workspace of a thread beyond a pass.
     """
 
-    def __init__(self, data, sample_weight=None, *, batch_size, n_threads=1):
+    def __init__(
+        self, data, sample_weight=None, *, batch_size, n_threads=1, workspaces=None
+    ):
         self.data, self.sample_weight, self.weight_unit = data, sample_weight, 1.0
         self.shape, self.dtype = data.shape, data.dtype
         n = data.shape[0]
@@ -103,7 +107,7 @@ class MemoryRows(Rows):
             self.sample_weight = sample_weight / self.weight_unit
         self.n_threads = n_threads
         self.stop = threading.Event()  # shared by the copies: no chunk more
-        self._pool, self._local = None, None
+        self._pool, self._local = None, workspaces
         self._cut(batch_size)
 
     def _cut(self, batch_size):

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse, vstack
 
+from sklvm.mixture._rows import chunk_size
+
 N_TABLES, N_BITS = 3, 15
 # A row is large if it weighs so many times the weight for which one row is kept. By
 # chance, rows share a part of the hash with an eighth of it.
@@ -70,6 +72,8 @@ def canonical_sample(rows, size, rng):
     """Distinct rows and their weights, or `size` of them if there are more."""
     directions = rng.normal(size=(2, rows.shape[1]))
     factors = rng.randint(0, 2**64, size=rows.shape[1], dtype=np.uint64) | np.uint64(1)
+    # Whatever the model's chunks: small ones would fill the tables anew too often.
+    rows = rows.of_size(chunk_size(rows.shape[1], rows.dtype))
     kept = _Kept(size, factors, rows)
     ((hashes, keys, weights, found),) = rows.sum(kept.of_chunk, (kept.merged,))
     order = np.argsort(keys)

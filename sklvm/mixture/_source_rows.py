@@ -14,6 +14,10 @@ from sklvm.mixture._rows import MemoryRows, Rows, added, single_threaded_blas
 from sklvm.mixture._sample import row_hashes
 from sklvm.sources._source import split_weight
 
+# The workspaces of threads that are not this package's: they keep them from table to
+# table, as Dask has its workers give freed memory back, which is dear to have again.
+_workspaces = threading.local()
+
 
 class Reader:
     """Tables of a source as rows and weights.
@@ -135,11 +139,12 @@ class SourceRows(Rows):
         self.__dict__.update(state)
         self.n_threads, self.stop, self._opened = 1, threading.Event(), None
 
-    def _of_memory(self):
+    def _of_memory(self, workspaces=None):
         rows = MemoryRows(
             np.empty((1, self.shape[1]), self.dtype),
             batch_size=self.batch_size,
             n_threads=self.n_threads,
+            workspaces=workspaces,
         )
         rows.stop = self.stop
         return rows
@@ -151,7 +156,7 @@ class SourceRows(Rows):
             weight = weight / self.weight_unit
         # Threads of Dask share this object, but not its workspace.
         is_own = self._opened is not None and self._thread == threading.get_ident()
-        rows = self._opened if is_own else self._of_memory()
+        rows = self._opened if is_own else self._of_memory(_workspaces)
         return rows.stored_as(data, weight, self.batch_size)
 
     def sum(self, function, add=np.add):

@@ -7,6 +7,10 @@ import numpy as np
 from sklvm.sources._source import RowSource, n_rows
 
 FIRST_ROWS = 1000
+# Bytes of a function that may be sent with each task. A larger one is sent to each
+# worker once, as something that tasks depend on; but then Dask takes whoever holds it
+# for a place where they may run, and moves partitions there.
+MOST_SENT = 2**20
 
 
 class DaskSource(RowSource):
@@ -35,10 +39,7 @@ class DaskSource(RowSource):
     def sum(self, function, add):
         import dask
 
-        # Each of them is sent once, not with each task.
-        function, add = (
-            dask.delayed(f, traverse=False, pure=False) for f in (function, add)
-        )
+        function, add = _sendable(function), _sendable(add)
         part, both = (dask.delayed(f, pure=False) for f in (_part, _both))
         sums = [part(function, partition) for partition in self.partitions]
         while len(sums) > 1:
@@ -65,6 +66,15 @@ class DaskArraySource(DaskSource):
             )
         super().__init__(array.rechunk({1: -1}))
         self.n_rows = None if np.isnan(array.shape[0]) else int(array.shape[0])
+
+
+def _sendable(function):
+    import cloudpickle
+    import dask
+
+    if len(cloudpickle.dumps(function)) <= MOST_SENT:
+        return function
+    return dask.delayed(function, traverse=False, pure=False)
 
 
 def _computed(delayed):

@@ -41,6 +41,24 @@ def test_two_workers_equal_one_process(family, client):
     assert two.score(collection) == pytest.approx(one.score(X), rel=1e-12)
 
 
+def test_partitions_stay_where_they_are(client):
+    X = rows("full")
+    collection = client.persist(da.from_array(X, chunks=(500, -1)))
+    distributed.wait(collection)
+    before = client.who_has(collection)
+    make("full", n_components=K).fit(collection)
+    assert client.who_has(collection) == before
+    assert len(set(before.values())) == 2
+
+
+def test_a_large_function_is_sent_once_to_a_worker(client, monkeypatch):
+    monkeypatch.setattr("sklvm.sources._dask.MOST_SENT", 0)
+    X = rows("full")
+    one = make("full", n_components=K).fit(X)
+    two = make("full", n_components=K).fit(da.from_array(X, chunks=(1000, -1)))
+    assert_same(two, one, tol=1e-10)
+
+
 def test_mixed_columns(client):
     frame = TestMixedColumns.table()
     one = MixtureEM(K, random_state=0).fit(frame)
