@@ -28,6 +28,7 @@ ESTIMATORS = {
     "MixtureEM": ("table", {"max_iter": 2}),
     "VAE": ("normal", {"max_epochs": 2, "batch_size": 1024}),
     "GMVAE": ("normal", {"max_epochs": 2, "batch_size": 1024}),
+    "ConditionalVAE": ("named", {"max_epochs": 2, "batch_size": 1024}),
 }
 
 
@@ -48,13 +49,19 @@ def rows(family, n_rows):
                 X = np.floor(np.exp(X.clip(max=4)))
             case "levels":
                 X = X.clip(-2, 2).round() + 2
+            case "named":
+                X = named(X)
             case "table":
-                import pandas as pd
-
-                X = pd.DataFrame(X, columns=[f"x{j}" for j in range(32)])
+                X = named(X)
                 X["x0"] = np.array(["low", "high"])[(X["x0"] > 0).astype(int)]
                 X["x1"] = np.exp(X["x1"]).clip(upper=1000).round()
         yield X
+
+
+def named(X):
+    import pandas as pd
+
+    return pd.DataFrame(X, columns=[f"x{j}" for j in range(32)])
 
 
 def fit(name, n_rows, megabytes):
@@ -63,7 +70,8 @@ def fit(name, n_rows, megabytes):
 
     warnings.simplefilter("ignore")
     family, params = ESTIMATORS[name]
-    K = {} if name == "VAE" else {"n_components": 4}
+    K = {} if name.endswith("VAE") and name != "GMVAE" else {"n_components": 4}
+    y = [["x0", "x1"]] if name == "ConditionalVAE" else []
     model = getattr(sklvm, name)(**K, **params, random_state=0)
     next(rows(family, CHUNK))  # what is imported on the way
     with open("/proc/self/status") as lines:
@@ -74,7 +82,7 @@ def fit(name, n_rows, megabytes):
     peak.start()
     start = time.perf_counter()
     X = partial(rows, family, n_rows)
-    score = model.fit(X).score(X)
+    score = model.fit(X, *y).score(X, *y)
     peak.over.set()
     return time.perf_counter() - start, peak.most, float(score)
 

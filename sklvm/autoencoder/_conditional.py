@@ -6,11 +6,11 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval
 from torch import nn
 
-from sklvm._base import check_in_memory, largest_magnitude
-from sklvm.autoencoder._conditional_model import ConditionalModel
+from sklvm._base import largest_magnitude
+from sklvm.autoencoder._conditional_model import ConditionalModel, conditions_of
 from sklvm.autoencoder._distributions import MixturePrior
 from sklvm.autoencoder._fitted_conditional import FittedConditional
-from sklvm.autoencoder.likelihoods._gaussian import warn_of_scale
+from sklvm.autoencoder._pairs import pairs
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.neural._values import unscaled
 from sklvm.state._classes import stateful
@@ -307,14 +307,14 @@ class ConditionalVAE(FittedConditional, FindsLength):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        X : array-like of shape (n_samples, n_features), or a source of rows
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), str or list
+            Of a source the name of a column, or a list of names; X is the others.
 
         Returns
         -------
         self : object
         """
-        check_in_memory(X, "call partial_fit with chunks of X and y")
         return self._fit(X, y)
 
     def partial_fit(self, X, y):
@@ -325,25 +325,29 @@ class ConditionalVAE(FittedConditional, FindsLength):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        X : array-like of shape (n_samples, n_features), or a source of rows
+            Each chunk of a source is a batch.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), str or list
 
         Returns
         -------
         self : object
             `lower_bound_` is the objective of the batch while it was trained on.
         """
-        return self._fit(X, y, one_pass=True)
+        for pair in pairs(X, y):
+            self._fit(*pair, one_pass=True)
+        return self
 
     def _make_module(self, X, y, generator):
         y, x = self._split_rows(X)
         likelihood = self._make_likelihood(y, self._y_rows)
-        conditions = self._make_conditions(x)
+        conditions = conditions_of(self._x_rows, x)
+        given = x[self._start_rows(len(x), generator)]
         if conditions is not None:
-            x = conditions.features(torch.from_numpy(x)).numpy()
-        L, n_y, n_x = self.latent_dim, y.shape[1], x.shape[1]
+            given = conditions.features(torch.from_numpy(given)).numpy()
+        L, n_y, n_x = self.latent_dim, y.shape[1], given.shape[1]
         widths = likelihood.n_inputs(n_y) + n_x, L + n_x
-        encoder, decoder = self._make_networks(likelihood, y, widths, generator, x)
+        encoder, decoder = self._make_networks(likelihood, y, widths, generator, given)
         prior = self._make_prior(n_x, generator)
         return ConditionalModel(
             encoder=encoder,
@@ -373,15 +377,6 @@ class ConditionalVAE(FittedConditional, FindsLength):
                 with torch.no_grad():
                     prior[-1].bias.copy_(MixturePrior.start(L, K))
         return prior
-
-    def _make_conditions(self, x):
-        """What reads the columns of a table x; None for numbers as they are."""
-        if not self._x_rows.is_table:
-            warn_of_scale(x, "X")
-            return None
-        conditions = self._x_rows.make_likelihood("optimal", self.min_noise)
-        conditions.start(x)
-        return conditions
 
     def _cause_in_data(self, X):
         """That of the part of the rows, y or x, that has the larger values."""

@@ -4,7 +4,18 @@ import torch
 
 from sklvm.autoencoder._distributions import GaussianPrior, MixturePrior
 from sklvm.autoencoder._model import LatentVariableModel
+from sklvm.autoencoder.likelihoods._gaussian import MIN_NOISE, warn_of_scale
 from sklvm.state._classes import stateful
+
+
+def conditions_of(rows, x):
+    """What reads the columns of a table x; None for numbers as they are."""
+    if not rows.is_table:
+        warn_of_scale(x, "X")
+        return None
+    conditions = rows.make_likelihood("optimal", MIN_NOISE)
+    conditions.start(x)
+    return conditions
 
 
 @stateful

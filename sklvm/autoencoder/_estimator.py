@@ -113,7 +113,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
 
         A decoder that has first to find the mean of X punishes every z meanwhile, and
         the posterior collapses. `widths` are the numbers that encoder and decoder read,
-        `given` those of them that are neither of X nor of z.
+        `given` what else they read, of the rows that a start is fitted to.
         """
         n_encoder_inputs, n_decoder_inputs = widths
         start = start_of(likelihood, X)
@@ -129,7 +129,6 @@ class BaseAutoencoder(BaseNeuralEstimator):
         if self._starts_linear(likelihood, X.shape[1] + n_given):
             shared = isinstance(self.noise, str) and self.noise == "shared"
             rows = self._start_rows(X.shape[0], generator)
-            given = None if given is None else given[rows]
             linear = LinearStart(
                 likelihood, X[rows], start, self.latent_dim, shared, given
             )

@@ -1,5 +1,7 @@
 """What a fitted ConditionalVAE answers: predictions, codes, densities, samples."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from scipy.sparse import issparse
@@ -8,11 +10,19 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvm._alone import check_array
-from sklvm._base import check_count, check_sample_weight, weighted_mean
+from sklvm._base import check_count, check_in_memory, in_chunks, mean_over_rows
 from sklvm._warn import warn_user
 from sklvm.autoencoder._export import ConditionalExports
 from sklvm.autoencoder._monte_carlo import RowEstimates
+from sklvm.autoencoder._pairs import (
+    PartSource,
+    pair_of,
+    pairs_in_chunks,
+    x_of,
+    y_of,
+)
 from sklvm.autoencoder._rows import few_rows, read_rows
+from sklvm.autoencoder._spool import spooled
 from sklvm.autoencoder._targets import (
     is_table_kind,
     plain_target,
@@ -22,6 +32,7 @@ from sklvm.autoencoder._targets import (
 from sklvm.columns._numbers import is_few_numbers, validate_rows, with_remedy
 from sklvm.neural._device import as_tensor, inference
 from sklvm.neural._estimator import BLOCK_SIZE
+from sklvm.sources._source import as_source
 
 
 def _has_labels(estimator):
@@ -55,13 +66,33 @@ class FittedConditional(
 
     def _validate_rows(self, X, y, reset):
         """Rows [y, x] in float32."""
+        source = as_source(X)
+        if source is None:
+            return self._read_pair(X, y, reset), None
+        x, y_rows = (PartSource(source, partial(part, y)) for part in (x_of, y_of))
+        if reset:
+            self._x_rows = read_rows(self, x, None)
+            self._y_rows = read_target(self, y_rows, self.likelihood)
+            self._publish_classes()
+
+        def encode(table, is_first):
+            pair = pair_of(y, table)
+            return self._read_pair(*pair, reset and is_first, is_known=True)
+
+        rows = spooled(source, encode)
+        if not reset:
+            self.net_.module.likelihood.check(self._split_rows(rows)[0])
+        return rows, None
+
+    def _read_pair(self, X, y, reset, is_known=False):
+        """Rows [y, x] of a table; `is_known` is whether their kinds are."""
         if issparse(y):
             raise ValueError("y is sparse and has to be dense; give y.toarray().")
         of_kinds = is_table_kind(self.likelihood) if reset else self._y_rows.is_table
         if y is not None:
             of_labels = of_kinds or self._takes_labels(reset)
             y = plain_target(y) if of_labels else target_numbers(y)
-        if reset:
+        if reset and not is_known:
             self._x_rows = read_rows(self, X, None)
         if self._x_rows.is_table or of_kinds:
             X, y = self._validate_x(X, reset), self._check_y(X, y, of_kinds)
@@ -73,13 +104,13 @@ class FittedConditional(
             )
         if issparse(y):  # of a DataFrame with sparse columns
             y = y.toarray()
-        if reset:
+        if reset and not is_known:
             self._y_rows = read_target(self, y, self.likelihood)
             self._publish_classes()
         Y = self._y_rows.encode(y)
-        if not reset:
+        if not reset and not is_known:
             self.net_.module.likelihood.check(Y)
-        return np.concatenate([Y, X], axis=1), None
+        return np.concatenate([Y, X], axis=1)
 
     def _takes_labels(self, reset):
         """Whether y may be text."""
@@ -140,10 +171,11 @@ class FittedConditional(
             raise ValueError(
                 f"y=None leaves {method} nothing to measure; give the y of each row."
             )
-        return self._validate_rows(X, y, reset=False)[0]
+        return self._read_pair(X, y, reset=False)
 
     # Predictions ------------------------------------------------------------------
 
+    @in_chunks
     def predict(self, X, n_draws=256):
         """E[y|x], or the most probable label of each categorical column of y.
 
@@ -167,6 +199,7 @@ class FittedConditional(
         return self.net_.module.likelihood.decide(mean)
 
     @available_if(_has_labels)
+    @in_chunks
     def predict_proba(self, X, n_draws=256):
         """p(y|x) of each label of the categorical columns of y.
 
@@ -225,6 +258,7 @@ class FittedConditional(
             tables where y was a DataFrame whose columns have kinds.
         Z : ndarray of shape ([n_draws,] n_samples, latent_dim), float32
         """
+        check_in_memory(X, "give its chunks one after the other")
         X = self._validate_new(X)
         S = 1 if n_samples is None else check_count("n_samples", n_samples)
         module, device = self._fitted_module()
@@ -249,6 +283,7 @@ class FittedConditional(
         draws = [self._y_rows.decode(self, draw) for draw in Y]
         return (np.stack(draws) if isinstance(draws[0], np.ndarray) else draws), Z
 
+    @pairs_in_chunks
     def transform(self, X, y=None):
         """Mean of q(z|y,x), or without y of p(z|x).
 
@@ -280,6 +315,7 @@ class FittedConditional(
 
     # The density ------------------------------------------------------------------
 
+    @pairs_in_chunks
     def score_samples(self, X, y=None):
         """The importance-weighted lower bound on log p(y|x) of each row.
 
@@ -322,11 +358,15 @@ class FittedConditional(
         -------
         score : float
         """
-        log_density = self._log_density(X, y, "score")
-        return weighted_mean(
-            log_density, check_sample_weight(sample_weight, log_density)
-        )
+        is_source = as_source(X) is not None
 
+        def log_density(X):
+            pair = pair_of(y, X) if is_source else (X, y)
+            return self._log_density(*pair, "score")
+
+        return mean_over_rows(log_density, X, sample_weight)[0]
+
+    @pairs_in_chunks
     def log_likelihood(self, X, y=None, n_importance=5000):
         """log p(y|x) of each row by importance sampling with q(z|y,x) as the proposal.
 

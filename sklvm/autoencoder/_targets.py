@@ -9,12 +9,14 @@ import re
 import numpy as np
 from sklearn.utils._missing import is_scalar_nan
 
+from sklvm.autoencoder._pairs import PartSource
 from sklvm.autoencoder._rows import Table
 from sklvm.autoencoder.likelihoods import Categorical
 from sklvm.autoencoder.likelihoods._make import numeric_likelihood
 from sklvm.columns._cells import NESTED
 from sklvm.columns._forms import plain
 from sklvm.columns._numbers import numbers, refuse_mask
+from sklvm.sources._source import RowSource
 from sklvm.state._classes import stateful
 
 MISSING_REMEDY = "leave their rows out, or model X and y together by VAE"
@@ -28,12 +30,16 @@ def is_table_kind(likelihood):
 
 
 def read_target(estimator, y, likelihood):
-    """How values like y are read for a `likelihood` as ConditionalVAE takes it."""
+    """How values like y are read for a `likelihood` as ConditionalVAE takes it.
+
+    y may be a source of them.
+    """
     if is_table_kind(likelihood):
         return TableTarget(estimator, y, likelihood)
     if isinstance(likelihood, str) and likelihood == "categorical":
-        return LabelTarget(y)
-    return NumberTarget(y, likelihood)
+        chunks = y.filled_chunks() if isinstance(y, RowSource) else [y]
+        return LabelTarget(np.asarray(plain_target(chunk)) for chunk in chunks)
+    return NumberTarget(y.first() if isinstance(y, RowSource) else y, likelihood)
 
 
 class _Target:
@@ -124,13 +130,20 @@ class NumberTarget(_Target):
 
 @stateful
 class LabelTarget(_Target):
-    """Columns of labels."""
+    """Columns of labels, of which those of several chunks are gathered."""
 
-    def __init__(self, y):
-        super().__init__(y)
-        _refuse_missing(y)
-        self.classes = [_labels(column) for column in self._columns(y).T]
-        self.discrete = list(range(len(self.classes)))
+    def __init__(self, chunks):
+        found = None
+        for y in chunks:
+            if found is None:
+                super().__init__(y)
+            _refuse_missing(y)
+            columns = self._columns(y).T
+            if found is not None:
+                columns = map(_both, found, columns)
+            found = [_labels(column) for column in columns]
+        self.classes = found
+        self.discrete = list(range(len(found)))
 
     def encode(self, y):
         columns = zip(self._columns(y).T, self.classes, strict=True)
@@ -152,9 +165,11 @@ class TableTarget(_Target):
     is_table = True
 
     def __init__(self, estimator, y, likelihood):
-        super().__init__(y)
+        is_source = isinstance(y, RowSource)
+        super().__init__(y.first() if is_source else y)
+        columns = PartSource(y, self._columns) if is_source else self._columns(y)
         try:
-            self.table = Table(estimator, self._columns(y), likelihood)
+            self.table = Table(estimator, columns, likelihood)
         except ValueError as error:
             raise _about_y(error) from error
         names = list(self.table.columns)
@@ -181,6 +196,13 @@ class TableTarget(_Target):
 def _about_y(error):
     """A schema's error, which speaks of X."""
     return ValueError(re.sub(r"\bX\b", "y", str(error)))
+
+
+def _both(labels, column):
+    """Labels and a column together; numbers beside text stay what they are."""
+    kinds = {labels.dtype.kind, column.dtype.kind}
+    dtype = object if kinds & set("US") and len(kinds) > 1 else None
+    return np.concatenate([labels, column], dtype=dtype, casting="unsafe")
 
 
 def _labels(column):

@@ -64,8 +64,3 @@ def test_a_source_is_a_batch_for_each_chunk(est):
     codes = two.transform(lambda: iter(np.array_split(X, 3)))
     assert [len(Z) for Z in codes] == [667, 667, 666]
     assert two.score(lambda: iter([X])) == pytest.approx(two.score(X), abs=1e-4)
-
-
-def test_a_fit_to_a_source_says_what_to_do():
-    with pytest.raises(TypeError, match="partial_fit"):
-        ConditionalVAE(2).fit(lambda: iter([blobs(0)]), np.zeros(2000))
