@@ -6,60 +6,78 @@ from pathlib import Path
 from sklvm._optional import need_arrow
 from sklvm.sources._source import RowSource, rows_in_chunk
 
+# So that row groups are read bit by bit, however large they are.
+IN_PIECES = {"pre_buffer": False, "buffer_size": 2**16}
 FORMATS = {".feather": "feather", ".arrow": "ipc", ".csv": "csv"}
 
 
 class DatasetSource(RowSource):
-    """Rows of a `pyarrow.dataset.Dataset`.
-
-    Of Parquet, a row group at a time is in memory.
-    """
+    """Rows of a `pyarrow.dataset.Dataset`."""
 
     def __init__(self, dataset):
         self.dataset, self.columns = dataset, dataset.schema.names
 
     def chunks(self):
-        import pyarrow as pa
-
-        for part, options in self._parts():
-            batches = part.to_batches(
-                batch_size=rows_in_chunk(len(self.columns)),
-                # Arrow's own pool would keep the memory of each.
-                memory_pool=pa.system_memory_pool(),
-                **options,
-            )
-            yield from map(as_frame, batches)
-
-    def _parts(self):
-        """What is scanned one after the other, and how.
-
-        The scanner of a dataset reads hundreds of megabytes in advance.
-        """
-        import pyarrow.dataset as ds
-
-        bounded = {"batch_readahead": 0, "use_threads": False}
         try:
             fragments = list(self.dataset.get_fragments())
         except ValueError:  # a query on a dataset has none
-            return [(self.dataset, bounded)]
-        schema, parts = {"schema": self.dataset.schema}, []
+            yield from self._scanned(self.dataset)
+            return
         for fragment in fragments:
-            if isinstance(fragment, ds.ParquetFileFragment):
-                parts += [(group, schema) for group in fragment.split_by_row_group()]
-            else:
-                parts.append((fragment, schema | bounded))
-        return parts
+            yield from self._of_fragment(fragment)
+
+    def _of_fragment(self, fragment):
+        import pyarrow.dataset as ds
+        import pyarrow.parquet as pq
+
+        schema = self.dataset.schema
+        if not isinstance(fragment, ds.ParquetFileFragment):
+            yield from self._scanned(fragment, schema=schema)
+        elif _is_whole(fragment, schema):
+            with fragment.open() as file:
+                groups = [group.id for group in fragment.row_groups]
+                yield from ParquetSource(
+                    pq.ParquetFile(file, **IN_PIECES), groups
+                ).chunks()
+        else:
+            # Columns are added or cast; a row group at a time is in memory.
+            for group in fragment.split_by_row_group():
+                yield from self._scanned(group, schema=schema)
+
+    def _scanned(self, part, **options):
+        import pyarrow as pa
+
+        batches = part.to_batches(
+            batch_size=rows_in_chunk(len(self.columns)),
+            # Arrow's own pool would keep the memory of each.
+            memory_pool=pa.system_memory_pool(),
+            # The scanner reads hundreds of megabytes in advance.
+            batch_readahead=0,
+            use_threads=False,
+            **options,
+        )
+        return map(as_frame, batches)
+
+
+def _is_whole(fragment, schema):
+    """Whether all columns of a dataset are in a file of it, as they are."""
+    import pyarrow.dataset as ds
+
+    has_all = fragment.partition_expression.equals(ds.scalar(True))
+    return has_all and fragment.physical_schema.equals(schema)
 
 
 class ParquetSource(RowSource):
-    """Rows of a `pyarrow.parquet.ParquetFile`."""
+    """Rows of a `pyarrow.parquet.ParquetFile`, or of some of its row groups."""
 
-    def __init__(self, file):
+    def __init__(self, file, row_groups=None):
         self.file, self.columns = file, file.schema_arrow.names
-        self.n_rows = file.metadata.num_rows
+        self.row_groups = row_groups
+        self.n_rows = file.metadata.num_rows if row_groups is None else None
 
     def chunks(self):
-        return map(as_frame, self.file.iter_batches(rows_in_chunk(len(self.columns))))
+        n = rows_in_chunk(len(self.columns))
+        return map(as_frame, self.file.iter_batches(n, row_groups=self.row_groups))
 
 
 def source_of_path(path):
@@ -71,8 +89,7 @@ def source_of_path(path):
     path = Path(path)
     kind = FORMATS.get(path.suffix, "parquet")
     if kind == "parquet" and path.is_file():
-        # So row groups are read bit by bit, however large they are.
-        return ParquetSource(pq.ParquetFile(path, pre_buffer=False, buffer_size=2**16))
+        return ParquetSource(pq.ParquetFile(path, **IN_PIECES))
     return DatasetSource(ds.dataset(path, format=kind))
 
 

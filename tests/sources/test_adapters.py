@@ -33,6 +33,34 @@ def test_all_rows_come_in_each_pass(kind, X, tmp_path):
     assert 0 < len(first) <= N
 
 
+def test_datasets_of_parts_of_files(X, tmp_path):
+    """Folders that name a column, another dtype, some row groups, a query."""
+    ds = pytest.importorskip("pyarrow.dataset")
+    pa = pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(X, columns=names_of(X))
+    frame["part"] = np.arange(N) % 2
+    frame.to_parquet(tmp_path / "named", partition_cols=["part"], row_group_size=400)
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=400)
+    whole = ds.dataset(tmp_path / "rows.parquet")
+    few = next(whole.get_fragments()).subset(row_group_ids=[1, 3])
+    narrow = pa.schema([(name, pa.float32()) for name in frame.columns])
+    at = np.r_[400:800, 1200:1600]
+    for dataset, expected in (
+        (ds.dataset(tmp_path / "named", partitioning="hive"), frame),
+        (ds.dataset(tmp_path / "rows.parquet", schema=narrow), frame.astype("f4")),
+        (
+            ds.FileSystemDataset([few], whole.schema, whole.format, few.filesystem),
+            frame.iloc[at],
+        ),
+        (whole.filter(ds.field("part") == 1), frame[frame["part"] == 1]),
+    ):
+        source = as_source(dataset)
+        for _ in range(2):
+            tables = [table[list(frame.columns)] for table in source.chunks()]
+            np.testing.assert_array_equal(sorted_rows(tables), sorted_rows([expected]))
+            assert tables[0].dtypes["x0"] == expected.dtypes["x0"]
+
+
 @pytest.mark.parametrize("table", [[[1.0, 2.0]], pd.DataFrame({"a": [1]}), np.eye(2)])
 def test_tables_in_memory_are_no_sources(table):
     assert as_source(table) is None
