@@ -58,7 +58,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
             of shape (n_outputs,), default="optimal"
         Standard deviations of the Gaussian p(y|z,x), in units of y: in closed form, one
         for each column or one "shared" by all; parameters that are "learned"; given by
-        the decoder ("heteroscedastic"); or fixed numbers.
+        the decoder ("heteroscedastic"); or fixed numbers. Constant columns as in `VAE`.
     min_noise : float, default=0.01
         The least of them, in standard deviations of the column, unless they are fixed.
     objective : {"kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"}, \
