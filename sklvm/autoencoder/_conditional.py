@@ -220,8 +220,8 @@ class ConditionalVAE(FittedConditional, FindsLength):
         "prior": [nn.Module, HasMethods("build"), None],
     }
     _shaping = (*FittedConditional._shaping, "n_prior_components", "prior")
-    # Until z tells several answers to one question apart, there is a plateau.
-    _n_steps_no_change = 1500
+    _n_steps_no_change = 1500  # until z tells answers apart, there is a plateau
+    _n_rise = 50  # of more, y with two branches has less
     _data_name = "y"
     _bits_remedy = "binarise y"
 
@@ -366,6 +366,10 @@ class ConditionalVAE(FittedConditional, FindsLength):
         # Components that differ are not yet the unit Gaussian of the linear model.
         return self.n_prior_components == 1 and super()._starts_well(module)
 
+    def _rise(self, module, watched):
+        # Of few rows tens of steps are often the best.
+        return super()._rise(module, watched) if watched else 0
+
     def _make_prior(self, n_x, generator):
         """The network of p(z|x), which is the same for every x at the start."""
         L, K = self.latent_dim, self.n_prior_components
@@ -384,11 +388,3 @@ class ConditionalVAE(FittedConditional, FindsLength):
         if largest_magnitude(y) > largest_magnitude(x):
             return self.net_.module.likelihood.why_diverged(y)
         return None if self._x_rows.is_table else unscaled(x, "X")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.string = True
-        return tags
