@@ -146,9 +146,9 @@ class VAE(MissingCells, FindsLength):
         weights of the best epoch, those of the start among them. "auto" does so with
         1,000 rows or more, and waits for 500 steps; with fewer, five folds of the rows
         are trained on first, and all rows then for as long as was best for what the
-        folds held out. A third as many epochs follow, in which the learning rate falls
-        to 0, where a "cosine" was broken off. Trainings of less than 200 steps are left
-        alone by "auto".
+        folds held out. Where a "cosine" was broken off a third as many epochs follow,
+        in which the rate falls to 0; 500 steps, from a third of it, where held-out rows
+        were best in the first 500. "auto" leaves trainings of under 200 steps alone.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
