@@ -388,3 +388,11 @@ class ConditionalVAE(FittedConditional, FindsLength):
         if largest_magnitude(y) > largest_magnitude(x):
             return self.net_.module.likelihood.why_diverged(y)
         return None if self._x_rows.is_table else unscaled(x, "X")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.string = True
+        return tags

@@ -392,11 +392,3 @@ class FittedConditional(
     @property
     def _n_features_out(self):
         return self.net_.module.latent_dim
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.string = True
-        return tags
