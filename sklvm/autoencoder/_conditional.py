@@ -58,7 +58,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
             of shape (n_outputs,), default="optimal"
         Standard deviations of the Gaussian p(y|z,x), in units of y: in closed form, one
         for each column or one "shared" by all; parameters that are "learned"; given by
-        the decoder ("heteroscedastic"); or fixed numbers.
+        the decoder ("heteroscedastic"); or fixed numbers. Constant columns as in `VAE`.
     min_noise : float, default=0.01
         The least of them, in standard deviations of the column, unless they are fixed.
     objective : {"kl", "entropy", "log_ratio", "stl", "iwae", "forward_kl"}, \
@@ -220,8 +220,8 @@ class ConditionalVAE(FittedConditional, FindsLength):
         "prior": [nn.Module, HasMethods("build"), None],
     }
     _shaping = (*FittedConditional._shaping, "n_prior_components", "prior")
-    # Until z tells several answers to one question apart, there is a plateau.
-    _n_steps_no_change = 1500
+    _n_steps_no_change = 1500  # until z tells answers apart, there is a plateau
+    _n_rise = 50  # of more, y with two branches has less
     _data_name = "y"
     _bits_remedy = "binarise y"
 
@@ -365,6 +365,10 @@ class ConditionalVAE(FittedConditional, FindsLength):
     def _starts_well(self, module):
         # Components that differ are not yet the unit Gaussian of the linear model.
         return self.n_prior_components == 1 and super()._starts_well(module)
+
+    def _rise(self, module, watched):
+        # Of few rows tens of steps are often the best.
+        return super()._rise(module, watched) if watched else 0
 
     def _make_prior(self, n_x, generator):
         """The network of p(z|x), which is the same for every x at the start."""

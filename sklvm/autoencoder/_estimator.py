@@ -67,6 +67,8 @@ class BaseAutoencoder(BaseNeuralEstimator):
         *("encoder", "decoder", "hidden_layer_sizes"),
     )
 
+    _n_rise = 200  # steps over which the learning rate rises, from a linear start
+
     # What the likelihood is of, and the remedy where it has grey values for bits.
     _data_name = "X"
     _bits_remedy = "binarise X"
@@ -146,6 +148,9 @@ class BaseAutoencoder(BaseNeuralEstimator):
 
     def _starts_well(self, module):
         return isinstance(module.decoder, LinearAndNetwork)
+
+    def _rise(self, module, watched):
+        return self._n_rise if isinstance(module.decoder, LinearAndNetwork) else 0
 
     def _start_rows(self, n, generator):
         """Rows that the linear start is fitted to: none that are held out."""

@@ -70,7 +70,7 @@ class GMVAE(TrainsInStages):
             of shape (n_features,), default="optimal"
         Standard deviations of the Gaussian p(x|w), in units of X: in closed form, one
         for each column or one "shared" by all; parameters that are "learned"; given by
-        the decoder ("heteroscedastic"); or fixed numbers.
+        the decoder ("heteroscedastic"); or fixed numbers. Constant columns as in `VAE`.
     min_noise : float, default=0.01
         The least of them, in standard deviations of the column, where they are not
         fixed.

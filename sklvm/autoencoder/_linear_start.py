@@ -82,7 +82,8 @@ class LinearStart:
         self.mean, scale, S = _moments(values)
         self.scale = scale
         if is_shared:
-            psi = _shared_noise(S * np.outer(scale, scale), latent_dim)
+            C = (S * np.outer(scale, scale))[part.shares][:, part.shares]
+            psi = np.full(len(S), _shared_noise(C, latent_dim))
         elif given is not None and latent_dim >= len(S):
             psi = _small_noise(S, latent_dim) * scale**2
         else:
@@ -257,6 +258,6 @@ def _small_noise(S, latent_dim):
 
 
 def _shared_noise(C, latent_dim):
-    """sigma^2 of probabilistic PCA, a vector: the mean of what is left of C."""
+    """sigma^2 of probabilistic PCA: the mean of what is left of C."""
     left = np.linalg.eigvalsh(C)[: max(len(C) - latent_dim, 0)].clip(0)
-    return np.full(len(C), left.mean() if len(left) else 0.0)
+    return left.mean() if len(left) else 0.0

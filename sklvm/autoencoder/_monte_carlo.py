@@ -48,7 +48,7 @@ class RowEstimates(BaseAutoencoder):
         likelihood.set_noise(errors)
         parts = [part for part in likelihood.modules() if isinstance(part, Gaussian)]
         if held_out is not None and parts:
-            variances = [part.variance().clone() for part in parts]
+            variances = [part.closed_noise() for part in parts]
             likelihood.set_noise(held_out)
             for part, variance in zip(parts, variances, strict=True):
                 part.raise_noise(variance)

@@ -55,13 +55,13 @@ class VAE(MissingCells, FindsLength):
         as in a score. "shared" is one such sigma for all columns (of a table whose
         columns have kinds, in standard units). "learned" makes them parameters;
         "heteroscedastic" lets the decoder give a sigma(z) for each column. Numbers fix
-        them, one for all or one per column.
+        them, one for all or one per column. A constant column, unless it has a number
+        of its own, is given sigma = 1 / sqrt(2 pi), the density 1: it adds no nats.
     min_noise : float, default=0.01
         The least sigma, in standard deviations of the column, for noise that is not
         fixed. Without it a network that fits some rows exactly has a bound without
-        limit, and held-out rows have next to none. Of a constant column it is sigma;
-        where values are rounded, as whole numbers are, sigma is not below the deviation
-        of rounding, step / sqrt(12), either.
+        limit, and held-out rows have next to none. Where values are rounded, as whole
+        numbers are, it is no less than the deviation of rounding, step / sqrt(12).
     binarize : {"dynamic"} or None, default=None
         "dynamic" takes the values of X for probabilities and draws the bits that the
         Bernoulli likelihood needs, anew in each epoch. `score_samples` and
@@ -146,9 +146,9 @@ class VAE(MissingCells, FindsLength):
         weights of the best epoch, those of the start among them. "auto" does so with
         1,000 rows or more, and waits for 500 steps; with fewer, five folds of the rows
         are trained on first, and all rows then for as long as was best for what the
-        folds held out. A third as many epochs follow, in which the learning rate falls
-        to 0, where a "cosine" was broken off. Trainings of less than 200 steps are left
-        alone by "auto".
+        folds held out. Where a "cosine" was broken off a third as many epochs follow,
+        in which the rate falls to 0; 500 steps, from a third of it, where held-out rows
+        were best in the first 500. "auto" leaves trainings of under 200 steps alone.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10

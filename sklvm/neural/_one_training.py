@@ -29,8 +29,6 @@ from sklvm.neural._ranks import present_ranks
 from sklvm.neural._trace import DivergedError, still_rises
 from sklvm.state._estimators import FittedStateMixin
 
-# Steps over which the learning rate rises where the start is good.
-RAMP = 200
 # Callbacks of skorch that change a training by what they have seen of it.
 STEERING = LRScheduler, EarlyStopping
 
@@ -135,6 +133,13 @@ class TrainsItsNet(
         """Whether a module starts at a model that is good already."""
         return False
 
+    def _rise(self, module, watched):
+        """Steps over which the learning rate rises, not to leave a good start.
+
+        `watched` is whether rows are held out beside it.
+        """
+        return 0
+
     def _patience(self, n_rows):
         """Epochs without improvement after which early stopping ends the training."""
         return self.n_iter_no_change
@@ -153,8 +158,8 @@ class TrainsItsNet(
         if warms_up:
             net.warmup_ = net.step_, net.step_ + round(self.warmup * n_steps)
         # How many calls of partial_fit will follow is not known: no schedule there.
-        starts_well = net.step_ == 0 and self._starts_well(net.module)
-        n_ramp = min(RAMP, n_steps // 10) if starts_well else 0
+        rise = self._rise(net.module, valid is not None) if net.step_ == 0 else 0
+        n_ramp = min(rise, n_steps // 10)
         net.begin(lr or self.lr, None if one_pass else n_steps, n_ramp)
 
     def _split(self, n, seed):

@@ -110,7 +110,9 @@ def test_log_likelihood_is_the_integral(kind):
     assert abs(error.mean()) < 0.01
     assert np.abs(error).max() < 0.15
     bound = est.score_samples(X, y)
-    assert bound.mean() < exact.mean() + 0.005
+    # A mean of draws, one set a row.
+    error = (bound - exact).std() / np.sqrt(len(bound))
+    assert bound.mean() < exact.mean() + 3 * error
     assert est.score(X, y) == pytest.approx(bound.mean(), abs=1e-5)
 
 

@@ -154,12 +154,12 @@ def test_one_column(latent_dim, noise):
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_constant_columns_have_the_least_noise():
+@pytest.mark.parametrize("noise", ["optimal", "shared"])
+def test_constant_columns_leave_the_start_as_it_is(noise):
     rows = np.column_stack([X, np.full(len(X), 7.0), np.zeros(len(X))])
-    est = start(rows, noise="optimal")
-    expected = start(X).score(X) + 2 * norm.logpdf(0.0, 0.0, 0.03)
-    assert est.score(rows) == pytest.approx(expected, abs=NEAR)
-    assert_allclose(est.noise_[-2:], 0.03, rtol=1e-5)
+    est, plain = start(rows, noise=noise), start(X, noise=noise)
+    assert est.score(rows) == pytest.approx(plain.score(X), abs=NEAR)
+    assert_allclose(est.noise_[-2:], 1 / np.sqrt(2 * np.pi), rtol=1e-5)
     assert_tight(est, rows)
 
 

@@ -181,19 +181,99 @@ def test_closed_noise_of_weighted_draws_is_the_learned_one():
     assert (np.square(F.noise_) > 2 * np.square(closed.noise_)).all()
 
 
-@pytest.mark.parametrize("noise", ["optimal", "heteroscedastic"])
-def test_constant_columns_are_told(noise):
-    X = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
-    X[:, 1] = 0.3
-    with pytest.warns(UserWarning, match="X has a constant column"):
-        VAE(1, noise=noise, max_epochs=1, tol=np.inf, random_state=0).fit(X)
+NOISES = ["optimal", "shared", "learned", "heteroscedastic", 0.01]
+
+
+@pytest.mark.parametrize("value", [0.3, -30.0])
+@pytest.mark.parametrize("noise", NOISES)
+def test_constant_columns_are_told_and_change_nothing(noise, value):
+    """Their density is 1, whatever the noise of the others is."""
+    wide = np.insert(X, [0, 2, 2], value, axis=1)
+    params = {"noise": noise, "latent_dim": 1}
+    outputs = [MEAN, np.insert(MEAN, [0, 2, 2], np.float32(value))]
+    if noise == "heteroscedastic":
+        logs = np.log(X.std(axis=0))
+        outputs[0] = np.r_[MEAN, logs]
+        outputs[1] = np.r_[outputs[1], np.insert(logs, [0, 2, 2], -20.0)]
+    plain = frozen(X, prior_encoder(3), constant(1, outputs[0]), **params)
+    with pytest.warns(UserWarning, match="X has 3 constant columns"):
+        est = VAE(1, noise=noise, max_epochs=1, tol=np.inf, random_state=0).fit(wide)
+    est = frozen(wide, prior_encoder(6), constant(1, outputs[1]), **params)
+    # What is learned starts a hundredth above the floor.
+    atol = 0.05 if noise == "learned" else 1e-4
+    scores = est.score_samples(wide), plain.score_samples(X)
+    assert_allclose(*scores, rtol=1e-4, atol=atol)
+    # Not so what is no longer constant.
+    moved = wide + np.eye(6)[0]
+    loss = est.score_samples(wide) - est.score_samples(moved)
+    assert_allclose(loss, np.pi, rtol=0.05)
+
+
+@pytest.mark.parametrize("n_hidden", [0, 2])
+def test_one_sigma_of_all_columns_that_vary(n_hidden):
+    """Of missing cells, and of weighted draws, too."""
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([X, np.full(len(X), 3.5)])
+    hidden = rng.random(rows.shape) < 0.1 * n_hidden
+    gaps = np.where(hidden, np.nan, rows)
+    decoder = constant(1, np.append(MEAN, 3.5))
+    encoder = prior_encoder(8 if n_hidden else 4)
+    for params in ({}, {"objective": "iwae", "n_draws": 2}):
+        est = frozen(gaps, encoder, decoder, latent_dim=1, noise="shared", **params)
+        expected = np.sqrt(np.nanmean((gaps[:, :3] - MEAN) ** 2))
+        assert_allclose(est.noise_[:3], expected, rtol=1e-4)
+        assert est.noise_[3] == pytest.approx(1 / np.sqrt(2 * np.pi))
+
+
+def test_a_number_for_a_constant_column_counts():
+    rows = np.column_stack([X, np.full(len(X), 3.5)])
+    sigma = [1.0, 1.0, 1.0, 0.02]
+    decoder = constant(1, np.append(MEAN, 3.5))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*constant column")
+        est = frozen(rows, prior_encoder(4), decoder, latent_dim=1, noise=sigma)
+    expected = norm(np.append(MEAN, 3.5), sigma).logpdf(rows).sum(axis=1)
+    assert_allclose(est.score_samples(rows), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", [VAE, GMVAE, ConditionalVAE])
+def test_constant_columns_of_rounded_tables_change_little(estimator):
+    """The unit of one column is not that of another, as it is in an image."""
+    rng = np.random.default_rng(0)
+    rows = np.round(rng.normal(size=(200, 3)) * [1.0, 2.0, 5.0], 2)
+    wide = np.column_stack([rows, np.zeros((200, 5))])
+    params = {"max_epochs": 30, "tol": np.inf, "random_state": 0}
+    if estimator is ConditionalVAE:
+        given = rng.normal(size=(200, 1))
+        data = (given, rows), (given, wide)
+    else:
+        data = (rows,), (wide,)
+    with pytest.warns(UserWarning, match="5 constant columns"):
+        scores = [estimator(**params).fit(*part).score(*part) for part in data]
+    assert abs(scores[1] - scores[0]) < 1
+
+
+def test_a_first_row_does_not_say_what_is_constant():
+    """In a stream of single rows."""
+    est = VAE(1, random_state=0).partial_fit(X[:1])
+    assert (est.net_.module.likelihood.variance() < 0.01).all()
+
+
+def test_a_constant_of_a_long_tail_has_no_scale_of_rounding():
+    """The mean of equal logarithms is rounded."""
+    rows = np.exp(np.column_stack([X, np.full(len(X), np.log(0.1))]))
+    decoder = constant(1, np.zeros(4))
+    params = {"likelihood": "lognormal", "latent_dim": 1}
+    est = frozen(rows, prior_encoder(4), decoder, **params)
+    variance = est.net_.module.likelihood.inner.variance()
+    assert variance[3].item() == pytest.approx(1 / (2 * np.pi))
 
 
 @pytest.mark.parametrize("what", ["pixels", "a sigma by hand"])
 def test_constant_columns_whose_scale_is_known(what):
     X = np.random.default_rng(0).integers(0, 17, size=(80, 5)) / 16
     X[:, 1] = 0.0
-    noise = "optimal" if what == "pixels" else 0.3
+    noise = "optimal" if what == "pixels" else [0.3] * 5
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*constant column")
         VAE(1, noise=noise, max_epochs=1, tol=np.inf, random_state=0).fit(X)

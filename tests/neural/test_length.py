@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
@@ -176,6 +177,68 @@ def test_a_conditional_model_has_folds_too():
     # And the epochs in which the learning rate falls.
     assert est.n_iter_ == est.best_epoch_ + np.ceil(0.3 * est.best_epoch_) < 200
     assert np.isfinite(est.held_out_bound_)
+
+
+@pytest.mark.parametrize("estimator", [VAE, ConditionalVAE])
+def test_a_start_that_is_the_best_has_a_second_chance(estimator):
+    """Where steps change nothing the start stays the best, whatever follows."""
+    X, lr = standard_normal(1100, 5), 1e-20
+    params = FEW | {"lr": lr, "max_epochs": 400, "noise": 1.0}
+    data = (X,) if estimator is VAE else (X[:, :2], X[:, 2:])
+    est = quietly(estimator(1, **params).fit, *data)
+    tasks = [epoch["task"] for epoch in est.net_.history]
+    n_first = tasks.index("cool-down")
+    assert set(tasks[n_first:]) == {"cool-down"}
+    rates = np.array(est.net_.history[n_first:, "lr"])
+    assert lr / 4 < rates[0] < lr / 3
+    # Of 8 steps an epoch.
+    assert len(rates) == 63
+    assert est.n_iter_ <= 400
+    assert est.best_epoch_ == 0
+
+
+@pytest.mark.parametrize("estimator", [VAE, ConditionalVAE])
+def test_held_out_rows_are_never_below_the_start(estimator):
+    """Nothing is to be learned, and large steps lead away."""
+    X = standard_normal(1100, 10)
+    params = FEW | {"max_epochs": 100, "lr": 0.1, "hidden_layer_sizes": (100,)}
+    data = (X,) if estimator is VAE else (X[:, :2], X[:, 2:])
+    est = quietly(estimator(3, **params).fit, *data)
+    # Of a closed noise the running mean would change even so.
+    start = estimator(3, **params | {"max_epochs": 30, "lr": 1e-30})
+    start = quietly(start.fit, *data)
+    assert est.held_out_bound_ >= start.held_out_bound_ - 0.01
+
+
+def test_a_curve_goes_on_as_it_was():
+    """Where held-out rows gain for long there is no second chance to give."""
+    est = fit(curve(1100), max_epochs=400, lr=0.03)
+    tasks = np.array([epoch["task"] for epoch in est.net_.history])
+    n_cool = (tasks == "cool-down").sum()
+    assert n_cool < 63 or n_cool == np.ceil(0.3 * est.best_epoch_)
+
+
+@pytest.mark.parametrize("estimator, n_rise", [(VAE, 200), (ConditionalVAE, 50)])
+@pytest.mark.parametrize("is_own", [False, True])
+def test_the_rate_rises_from_a_linear_start(estimator, n_rise, is_own):
+    X, lr, n_epochs = standard_normal(1100, 4), 1e-3, 30
+    params = SMALL | {"lr": lr, "max_epochs": 600}
+    data = (X,) if estimator is VAE else (X[:, :2], X[:, 2:])
+    if is_own:
+        widths = (1, 4) if estimator is VAE else (3, 2)
+        params["decoder"] = torch.nn.Linear(*widths)
+
+    class StopLater(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == n_epochs:
+                raise KeyboardInterrupt
+
+    est = quietly(estimator(1, **params, callbacks=[StopLater()]).fit, *data)
+    step = 8 * np.arange(1, n_epochs + 1) - 1  # the last one of each epoch
+    expected = lr * (1 + np.cos(np.pi * step / 4800)) / 2
+    if not is_own:
+        expected *= np.minimum((step + 1) / n_rise, 1)
+    np.testing.assert_allclose(est.net_.history[:, "lr"], expected, rtol=1e-6)
 
 
 # Words.

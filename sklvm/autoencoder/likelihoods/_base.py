@@ -185,11 +185,17 @@ class LinearPart:
         Their positions in what the encoder reads and among the decoder's outputs.
     features : ndarray of shape (d,)
         Their positions among the features, for what is observed of a row.
+
+    Attributes
+    ----------
+    shares : ndarray of shape (d,) or slice
+        Those whose noise is one where noise is shared.
     """
 
     def __init__(self, values, inputs, outputs, features):
         self.values = values
         self.inputs, self.outputs, self.features = inputs, outputs, features
+        self.shares = slice(None)
 
     @classmethod
     def of_all(cls, X):
@@ -251,7 +257,9 @@ def column_moments(X):
     # Of what a part of the rows has not observed, 0.
     n_observed = np.maximum(n_observed, 1)
     mean = _column_sums(X, np.asarray) / n_observed
-    return mean, _column_sums(X, lambda part: (part - mean) ** 2) / n_observed
+    variance = _column_sums(X, lambda part: (part - mean) ** 2) / n_observed
+    # The mean of a constant is rounded.
+    return mean, np.where(np.sqrt(variance) > 1e-14 * abs(mean), variance, 0.0)
 
 
 def _column_sums(X, function):

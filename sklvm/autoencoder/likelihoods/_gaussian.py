@@ -19,8 +19,11 @@ from sklvm.autoencoder.likelihoods._base import (
     scalar,
     vector,
 )
-from sklvm.columns._rounding import lattice
-from sklvm.neural._device import as_dense
+from sklvm.autoencoder.likelihoods._scales import (
+    UNIT_DENSITY,
+    are_constant,
+    least_variances,
+)
 from sklvm.neural._ranks import joint_mean, joint_sums
 from sklvm.neural._values import LARGE_VALUE, unscaled
 from sklvm.state._classes import stateful
@@ -29,8 +32,6 @@ NOISES = ("optimal", "shared", "learned", "heteroscedastic")
 # Whose sigma^2 is a mean squared error, the maximum of F in closed form.
 CLOSED = ("optimal", "shared")
 MIN_NOISE = 0.01
-# Rows that show whether the values of a column are rounded.
-N_ROUNDED = 1000
 # The held-out rows of early stopping are scored with a running sigma, as in BatchNorm.
 MOMENTUM = 0.1
 
@@ -72,30 +73,6 @@ def check_min_noise(min_noise):
         )
 
 
-def _floor(X, scale, min_noise):
-    """The least sigma^2 of each column.
-
-    `min_noise` deviations, and where values are rounded the deviation of rounding.
-    """
-    # Never 0: where all rows are fitted exactly the bound has no limit.
-    least = max(min_noise, 1e-6)
-    floor = np.where(scale > 0, least * scale, least)
-    return np.maximum(floor, _steps(X) / math.sqrt(12)) ** 2
-
-
-def _steps(X):
-    """The steps that values of each column, or of all, are multiples of; else 0."""
-    some = as_dense(X[:: -(-X.shape[0] // N_ROUNDED)]).astype(np.float64)
-    # The levels of a column tell less than those of an image.
-    common = _step(some)
-    return np.array([_step(column) or common for column in some.T])
-
-
-def _step(values):
-    levels = np.unique(values)
-    return lattice(levels[np.isfinite(levels)])
-
-
 class _Real(Likelihood):
     """What the Gaussians share; a subclass has `moments(outputs)`."""
 
@@ -109,17 +86,17 @@ class _Real(Likelihood):
         self._warn_of_constants(X)
 
     def _warn_of_constants(self, X):
-        """A constant has no deviation; among rounded values it has that of rounding."""
         _, variance = column_moments(X)
-        n_constant = int((variance == 0).sum())
-        if n_constant and not _steps(X).all():
+        n_constant = int(are_constant(X, np.sqrt(variance)).sum())
+        if n_constant:
             columns = f"{n_constant} constant columns"
             if n_constant == 1:
                 columns = "a constant column"
             warn_user(
-                f"{self.data_name} has {columns}, whose density is that of the least "
-                "sigma, min_noise in the column's own unit: so many nats per row come "
-                "from the unit alone; leave such columns out (VarianceThreshold)."
+                f"{self.data_name} has {columns}, without a deviation to take sigma "
+                "from: it is 0.4 in the column's own unit, the density of the constant "
+                "1, so that scores are as without; leave such columns out "
+                "(VarianceThreshold)."
             )
 
     def why_diverged(self, X):
@@ -153,7 +130,9 @@ class Gaussian(_Real):
         "learned" makes log sigma_d parameters. Numbers are the sigmas themselves.
     min_noise : float, default=0.01
         Least sigma_d that is found, in standard deviations of the feature. Of features
-        whose values are rounded it is not below the deviation of rounding, either.
+        whose values are rounded it is not below the deviation of rounding, either. A
+        constant has sigma_d = 1 / sqrt(2 pi) in its own unit, the density 1, unless it
+        has a number of its own.
     """
 
     def __init__(self, noise="optimal", min_noise=MIN_NOISE):
@@ -178,18 +157,39 @@ class Gaussian(_Real):
             )
 
     def _warn_of_constants(self, X):
-        if self.noise != "fixed":
+        if self._variance.numel() == 1 or self.noise != "fixed":
             super()._warn_of_constants(X)
 
     def start(self, X):
         mean, variance = column_moments(X)
+        scale = np.sqrt(variance)
+        if self._variance.numel() == 1 and self.noise in ("shared", "fixed"):
+            self._set_apart(are_constant(X, scale))
         if self.noise != "fixed":
-            scale = np.sqrt(variance.mean() if self.noise == "shared" else variance)
-            floor = _floor(X, np.sqrt(variance), self.min_noise)
-            floor = floor.mean() if self.noise == "shared" else floor
+            floor = least_variances(X, scale, self.min_noise)
+            if self.noise == "shared":
+                varies = slice(None) if self._apart is None else ~self._apart.numpy()
+                floor, variance = floor[varies].mean(), variance[varies].mean()
             self._floor = vector(floor)
-            self._set(vector(np.maximum(scale**2, floor)))
+            self._set(vector(np.maximum(variance, floor)))
         return torch.from_numpy(mean)
+
+    def _set_apart(self, columns):
+        """Let sigma be that of all columns but these constants."""
+        # Of nothing but constants the floor is theirs.
+        if columns.any() and (self.noise == "fixed" or not columns.all()):
+            self.register_buffer("_constant", torch.from_numpy(columns))
+
+    @property
+    def _apart(self):
+        """The columns that have not the one sigma of all others; None without any."""
+        return self._buffers.get("_constant")
+
+    def linear_part(self, X):
+        part = super().linear_part(X)
+        if self._apart is not None:
+            part.shares = ~self._apart.numpy()
+        return part
 
     def start_noise(self, variance, outputs):
         if self.noise != "fixed":
@@ -213,7 +213,12 @@ class Gaussian(_Real):
         """sigma^2, as it is known now: one per feature, or one for all."""
         if self.noise == "learned":
             return self._floor + (2 * self.log_noise).exp()
-        return self._variance
+        return self._by_column(self._variance)
+
+    def _by_column(self, variance):
+        if self._apart is None:
+            return variance
+        return torch.where(self._apart, UNIT_DENSITY, variance)
 
     def moments(self, outputs):
         """Mean and variance of each x_d."""
@@ -235,6 +240,8 @@ class Gaussian(_Real):
         squares = (x - outputs).square()
         observed = torch.ones_like(squares) if observed is None else observed
         observed = observed.expand_as(squares).to(x.dtype)
+        if self._apart is not None:
+            observed = observed * ~self._apart
         squares = squares * observed
         if self.noise == "shared":
             return torch.stack([squares.sum(-1), observed.sum(-1)], -1)
@@ -251,8 +258,12 @@ class Gaussian(_Real):
             torch.where(shown.view(shape), variance.view(shape), self._variance)
         )
 
+    def closed_noise(self):
+        """sigma^2 as `set_noise` has set it."""
+        return self._variance.clone()
+
     def raise_noise(self, variance):
-        """Make sigma^2 no less than `variance`."""
+        """Make that no less than `variance`."""
         self._variance.copy_(torch.maximum(self._variance, variance))
 
     def adapt(self, x, outputs, observed, weights):
@@ -271,6 +282,7 @@ class Gaussian(_Real):
         variance = self.variance()
         if self.noise in CLOSED and self.training and not self.draws_differ:
             variance = self._batch_variance(squares.detach(), observed)
+            variance = self._by_column(variance)
         log_scale = (variance.log() + LOG_2PI) / -2
         if variance.dim():
             # Products of a matrix and a vector: no other table as large as x.
@@ -288,6 +300,9 @@ class Gaussian(_Real):
         the gradient through sigma* is zero.
         """
         squares = squares.flatten(0, -2)
+        if self._apart is not None:
+            squares = squares[:, ~self._apart]
+            observed = None if observed is None else observed[:, ~self._apart]
         if observed is None:
             squares = joint_mean(squares.mean(0), len(squares))
             if self.noise == "shared":
@@ -319,7 +334,8 @@ class HeteroscedasticGaussian(_Real):
     Parameters
     ----------
     min_noise : float, default=0.01
-        Least sigma_d, in standard deviations of the feature.
+        Least sigma_d, in standard deviations of the feature; of a constant
+        1 / sqrt(2 pi) in its own unit.
     """
 
     n_outputs = 2
@@ -333,10 +349,11 @@ class HeteroscedasticGaussian(_Real):
     def start(self, X):
         mean, variance = column_moments(X)
         scale = np.sqrt(variance)
-        self._floor = vector(_floor(X, scale, self.min_noise))
+        self._floor = vector(least_variances(X, scale, self.min_noise))
         # One scale for all: of a nearly constant feature the mean has to be found
         # before a small sigma can be afforded.
         log_noise = np.full(len(mean), math.log(math.sqrt(variance.mean()) or 1.0))
+        log_noise[are_constant(X, scale)] = math.log(UNIT_DENSITY / 100) / 2
         return torch.from_numpy(np.concatenate([mean, log_noise]))
 
     def start_noise(self, variance, outputs):

@@ -1,0 +1,50 @@
+"""How small the noise of a column may be: by its deviation and its rounding."""
+
+import math
+
+import numpy as np
+
+from sklvm.columns._rounding import lattice
+from sklvm.neural._device import as_dense
+
+# sigma^2 with which a constant has the density 1, so that log p is 0.
+UNIT_DENSITY = 1 / (2 * math.pi)
+# Rows that show whether the values of a column are rounded.
+N_ROUNDED = 1000
+# Of an image, in whose columns all values have one unit.
+N_GREY_LEVELS = 256
+
+
+def least_variances(X, scale, min_noise):
+    """The least sigma^2 of each column.
+
+    `min_noise` deviations, and where values are rounded the deviation of rounding.
+    """
+    # Never 0: where all rows are fitted exactly the bound has no limit.
+    least = max(min_noise, 1e-6)
+    floor = np.where(scale > 0, least * scale, least)
+    floor = np.maximum(floor, _steps(X) / math.sqrt(12)) ** 2
+    return np.where(are_constant(X, scale), UNIT_DENSITY, floor)
+
+
+def are_constant(X, scale):
+    """Which columns have no scale: neither a deviation nor a step of rounding."""
+    # A single row, as of a stream, does not show what varies.
+    if X.shape[0] == 1 or (scale > 0).all():
+        return np.zeros(len(scale), dtype=bool)
+    return (scale == 0) & (_steps(X) == 0)
+
+
+def _steps(X):
+    """The steps that values of each column, or of all, are multiples of; else 0."""
+    some = as_dense(X[:: -(-X.shape[0] // N_ROUNDED)]).astype(np.float64)
+    # The levels of a column tell less than those of an image.
+    common = _step(some)
+    if common and np.nanmax(some) - np.nanmin(some) > N_GREY_LEVELS * common:
+        common = 0.0  # columns of a table, in units of their own
+    return np.array([_step(column) or common for column in some.T])
+
+
+def _step(values):
+    levels = np.unique(values)
+    return lattice(levels[np.isfinite(levels)])
