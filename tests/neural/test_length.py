@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from sklvm import VAE, ConditionalVAE
+from sklvm.neural import _length
 from tests.autoencoder.models import curve, quietly, standard_normal
 
 from .helpers import AfterEpoch, weights
@@ -21,8 +22,19 @@ FEW = SMALL | {"max_epochs": 200, "lr": 0.01}
 ROWS = curve(60)
 
 
+# Long enough for folds where `short_folds` are.
+SHORT = FEW | {"max_epochs": 40, "lr": 0.03}
+
+
 def fit(X=ROWS, **params):
     return quietly(VAE(**(FEW | params)).fit, X)
+
+
+@pytest.fixture
+def short_folds(monkeypatch):
+    """Rows are held out of short trainings too, for tests of what comes of it."""
+    monkeypatch.setattr(_length, "LEAST_STEPS", 40)
+    monkeypatch.setattr(_length, "EVERY", 4)
 
 
 class Stop(Callback):
@@ -90,12 +102,13 @@ def test_a_curve_is_learned():
     assert est.held_out_bound_ == pytest.approx(est.score(curve(2000, seed=1)), abs=0.5)
 
 
+@pytest.mark.usefixtures("short_folds")
 def test_the_folds_repeat_with_random_state():
-    one, two = fit(), fit()
+    one, two = fit(**SHORT), fit(**SHORT)
     assert one.best_epoch_ == two.best_epoch_
     assert one.held_out_bound_ == two.held_out_bound_
     assert_array_equal(weights(one), weights(two))
-    other = fit(random_state=1)
+    other = fit(**SHORT | {"random_state": 1})
     assert one.held_out_bound_ != other.held_out_bound_
 
 
@@ -107,6 +120,7 @@ def test_max_epochs_is_the_most(n_rows):
     assert np.isfinite(est.held_out_bound_)
 
 
+@pytest.mark.usefixtures("short_folds")
 def test_callbacks_see_the_last_training_alone():
     log = []
 
@@ -117,7 +131,7 @@ def test_callbacks_see_the_last_training_alone():
         def on_epoch_end(self, net, **kwargs):
             log.append("epoch")
 
-    est = fit(curve(200), max_epochs=120, callbacks=[Log()])
+    est = fit(curve(200), max_epochs=20, lr_schedule="constant", callbacks=[Log()])
     assert log == ["begin", *["epoch"] * est.n_iter_]
 
 
@@ -142,15 +156,17 @@ def test_partial_fit_holds_nothing_out():
     VAE(**FEW, early_stopping=True).partial_fit(ROWS[:3])
 
 
+@pytest.mark.usefixtures("short_folds")
 def test_a_training_that_goes_on_adds_its_epochs():
-    est = fit(warm_start=True)
+    est = fit(**SHORT, warm_start=True)
     n_first = est.n_iter_
     quietly(est.set_params(max_epochs=20).fit, ROWS)
     assert est.n_iter_ == n_first + 20
 
 
+@pytest.mark.usefixtures("short_folds")
 def test_pickles_and_later_fits_know_what_was_held_out():
-    est = fit()
+    est = fit(**SHORT)
     again = pickle.loads(pickle.dumps(est))
     assert again.held_out_bound_ == est.held_out_bound_
     assert again.best_epoch_ == est.best_epoch_
@@ -170,12 +186,13 @@ def test_the_history_has_rate_and_distortion():
     assert (rate > 0).all()
 
 
+@pytest.mark.usefixtures("short_folds")
 def test_a_conditional_model_has_folds_too():
     X = standard_normal(60, 2)
     y = X[:, 0] + 0.5 * standard_normal(60, 1, seed=1)[:, 0]
-    est = quietly(ConditionalVAE(1, **FEW).fit, X, y)
+    est = quietly(ConditionalVAE(1, **SHORT).fit, X, y)
     # And the epochs in which the learning rate falls.
-    assert est.n_iter_ == est.best_epoch_ + np.ceil(0.3 * est.best_epoch_) < 200
+    assert est.n_iter_ == est.best_epoch_ + np.ceil(0.3 * est.best_epoch_) < 40
     assert np.isfinite(est.held_out_bound_)
 
 
@@ -308,6 +325,7 @@ def test_epochs_are_seen_as_they_end():
     assert len(seen) == est.n_iter_
 
 
+@pytest.mark.usefixtures("short_folds")
 @pytest.mark.parametrize("n_rows", [60, 1200])
 def test_a_callback_that_stops_the_training_stops_all_of_it(n_rows):
     """No epochs with a falling learning rate follow."""
@@ -317,6 +335,5 @@ def test_a_callback_that_stops_the_training_stops_all_of_it(n_rows):
             if len(net.history) == 3:
                 raise KeyboardInterrupt
 
-    params = {"max_epochs": 400, "callbacks": [StopLater()]}
-    est = quietly(VAE(**(FEW | params)).fit, curve(n_rows))
+    est = fit(curve(n_rows), **SHORT, callbacks=[StopLater()])
     assert est.n_iter_ <= 3
