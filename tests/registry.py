@@ -58,6 +58,8 @@ class Entry:
     integers: bool = False
     # True where sample() takes the rows to condition on, not a number of samples.
     samples_given_rows: bool = False
+    # Rows of a fit, of which a test may ask for fewer.
+    n_samples: int = 150
 
     @property
     def rounding(self):
@@ -68,9 +70,13 @@ class Entry:
     def make(self, **params):
         return self.estimator(**(self.quick | {"random_state": 0} | params))
 
+    def rows(self, n_samples=150):
+        """Data to fit, of at most so many rows."""
+        return self.make_data(0, min(n_samples, self.n_samples))
+
     def fit_anew(self, n_samples=150, **params):
         """An estimator, fitted now, and the data it was fitted to."""
-        data = self.make_data(0, n_samples)
+        data = self.rows(n_samples)
         return self.make(**params).fit(*data), data
 
     def fitted(self):
@@ -264,7 +270,7 @@ REGISTRY = [
         },
         unfinished={"max_epochs": 1, "tol": 0.0},
         grid={"distortion_weight": [0.5, 2.0]},
-        short={"channels": (4,), "max_epochs": 3},
+        short={"channels": (4,), "max_epochs": 2},
         variants=[
             {"random_state": 0} | params
             for params in (
@@ -277,6 +283,7 @@ REGISTRY = [
         ],
         keeps_float64=False,
         integers=True,
+        n_samples=60,
     ),
 ]
 REGISTRY = [entry for entry in REGISTRY if entry.estimator is not Missing]

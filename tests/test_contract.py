@@ -27,9 +27,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklvm import JointDensityClassifier, LabelMapCodec
 
+from .gates import short_gates
 from .registry import REGISTRY, WRAPPERS
 
 pytestmark = pytest.mark.usefixtures("few_starts")
+_short_gates = pytest.fixture(short_gates, scope="module", autouse=True)
 
 
 @pytest.fixture(params=REGISTRY, ids=lambda entry: entry.estimator.__name__)
@@ -227,10 +229,13 @@ def global_state():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("entry, params", entries_and_states())
 def test_no_global_state_is_touched(entry, params):
-    data = entry.make_data(0, 100)
-    est = entry.make(**params)
+    data = entry.rows(100)
+    # Threads that outnumber the cores are slow.
+    few = {"max_epochs": 2} if "max_epochs" in entry.quick else {}
+    est = entry.make(**params, **few)
     broken = (np.full(data[0].shape, np.inf), *data[1:])
     # At its first use torch sets the threads of OpenMP to those of MKL, which are no
     # more than there are cores, and imports sympy, which filters warnings.
@@ -257,16 +262,16 @@ def test_a_weight_that_is_not_taken_is_refused_by_name(entry, method):
     est = entry.make()
     if not hasattr(est, method) or has_fit_parameter(est, "sample_weight"):
         pytest.skip("there is no such method, or it takes weights")
-    data = entry.make_data(0, 100)
+    data = entry.rows(100)
     name = rf"{entry.estimator.__name__}\.{method}\(\)"
     with pytest.raises(TypeError, match=f"^{name} got .*'sample_weight'"):
-        getattr(est, method)(*data, sample_weight=np.ones(100))
+        getattr(est, method)(*data, sample_weight=np.ones(len(data[0])))
 
 
 def test_constructor_parameters_stay_untouched(entry):
     est = entry.make()
     before = est.get_params(deep=False)
-    est.fit(*entry.make_data(0, 100))
+    est.fit(*entry.rows(100))
     after = est.get_params(deep=False)
     assert before.keys() == after.keys()
     assert all(after[name] is before[name] for name in before)
@@ -278,7 +283,7 @@ def test_constructor_parameters_stay_untouched(entry):
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_floats_keep_their_width(entry, dtype):
-    data = tuple(array.astype(dtype) for array in entry.make_data(0, 150))
+    data = tuple(array.astype(dtype) for array in entry.rows())
     est = entry.make().fit(*data)
     width = dtype if entry.keeps_float64 else np.float32
     width = np.int32 if entry.integers else width
@@ -302,11 +307,11 @@ def test_float32_and_float64_agree(entry):
 
 
 def test_feature_names_out_and_pandas_output(entry):
-    data = entry.make_data(0, 100)
+    data = entry.rows(100)
     frame = pd.DataFrame(
         data[0],
         columns=[f"x{d}" for d in range(data[0].shape[1])],
-        index=np.arange(100)[::-1],
+        index=np.arange(len(data[0]))[::-1],
     )
     est = entry.make().set_output(transform="pandas").fit(frame, *data[1:])
     assert list(est.feature_names_in_) == list(frame.columns)
@@ -365,7 +370,7 @@ def test_verbose_one_shows_a_bar(entry, capfd):
 
 
 def test_an_unfinished_fit_warns(entry):
-    data = entry.make_data(0, 150)
+    data = entry.rows()
     est = entry.make(**entry.unfinished)
     with pytest.warns(ConvergenceWarning):
         est.fit(*data)
@@ -420,7 +425,7 @@ def test_lives_in_a_pipeline(entry):
 
 @pytest.mark.slow
 def test_is_tuned_by_grid_search_on_its_held_out_score(entry):
-    data = entry.make_data(0, 150)
+    data = entry.rows()
     folds = KFold(3, shuffle=True, random_state=0)
     search = GridSearchCV(entry.make(), entry.grid, cv=folds).fit(*data)
     (name, values), *_ = entry.grid.items()
@@ -489,7 +494,7 @@ def snapshot(est):
     "spoil", [one_dimensional, empty, with_infinity, of_strings, complex_numbers]
 )
 def test_a_failing_fit_leaves_the_estimator_unchanged(entry, spoil, was_fitted):
-    est, data = entry.fitted() if was_fitted else (entry.make(), entry.make_data(0, 50))
+    est, data = entry.fitted() if was_fitted else (entry.make(), entry.rows(50))
     before = snapshot(est)
     with pytest.raises((ValueError, TypeError)):
         est.fit(spoil(data[0]), *data[1:])

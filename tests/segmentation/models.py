@@ -50,6 +50,14 @@ def fit(X, images=None, **params):
     return quietly(SparseSegmentationRDA(**QUICK | params).fit, X, None, images)
 
 
+def changes(params):
+    """Those that are not the defaults, as a key of one and the same fit."""
+    defaults = SparseSegmentationRDA().get_params()
+    return tuple(
+        sorted(pair for pair in params.items() if pair[1] != defaults[pair[0]])
+    )
+
+
 @cache
 def _fitted(params):
     return fit(X, **dict(params))
@@ -57,7 +65,7 @@ def _fitted(params):
 
 def fitted(**params):
     """A fit to X of the test's own, trained only once for all tests."""
-    return copy.deepcopy(_fitted(tuple(params.items())))
+    return copy.deepcopy(_fitted(changes(params)))
 
 
 @cache
@@ -67,7 +75,7 @@ def _tiny(params):
 
 def tiny(**params):
     """The same on maps of 3 x 4 pixels, for tests of thousands of maps."""
-    return copy.deepcopy(_tiny(tuple(params.items())))
+    return copy.deepcopy(_tiny(changes(params)))
 
 
 def own_seeds(gradient):

@@ -16,16 +16,16 @@ ARRAY = np.array([0.5, 1.0, 4.0])
 
 
 def test_the_distortion_is_the_sum_of_the_weights():
-    est = fitted(class_weight="balanced")
+    est, maps = tiny(class_weight="balanced"), TINY_X[:16]
     est.class_weight_ = ARRAY
-    S = est.transform(HELD_OUT)
-    wrong = est.inverse_transform(S) != HELD_OUT
-    expected = (wrong * ARRAY[HELD_OUT]).sum(axis=1)
+    S = est.transform(maps)
+    wrong = est.inverse_transform(S) != maps
+    expected = (wrong * ARRAY[maps]).sum(axis=1)
     assert expected.max() > 0
-    assert_array_equal(est.distortion(HELD_OUT, S), expected)
+    assert_array_equal(est.distortion(maps, S), expected)
     objective = est.rate(S) + est.distortion_weight * expected
-    assert_allclose(est.score_samples(HELD_OUT), -objective, rtol=1e-12)
-    curve = est.rate_distortion_curve(HELD_OUT, [est.distortion_weight])
+    assert_allclose(est.score_samples(maps), -objective, rtol=1e-12)
+    curve = est.rate_distortion_curve(maps, [est.distortion_weight])
     assert_allclose(curve.distortion, expected.mean())
     assert_allclose(curve.rate, est.rate(S).mean())
     assert_allclose(curve.error, wrong.mean())

@@ -28,13 +28,24 @@ FOLDS = KFold(2, shuffle=True, random_state=0)
 SHORT = {"image_shape": (4, 5), "max_epochs": 3}
 
 
+@cache
+def with_images():
+    """A short fit to all maps and their images."""
+    return fit(X, IMAGES, **SHORT)
+
+
+@cache
+def without_images():
+    return fit(X, **SHORT)
+
+
 @pytest.fixture
 def est():
     return seeing()
 
 
 def test_images_say_what_seeds_cannot(est):
-    blind = fit(X, **SHORT)
+    blind = without_images()
     assert est.n_image_channels_ == 2
     assert est.score(HELD_OUT, images=SEEN) > blind.score(HELD_OUT) + 10
     without_seeds = est.distortion(HELD_OUT, blank(HELD_OUT), SEEN).mean() / P
@@ -86,7 +97,7 @@ def test_a_score_is_weighted(est):
 def test_fit_transform_takes_them(est):
     other = clone(est).set_params(**SHORT)
     S = quietly(lambda: other.fit_transform(X, images=IMAGES))
-    assert_array_equal(S, fit(X, IMAGES, **SHORT).transform(X, IMAGES))
+    assert_array_equal(S, with_images().transform(X, IMAGES))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +149,7 @@ def pipeline(**params):
 
 def test_a_pipeline_passes_them_on(routing):
     pipe = quietly(lambda: pipeline().fit(X, images=IMAGES))
-    est = fit(X, IMAGES, **SHORT)
+    est = with_images()
     S = est.transform(HELD_OUT, SEEN)
     assert_array_equal(pipe.transform(HELD_OUT, images=SEEN), S)
     assert pipe.score(HELD_OUT, images=SEEN) == est.score(HELD_OUT, images=SEEN)
@@ -175,7 +186,7 @@ def test_grid_search_passes_them_on(routing, within):
 
 def test_routing_works_without_images_too(routing):
     pipe = quietly(lambda: pipeline().fit(X))
-    assert pipe.score(HELD_OUT) == fit(X, **SHORT).score(HELD_OUT)
+    assert pipe.score(HELD_OUT) == without_images().score(HELD_OUT)
 
 
 def test_what_else_a_pipeline_may_be_asked_for(routing):
@@ -183,7 +194,7 @@ def test_what_else_a_pipeline_may_be_asked_for(routing):
     pipe[-1].set_score_request(sample_weight=True)
     pipe[-1].set_transform_request(max_distortion=True)
     quietly(lambda: pipe.fit(X, images=IMAGES))
-    est = fit(X, IMAGES, **SHORT)
+    est = with_images()
     expected = est.score(HELD_OUT, sample_weight=weights, images=SEEN)
     assert pipe.score(HELD_OUT, sample_weight=weights, images=SEEN) == expected
     S = pipe.transform(HELD_OUT, images=SEEN, max_distortion=0)
@@ -192,7 +203,7 @@ def test_what_else_a_pipeline_may_be_asked_for(routing):
 
 def test_a_pipeline_without_images_needs_no_routing():
     pipe = quietly(lambda: pipeline().fit(X))
-    S = fit(X, **SHORT).transform(HELD_OUT)
+    S = without_images().transform(HELD_OUT)
     assert_array_equal(pipe.transform(HELD_OUT), S)
-    dense = fit(X, **SHORT).inverse_transform(S)
+    dense = without_images().inverse_transform(S)
     assert_array_equal(pipe.inverse_transform(S), dense)

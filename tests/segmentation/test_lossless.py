@@ -59,7 +59,7 @@ def test_a_checksum_is_the_default():
 
 
 def test_another_model_refuses_lossless_streams():
-    other = fitted(distortion_weight=2.0)
+    other = fitted()
     other.map_model_ = LabelMapCodec(image_shape=SHAPE, n_classes=K).fit(X[:30]).model_
     for stream in fitted().encode(HELD_OUT, lossless=True):
         with pytest.raises(ValueError, match="Stream 0"):

@@ -1,6 +1,7 @@
 """SparseSegmentationRDA of masks as people have them: any labels, any shapes."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -40,13 +41,18 @@ def same(one, other):
         assert_array_equal(a, b)
 
 
+@cache
+def of_numbers():
+    return short(X, image_shape=SHAPE)
+
+
 # Labels.
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
 def test_labels_change_nothing_but_the_labels(labels):
-    est, plain = short(labels[X], image_shape=SHAPE), short(X, image_shape=SHAPE)
+    est, plain = short(labels[X], image_shape=SHAPE), of_numbers()
     assert_array_equal(est.classes_, labels)
     maps = labels[HELD_OUT]
     S = est.transform(maps)
@@ -103,7 +109,7 @@ def test_labels_are_saved(tmp_path):
 
 
 def test_maps_come_out_as_they_went_in():
-    rows, est = short(X, image_shape=SHAPE), short(MAPS)
+    rows, est = of_numbers(), short(MAPS)
     assert est.image_shape_ == SHAPE
     assert est.n_features_in_ == P
     S = est.transform(HELD_OUT_MAPS)
@@ -218,6 +224,8 @@ def test_images_in_all_forms():
 
 def test_the_whole_of_it_without_a_shape_to_set():
     """Nothing but maps: a fit finds the shape and the labels."""
-    est = fit(models.X.reshape(-1, *SHAPE), image_shape=None, n_classes=None)
-    assert_array_equal(est.transform(HELD_OUT_MAPS).reshape(-1, P),
-                       fitted().transform(HELD_OUT))  # fmt: skip
+    maps, shape = models.TINY_X, models.TINY["image_shape"]
+    params = models.TINY | {"image_shape": None, "n_classes": None}
+    est = fit(maps.reshape(-1, *shape), **params)
+    assert_array_equal(est.transform(maps.reshape(-1, *shape)).reshape(maps.shape),
+                       models.tiny().transform(maps))  # fmt: skip

@@ -147,15 +147,15 @@ def test_memory_order_and_read_only_arrays(est):
 
 
 @pytest.mark.slow
-def test_data_frames(est):
-    columns = [f"pixel{i}" for i in range(P)]
-    frame = pd.DataFrame(X, columns=columns)
-    other = fit(frame).set_output(transform="pandas")
+def test_data_frames():
+    est, columns = tiny(), [f"pixel{i}" for i in range(12)]
+    frame = pd.DataFrame(TINY_X, columns=columns)
+    other = fit(frame, **TINY).set_output(transform="pandas")
     assert list(other.feature_names_in_) == columns
     out = other.transform(frame)
     assert list(out.columns) == columns
     assert (out.dtypes == np.int32).all()
-    assert_array_equal(out.to_numpy(), est.transform(X))
+    assert_array_equal(out.to_numpy(), est.transform(TINY_X))
     dense = other.inverse_transform(out)
     assert_array_equal(dense, est.inverse_transform(out.to_numpy()))
     with pytest.raises(ValueError, match="names"):
