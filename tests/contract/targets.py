@@ -89,11 +89,13 @@ def networks_of_more_kinds():
 
 
 @cache
-def fitted():
-    """{name: (fitted estimator, data)}."""
+def fitted(name):
+    """One of the `models`, fitted, and its data."""
+    (made,) = ((est, data) for other, est, data in models() if other == name)
+    est, data = made
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {name: (fit(est, *data), data) for name, est, data in models()}
+        return fit(est, *data), data
 
 
 def fit(est, X, *others):
@@ -127,7 +129,7 @@ OF_ROWS = {
 
 def targets(name):
     """The `Target`s of one of the `models`."""
-    est, data = fitted()[name]
+    est, data = fitted(name)
     conditional = isinstance(est, ConditionalVAE)
     with_images = name.endswith("images")
     yield from of_fit(est, data)
@@ -148,7 +150,7 @@ def targets(name):
 def of_fit(est, data):
     """`fit` and `partial_fit`, told from what the fitted estimator then answers."""
     answer = next(
-        m for m in ("score_samples", "predict", "transform") if hasattr(est, m)
+        m for m in ("transform", "predict", "score_samples") if hasattr(est, m)
     )
     pair = data if isinstance(est, ConditionalVAE) else data[:1]
     if len(data) == 2 and not isinstance(est, (ConditionalVAE, JointDensityClassifier)):

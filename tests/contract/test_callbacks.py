@@ -84,15 +84,13 @@ def entry(request):
     return request.param
 
 
-def is_wrapper(entry):
-    return "estimator" in entry.make().get_params()
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_look_at_a_fit_does_not_change_it(entry):
-    plain, data = entry.fit_anew(random_state=np.random.RandomState(0))
+    few = {"max_epochs": 6} if "max_epochs" in entry.quick else {}
+    plain, data = entry.fit_anew(random_state=np.random.RandomState(0), **few)
     recorder = Recorder()
-    est = entry.make(random_state=np.random.RandomState(0)).set_callbacks(recorder)
+    est = entry.make(random_state=np.random.RandomState(0), **few)
+    est.set_callbacks(recorder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         est.fit(*data)

@@ -133,15 +133,17 @@ MAY_BE_REFUSED = {
 
 # Where rows are read: the other methods read them in the same ways.
 QUICK = {"score_samples", "inverse_transform", "decision_function"}
+# So each of these is given one of six forms, and each form goes to a sixth of them.
+# A fit, which finds out what the columns are, is given all.
+SHARE = 6
 
 
 def assert_all_right(name, wanted):
     faults = {}
-    for target in targets(name):
-        if not wanted(target.method):
-            continue
-        known = {}
-        for form in forms_of(target):
+    chosen = [target for target in targets(name) if wanted(target.method)]
+    for number, target in enumerate(chosen):
+        known, share = {}, 1 if target.method in QUICK | {"fit"} else SHARE
+        for form in list(forms_of(target))[number % share :: share]:
             found = fault(target, form, known)
             if found:
                 faults.setdefault((form, found), []).append(str(target))

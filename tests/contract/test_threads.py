@@ -17,7 +17,7 @@ N_THREADS, N_CALLS = 8, 24
 
 @pytest.fixture(params=[name for name, _, _ in models()])
 def model(request):
-    return fitted()[request.param]
+    return fitted(request.param)
 
 
 def questions(est, data):
