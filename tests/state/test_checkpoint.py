@@ -2,10 +2,6 @@
 
 import copy
 import os
-import signal
-import subprocess
-import sys
-import time
 import warnings
 
 import numpy as np
@@ -18,6 +14,7 @@ from sklvm.state import _checkpoint
 from sklvm.state._checkpoint import Checkpoint
 from tests.registry import three_blobs
 from tests.state.cases import CASES, assert_same_answers, fitted
+from tests.state.workers import in_a_process
 
 # One of each estimator, and what has a state of its own in a training.
 FITS = [
@@ -254,43 +251,11 @@ def test_a_warm_start_goes_on_from_its_own_start(path, every_epoch):
     assert other.n_iter_ == 4
 
 
-SCRIPT = """
-import sys
-import numpy as np
-from sklvm import VAE
-from sklvm.state import _checkpoint
-_checkpoint.EVERY = 0.05
-X = np.random.default_rng(0).normal(size=(2000, 5)) ** 3
-vae = VAE(2, max_epochs=40, random_state=0, checkpoint=sys.argv[1]).fit(X)
-print(repr(vae.score(X)))
-"""
-
-
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_kill_9(path):
-    """A real process, killed at random moments."""
-    script = [sys.executable, "-W", "ignore", "-c", SCRIPT, path]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    whole = subprocess.run(
-        [*script[:-1], path.with_name("other")],
-        capture_output=True,
-        text=True,
-        env=env,
-        check=True,
-    )
-    rng, n_kills = np.random.default_rng(0), 0
-    while True:
-        with subprocess.Popen(
-            script, stdout=subprocess.PIPE, text=True, env=env
-        ) as process:
-            while not path.exists() and process.poll() is None:
-                time.sleep(0.01)
-            if n_kills < 2:
-                time.sleep(rng.uniform(0.2, 1))
-                process.send_signal(signal.SIGKILL)
-                n_kills += 1
-            out = process.communicate()[0]
-        if process.returncode == 0:
-            break
-    assert out == whole.stdout
-    assert not path.exists()
+    """Real processes, killed at random moments."""
+    n_killed, same, is_left = in_a_process("killed_fits", str(path)).split()
+    assert int(n_killed) > 0
+    assert same == "True"
+    assert is_left == "False"

@@ -4,10 +4,7 @@ import copy
 import multiprocessing
 import os
 import pickle
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,19 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from tests.state.cases import CASES, answers, assert_same_answers, fitted
 from tests.state.test_save import OWN, assert_goes_on_alike, own_vae
-from tests.state.workers import score_all
-
-ROOT = Path(__file__).parents[2]
-
-
-def in_a_process(name):
-    """What a function of `workers` prints in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.state.workers", name],
-        capture_output=True, text=True, cwd=ROOT, timeout=300,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    return done.stdout.strip() or done.stderr
+from tests.state.workers import in_a_process, score_all
 
 
 @pytest.mark.slow

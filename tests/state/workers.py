@@ -1,11 +1,27 @@
 """What other processes run: importable, as spawned ones need it."""
 
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
+import warnings
+from pathlib import Path
 
 import numpy as np
+
+ROOT = Path(__file__).parents[2]
+
+
+def in_a_process(name, *arguments):
+    """What a function of this file prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.state.workers", name, *arguments],
+        capture_output=True, text=True, cwd=ROOT, timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return done.stdout.strip() or done.stderr
 
 
 def score_all(estimators, rows, queue):
@@ -67,16 +83,14 @@ def fork_while_threads_predict():
 
 def filters_after_threads():
     """Whether threads that predict leave the filters of warnings as they were."""
-    import warnings
-
     from tests.state.cases import CASES
 
     sys.setswitchinterval(1e-6)
     for name in ("GaussianMixtureEM", "BernoulliMixtureEM", "VAE", "ConditionalVAE"):
         est = CASES[name].fit()
-        rows = [np.tile(values, (10, 1)) for values in CASES[name].data]
+        rows = CASES[name].data
         before = list(warnings.filters)
-        for _ in range(3):
+        for _ in range(2):
             in_threads(est, rows)
             assert list(warnings.filters) == before, name
     print("done")
@@ -86,7 +100,7 @@ def in_threads(est, rows):
     """Scores of the rows in eight threads, again and again."""
 
     def predict():
-        for _ in range(30):
+        for _ in range(10):
             est.score_samples(*rows)
 
     threads = [threading.Thread(target=predict) for _ in range(8)]
@@ -94,6 +108,51 @@ def in_threads(est, rows):
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def score_of_fit(checkpoint):
+    """The score of a fit that writes its state twenty times a second."""
+    from sklvm import VAE
+    from sklvm.state import _checkpoint
+
+    warnings.simplefilter("ignore")
+    _checkpoint.EVERY = 0.05
+    X = np.random.default_rng(0).normal(size=(2000, 5)) ** 3
+    vae = VAE(2, max_epochs=40, random_state=0, checkpoint=checkpoint).fit(X)
+    return repr(vae.score(X))
+
+
+def in_a_fork(checkpoint, seconds=None):
+    """What `score_of_fit` gives in a process that is killed so long after its start.
+
+    None is the score of one that is killed; without `seconds` it runs to its end.
+    """
+    reads, writes = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writes, score_of_fit(checkpoint).encode())
+        os._exit(0)
+    os.close(writes)
+    if seconds is not None:
+        end = time.monotonic() + 60
+        while not Path(checkpoint).exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)
+    with os.fdopen(reads) as file:
+        said = file.read()
+    os.waitpid(pid, 0)
+    return said or None
+
+
+def killed_fits():
+    """One fit as a whole, and one that is killed twice, in processes of their own."""
+    import sklvm.autoencoder  # noqa: F401  once for all of them
+
+    path, rng = sys.argv[2], np.random.default_rng(0)
+    whole = in_a_fork(f"{path}.other")
+    n_killed = sum(in_a_fork(path, rng.uniform(0.1, 0.5)) is None for _ in range(2))
+    print(n_killed, in_a_fork(path) == whole, Path(path).exists())
 
 
 if __name__ == "__main__":
