@@ -83,11 +83,12 @@ def test_the_score_is_a_lower_bound(vae, integral, name, request):
 
 
 def test_a_column_alone_is_scored_in_its_own_unit(vae, integral, complete):
+    some = complete.iloc[::2]
     for j, name in enumerate(COLUMNS):
-        X = complete.convert_dtypes()
+        X = some.convert_dtypes()
         X.loc[:, [other for other in COLUMNS if other != name]] = pd.NA
         actual = vae.log_likelihood(X, n_importance=20000)
-        error = np.abs(actual - integral.log_evidence_of(complete, [j]))
+        error = np.abs(actual - integral.log_evidence_of(some, [j]))
         # A value in the tail of its column has few draws near it.
         assert np.quantile(error, 0.9) < 0.01
         assert error.max() < 0.3

@@ -219,8 +219,9 @@ def test_a_row_alone_or_among_others(method, params):
     assert value.dtype == np.float32
     assert len(value) == 40
     assert_array_equal(getattr(est, method)(X), value)
-    alone = np.concatenate([getattr(est, method)(X[i : i + 1]) for i in range(40)])
-    assert_allclose(alone, value, rtol=1e-5, atol=1e-5)
+    some = range(0, 40, 4)
+    alone = np.concatenate([getattr(est, method)(X[i : i + 1]) for i in some])
+    assert_allclose(alone, value[some], rtol=1e-5, atol=1e-5)
     order = np.random.default_rng(1).permutation(40)
     assert_allclose(getattr(est, method)(X[order]), value[order], rtol=1e-5, atol=1e-5)
     wide = est.set_params(batch_size=7)

@@ -14,6 +14,9 @@ from .models import quietly, standard_normal
 from .test_bad_input import BAD as BAD_AUTOENCODER
 from .test_custom import one_sentence
 
+# Fits of these tests need to be of the right kind, not good ones.
+pytestmark = pytest.mark.usefixtures("few_starts")
+
 X = standard_normal(30)
 Y = X[:, :2] + standard_normal(30, 2, seed=1)
 LABELS = np.array(["ash", "elm", "oak"])[np.arange(30) % 3]

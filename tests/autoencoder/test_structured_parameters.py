@@ -13,6 +13,9 @@ from sklvm import GMVAE, ConditionalVAE
 from .models import OBJECTIVES, bits, linear
 from .walk import Subject, X, all_different, checks, distance, n_parameters
 
+# Fits of these tests need to be of the right kind, not good ones.
+pytestmark = pytest.mark.usefixtures("few_starts")
+
 # What the start of a GMVAE does has checks of its own.
 MIXTURE = Subject(
     GMVAE,

@@ -230,7 +230,7 @@ class Watching(Callback):
 
 
 def test_a_longer_history_costs_epochs_not_batches():
-    params = {"max_epochs": 10, "callbacks": [Watching()]}
+    params = {"max_epochs": 3, "callbacks": [Watching()]}
     few, many = (
         len(pickle.dumps(fit(batch_size=batch_size, **params)))
         for batch_size in (90, 1)

@@ -34,7 +34,9 @@ def test_conditional_vae_is_as_good_as_by_fit():
     x = rng.uniform(-2, 2, size=(3000, 1))
     y = np.sin(x) + 0.1 * rng.normal(size=x.shape)
     train, new = slice(2000), slice(2000, None)
-    fitted = ConditionalVAE(1, **QUICK).fit(x[train], y[train])
+    fitted = ConditionalVAE(1, max_epochs=80, tol=np.inf, **QUICK).fit(
+        x[train], y[train]
+    )
     steps = ConditionalVAE(1, **QUICK)
     scores = []
     for number in range(fitted.n_iter_):

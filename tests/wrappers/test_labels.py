@@ -332,7 +332,7 @@ def test_autoencoders(model):
     if model is GMVAE:
         estimator.set_params(n_components=3, latent_dim=3)
     classifier = JointDensityClassifier(estimator).fit(X, some_labels(Z, 40))
-    assert classifier.score(X, Z) > 0.7
+    assert classifier.score(X[:100], Z[:100]) > 0.7
 
 
 # Cross-validation.
