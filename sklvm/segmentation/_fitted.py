@@ -65,9 +65,10 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         """
         size, parts = self._block_size(), []
         n = len(arrays[0])
-        for rows in gen_batches(n, size):
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
             block = [None if a is None else a[rows] for a in arrays]
-            n_rows = rows.stop - rows.start
+            n_rows = rows.stop - start
             short = size - n_rows
             if short:
                 block = [

@@ -155,7 +155,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     n_image_channels_ : int
         0 without images.
     lower_bound_ : float
-        Mean of -(rate + distortion_weight * distortion) of training maps, of a hundred
+        Mean of -(rate + distortion_weight * distortion) of training maps, of fifty
         of them at the most.
     lower_bounds_ : ndarray of shape (n_iter_,)
         What each epoch maximised: the decoder's log p(y | x, L) in nats per map, and in

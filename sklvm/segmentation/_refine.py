@@ -19,15 +19,16 @@ from scipy.ndimage import distance_transform_edt, label
 MENDED, MENDED_WITHIN = 0.6, 12.0
 # Growth of a code in one step, as a share of its seeds, and at least so many.
 GROWTH, FIRST_SEEDS = 0.8, 4
-# Steps in vain before a phase of a search ends; a step of many changes, that of a code
-# of many seeds, is as good as all of them.
-PATIENCE, MANY = 3, 64
+# Growth goes on as long as a step seems to gain so large a share of the objective.
+LITTLE = 0.01
+# Rounds of growing and moving before seeds are taken away.
+N_ROUNDS = 2
 # Pixels by which a seed may move in one step.
 STRIDE = 4
-# Seeds are taken away or moved in so many groups: of few seeds all, of many those that
-# cost more nats than this.
-FEW_GROUPS, MANY_GROUPS, DEAR = 3, 2, 1.0
-# At the end each of so many seeds is tried by itself.
+# Seeds are taken away or moved in so many groups: of few seeds all, of many, those of a
+# lattice, only what costs more nats than this.
+N_GROUPS, MANY, DEAR = 2, 64, 1.0
+# At the end so many seeds at the most are tried one by one.
 MOST_PRUNED = 16
 
 
@@ -211,82 +212,108 @@ def owners(changes, shape):
     return owner[tuple(nearest)]
 
 
-def pays(task, changes, prices, before, after, owner):
-    """Whether each change alone seems to lower the objective, (n_changes,)."""
+def effects(task, changes, prices, before, after, owner):
+    """What each change alone seems to add to the objective, (n_changes,)."""
     difference = (after.astype(float) - before) * task.pixel_weights
     more_wrong = np.bincount(owner.ravel(), difference.ravel(), minlength=len(changes))
     cost = [
         sum(prices[at] if value >= 0 else -prices[at] for at, value in change.items())
         for change in changes
     ]
-    return task.weight * more_wrong + cost < 0
-
-
-def try_changes(task, state, changes, prices):
-    """The state after those of the changes that pay, or the present one; and which."""
-    everything = yield from evaluate(task, changed(state.code, changes))
-    owner = owners(changes, state.code.shape)
-    kept = pays(task, changes, prices, state.wrong, everything.wrong, owner)
-    candidates = [state, everything]
-    if kept.any() and not kept.all():
-        some = [change for change, keep in zip(changes, kept, strict=True) if keep]
-        candidates.append((yield from evaluate(task, changed(state.code, some))))
-    return min(candidates, key=objective), kept
+    return task.weight * more_wrong + cost
 
 
 # The search ---------------------------------------------------------------------------
 
 
-def grow(task, state):
-    """Add seeds until no more of them pay."""
-    barred = ~task.counted
-    in_vain = 0
-    while in_vain < PATIENCE:
-        n_seeds = (state.code >= 0).sum()
+class Climb:
+    """The best state of a search, and the one that it believes to be at.
+
+    A step decodes the believed code with all of its changes made. Those that seem to
+    pay are believed to do what they did among the others, and the next step goes on
+    from there, so that each step takes one decoding. `settle` decodes what is believed.
+    """
+
+    def __init__(self, task, state):
+        self.task = task
+        self.best = self.believed = state
+
+    def step(self, changes, prices):
+        """What each change seems to add to the objective."""
+        state = self.believed
+        tried = yield from evaluate(self.task, changed(state.code, changes))
+        self.best = min(self.best, tried, key=objective)
+        owner = owners(changes, state.code.shape)
+        parts = changes, prices, state.wrong, tried.wrong, owner
+        added = effects(self.task, *parts)
+        kept = added < 0
+        if kept.all():
+            self.believed = tried
+        elif kept.any():
+            some = [change for change, keep in zip(changes, kept, strict=True) if keep]
+            wrong = np.where(kept[owner], tried.wrong, state.wrong)
+            self.believed = State(changed(state.code, some), wrong, None)
+        return added
+
+    def settle(self):
+        """Be at the best state, the believed one among them."""
+        if self.believed.objective is None:
+            state = yield from evaluate(self.task, self.believed.code)
+            self.best = min(self.best, state, key=objective)
+        self.believed = self.best
+
+
+def grow(climb):
+    """Add seeds until a step of that gains little."""
+    task = climb.task
+    barred, gain = ~task.counted, np.inf
+    while gain > LITTLE * climb.best.objective:
+        code = climb.believed.code
+        n_seeds = (code >= 0).sum()
         n_seeds = max(int(np.ceil(GROWTH * n_seeds)), 1 if n_seeds else FIRST_SEEDS)
-        prices = task.prices(state.code)
-        changes = propose_seeds(task, state, prices, n_seeds, barred)
+        prices = task.prices(code)
+        changes = propose_seeds(task, climb.believed, prices, n_seeds, barred)
         if not changes:
             break
-        before = state
-        state, kept = yield from try_changes(task, state, changes, prices)
-        in_vain += PATIENCE if len(changes) > MANY else 1
-        if state is not before:
-            in_vain = 0
-        for change, keep in zip(changes, kept, strict=True):
-            if state is before or not keep:
+        added = yield from climb.step(changes, prices)
+        gain = -added[added < 0].sum()
+        for change, nats in zip(changes, added, strict=True):
+            if nats >= 0:
                 (at,) = change
                 barred[at] = True
-    return state
+    yield from climb.settle()
 
 
-def tidy(task, state, rng):
-    """Take seeds away, then move them, where that pays."""
-    for kind in (removals, moves):
+def tidy(climb, kind, rng):
+    """Take seeds away or move them, where that pays; what each change seems to add."""
+    task, effect = climb.task, {}
+    prices = task.prices(climb.believed.code)
+    # A seed that costs less than a blank does no harm.
+    seeds = np.argwhere((climb.believed.code >= 0) & (prices > 0))
+    if len(seeds) > MANY:
+        seeds = seeds[prices[tuple(seeds.T)] > DEAR]
+    for group in spread(seeds, N_GROUPS):
+        state = climb.believed
+        group = group[state.code[tuple(group.T)] >= 0]
         prices = task.prices(state.code)
-        # A seed that costs less than a blank does no harm.
-        seeds, n_groups = np.argwhere((state.code >= 0) & (prices > 0)), FEW_GROUPS
-        if len(seeds) > MANY:
-            # One of a lattice costs little.
-            seeds, n_groups = seeds[prices[tuple(seeds.T)] > DEAR], MANY_GROUPS
-        for group in spread(seeds, n_groups):
-            group = group[state.code[tuple(group.T)] >= 0]
-            prices = task.prices(state.code)
-            changes = task.true_classes(kind(state, prices, group, rng))
-            if changes:
-                state, _ = yield from try_changes(task, state, changes, prices)
-    return state
+        changes = task.true_classes(kind(state, prices, group, rng))
+        if changes:
+            added = yield from climb.step(changes, prices)
+            effect.update(zip(map(next, map(iter, changes)), added, strict=True))
+    yield from climb.settle()
+    return effect
 
 
-def prune(task, state):
-    """Take single seeds away, exactly, where they are few enough to try each."""
-    seeds = np.argwhere(state.code >= 0)
-    if len(seeds) > MOST_PRUNED:
-        return state
-    for at in map(tuple, seeds.tolist()):
-        other = yield from evaluate(task, changed(state.code, [{at: -1}]))
-        state = min(state, other, key=objective)
-    return state
+def prune(climb, effect):
+    """Take single seeds away, exactly, whose removal seemed to add less than a seed."""
+    task, code = climb.task, climb.best.code
+    prices = task.prices(code)
+    doubtful = [
+        at for at, nats in effect.items() if code[at] >= 0 and nats < prices[at]
+    ]
+    for at in sorted(doubtful, key=effect.get)[:MOST_PRUNED]:
+        other = yield from evaluate(task, changed(climb.best.code, [{at: -1}]))
+        climb.best = min(climb.best, other, key=objective)
 
 
 def best_of(task, codes):
@@ -305,17 +332,18 @@ def refine(task, own):
     state = yield from best_of(task, [own, *starts])
     if not starts and (state.code >= 0).any():
         # Nothing but the encoder's word for it that this is where to begin.
-        blank = yield from best_of(task, [])
-        blank = yield from grow(task, blank)
-        state = min(state, blank, key=objective)
-    state = yield from grow(task, state)
+        climb = Climb(task, (yield from best_of(task, [])))
+        yield from grow(climb)
+        state = min(state, climb.best, key=objective)
+    climb = Climb(task, state)
     rng = np.random.default_rng(0)
-    state = yield from tidy(task, state, rng)
-    if (state.code >= 0).sum() > MANY:
-        state = yield from tidy(task, state, rng)
-    else:
-        state = yield from grow(task, state)
-    return (yield from prune(task, state))
+    for _ in range(N_ROUNDS):
+        yield from grow(climb)
+        yield from tidy(climb, moves, rng)
+    yield from grow(climb)
+    effect = yield from tidy(climb, removals, rng)
+    yield from prune(climb, effect)
+    return climb.best
 
 
 def until_distortion(task, state, max_distortion):

@@ -16,8 +16,8 @@ from sklvm.segmentation._refine import (
     State,
     Task,
     changed,
+    effects,
     owners,
-    pays,
     propose_seeds,
     removals,
 )
@@ -146,7 +146,8 @@ class Rehearsal:
             return
         prices = search.task.prices(state.code)
         owner = owners(search.changes, wrong.shape)
-        kept = pays(search.task, search.changes, prices, state.wrong, wrong, owner)
+        parts = search.changes, prices, state.wrong, wrong, owner
+        kept = effects(search.task, *parts) < 0
         for change, keep in zip(search.changes, kept, strict=True):
             if not keep:
                 search.barred[tuple(zip(*change, strict=True))] = True

@@ -33,7 +33,7 @@ DECODER, ENCODER = 0.65, 0.1
 # Fewest and most training maps that are refined for the rates and for the finetuning,
 # and the passes over maps that pay for the search of one; and the most of those whose
 # objective is `lower_bound_`.
-LEAST_REFINED, MOST_REFINED, PER_REFINED, N_MEASURED = 8, 128, 32, 100
+LEAST_REFINED, MOST_REFINED, PER_REFINED, N_MEASURED = 8, 128, 32, 50
 # Those of a training that was interrupted.
 N_FEW_MAPS = 32
 

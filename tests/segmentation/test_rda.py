@@ -74,7 +74,7 @@ def test_attributes(est):
 @pytest.mark.parametrize("rate_model", RATE_MODELS)
 def test_the_lower_bound_is_that_of_the_refined_training_maps(rate_model):
     est = fitted(rate_model=rate_model)
-    assert est.lower_bound_ == pytest.approx(est.score(X), rel=1e-6)
+    assert est.lower_bound_ == pytest.approx(est.score(X[:50]), rel=1e-6)
 
 
 def test_classes_and_shape_from_the_data():
