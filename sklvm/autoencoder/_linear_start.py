@@ -189,6 +189,8 @@ def _slopes(given, values):
 
     With a ridge that rows left out like best, as there may be more columns than rows.
     """
+    if len(given) == 1:  # which shows no slope, and leaves none to judge it by
+        return np.zeros((values.shape[1], given.shape[1]))
     some = slice(None, None, -(-len(given) // N_ROWS))
     scaler = StandardScaler()
     ridge = RidgeCV(RIDGES).fit(scaler.fit_transform(given[some]), values[some])

@@ -315,3 +315,9 @@ def test_a_default_fit_of_linear_rows_is_as_good_as_factor_analysis():
     # Of a few hundred looks at 120 held-out rows the best may mislead by three standard
     # errors, 0.03 each, of a difference between two models that are nearly the same.
     assert est.score(test) > FactorAnalysis(2).fit(train).score(test) - 0.1
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_row_alone_shows_no_slope():
+    est = ConditionalVAE(1, max_epochs=2, tol=np.inf, random_state=0)
+    assert np.isfinite(est.fit([[0.2, 0.4]], [0.1]).lower_bound_)
