@@ -68,8 +68,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
         for start in range(0, n, size):
             rows = slice(start, min(start + size, n))
             block = [None if a is None else a[rows] for a in arrays]
-            n_rows = rows.stop - start
-            short = size - n_rows
+            short = size - (rows.stop - start)
             if short:
                 block = [
                     None
@@ -77,7 +76,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
                     else np.concatenate([a, np.repeat(a[:1], short, 0)])
                     for a in block
                 ]
-            parts.append(function(*block)[:n_rows])
+            parts.append(function(*block)[: size - short])
         return np.concatenate(parts)
 
     def _to_device(self, array, dtype=None):
