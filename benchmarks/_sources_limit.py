@@ -70,7 +70,7 @@ def fit(name, n_rows, megabytes):
 
     warnings.simplefilter("ignore")
     family, params = ESTIMATORS[name]
-    K = {} if name.endswith("VAE") and name != "GMVAE" else {"n_components": 4}
+    K = {} if name in ("VAE", "ConditionalVAE") else {"n_components": 4}
     y = [["x0", "x1"]] if name == "ConditionalVAE" else []
     model = getattr(sklvm, name)(**K, **params, random_state=0)
     next(rows(family, CHUNK))  # what is imported on the way

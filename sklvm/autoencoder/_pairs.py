@@ -3,7 +3,7 @@
 from functools import wraps
 
 from sklvm._base import in_chunks
-from sklvm.sources._source import RowSource, as_source
+from sklvm.sources._source import RowSource, as_source, without_columns
 
 
 class PartSource(RowSource):
@@ -40,8 +40,7 @@ def x_of(names, table):
     """The other columns."""
     names = check_names(names)
     _check_has(names, table)
-    is_pandas = hasattr(table, "iloc")
-    return table.drop(columns=names) if is_pandas else table.drop(names)
+    return without_columns(table, names)
 
 
 def _check_has(names, table):
@@ -59,7 +58,7 @@ def _check_has(names, table):
 
 
 def pair_of(y, X):
-    """X and y of a chunk of which y names columns, or as they were given."""
+    """X and y of a chunk, of which y names columns."""
     return x_of(y, X), y_of(y, X)
 
 

@@ -202,7 +202,7 @@ def _both(labels, column):
     """Labels and a column together; numbers beside text stay what they are."""
     kinds = {labels.dtype.kind, column.dtype.kind}
     dtype = object if kinds & set("US") and len(kinds) > 1 else None
-    return np.concatenate([labels, column], dtype=dtype, casting="unsafe")
+    return np.concatenate([labels, column], dtype=dtype)
 
 
 def _labels(column):

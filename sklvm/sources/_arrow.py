@@ -33,16 +33,17 @@ class DatasetSource(RowSource):
         schema = self.dataset.schema
         if not isinstance(fragment, ds.ParquetFileFragment):
             yield from self._scanned(fragment, schema=schema)
-        elif _is_whole(fragment, schema):
-            with fragment.open() as file:
+            return
+        with fragment.open() as file:
+            parquet = pq.ParquetFile(file, **IN_PIECES)
+            adds_nothing = fragment.partition_expression.equals(ds.scalar(True))
+            if adds_nothing and parquet.schema_arrow.equals(schema):
                 groups = [group.id for group in fragment.row_groups]
-                yield from ParquetSource(
-                    pq.ParquetFile(file, **IN_PIECES), groups
-                ).chunks()
-        else:
-            # Columns are added or cast; a row group at a time is in memory.
-            for group in fragment.split_by_row_group():
-                yield from self._scanned(group, schema=schema)
+                yield from ParquetSource(parquet, groups).chunks()
+                return
+        # Columns are added or cast; a row group at a time is in memory.
+        for group in fragment.split_by_row_group():
+            yield from self._scanned(group, schema=schema)
 
     def _scanned(self, part, **options):
         import pyarrow as pa
@@ -57,14 +58,6 @@ class DatasetSource(RowSource):
             **options,
         )
         return map(as_frame, batches)
-
-
-def _is_whole(fragment, schema):
-    """Whether all columns of a dataset are in a file of it, as they are."""
-    import pyarrow.dataset as ds
-
-    has_all = fragment.partition_expression.equals(ds.scalar(True))
-    return has_all and fragment.physical_schema.equals(schema)
 
 
 class ParquetSource(RowSource):

@@ -204,9 +204,13 @@ def split_weight(table, column):
             f"sample_weight={column!r} is no column of X; for rows that are read in "
             "chunks, weights are a column of them."
         )
-    weight = np.asarray(table[column])
+    return without_columns(table, [column]), np.asarray(table[column])
+
+
+def without_columns(table, names):
+    """A DataFrame of pandas or polars without these columns."""
     is_pandas = hasattr(table, "iloc")
-    return table.drop(columns=column) if is_pandas else table.drop(column), weight
+    return table.drop(columns=names) if is_pandas else table.drop(names)
 
 
 def weighted_tables(X, sample_weight):

@@ -61,6 +61,16 @@ def test_datasets_of_parts_of_files(X, tmp_path):
             assert tables[0].dtypes["x0"] == expected.dtypes["x0"]
 
 
+def test_text_that_a_dataset_reads_as_categories_stays_categories(tmp_path):
+    ds = pytest.importorskip("pyarrow.dataset")
+    frame = pd.DataFrame({"city": ["Rome", "Oslo", "Rome"]})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    kind = ds.ParquetFileFormat(dictionary_columns=["city"])
+    (table,) = as_source(ds.dataset(tmp_path / "rows.parquet", format=kind)).chunks()
+    assert isinstance(table["city"].dtype, pd.CategoricalDtype)
+    assert table["city"].tolist() == frame["city"].tolist()
+
+
 @pytest.mark.parametrize("table", [[[1.0, 2.0]], pd.DataFrame({"a": [1]}), np.eye(2)])
 def test_tables_in_memory_are_no_sources(table):
     assert as_source(table) is None
