@@ -3,7 +3,12 @@
 from functools import wraps
 
 from sklvm._base import in_chunks
-from sklvm.sources._source import RowSource, as_source, without_columns
+from sklvm.sources._source import (
+    RowSource,
+    as_source,
+    tables_of,
+    without_columns,
+)
 
 
 class PartSource(RowSource):
@@ -67,7 +72,7 @@ def pairs(X, y):
     source = as_source(X)
     if source is None:
         return [(X, y)]
-    return (pair_of(y, table) for table in source.filled_chunks())
+    return (pair_of(y, table) for table in tables_of(source))
 
 
 def pairs_in_chunks(method):

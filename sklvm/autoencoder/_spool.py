@@ -10,6 +10,7 @@ from tempfile import TemporaryFile, gettempdir
 import numpy as np
 
 from sklvm.neural._device import as_dense
+from sklvm.sources._source import tables_of
 
 
 def spooled(source, encode):
@@ -23,7 +24,7 @@ def spooled(source, encode):
     """
     n_rows, width = 0, None
     with TemporaryFile(prefix="sklvm-") as file:
-        for table in source.filled_chunks():
+        for table in tables_of(source):
             rows = as_dense(encode(table, width is None))
             width = rows.shape[1]
             _write(rows, file)
@@ -46,8 +47,6 @@ def _write(rows, file):
 
 
 def _check_length(n_rows, expected):
-    if n_rows == 0:
-        raise ValueError("X has no rows; give a source with at least one.")
     if expected not in (None, n_rows):
         raise ValueError(
             f"X gave {n_rows} rows and has n_rows={expected}; give a source whose "

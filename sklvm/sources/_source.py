@@ -58,10 +58,7 @@ class RowSource(ABC):
 
     def first(self):
         """A table with the first rows, one at least."""
-        table = next(self.filled_chunks(), None)
-        if table is None:
-            raise ValueError("X has no rows; give a source with at least one.")
-        return table
+        return next(tables_of(self))
 
     def sum(self, function, add):
         """`function(table)` of all chunks, added by `add(one, other)` in order.
@@ -77,6 +74,15 @@ class RowSource(ABC):
     def filled_chunks(self):
         """`chunks`, but for those without rows."""
         return (table for table in self.chunks() if n_rows(table))
+
+
+def tables_of(source):
+    """`filled_chunks` of a source that has to have some."""
+    table = None
+    for table in source.filled_chunks():
+        yield table
+    if table is None:
+        raise ValueError("X has no rows; give a source with at least one.")
 
 
 def n_rows(table):
@@ -219,7 +225,7 @@ def weighted_tables(X, sample_weight):
     if source is None:
         return [(X, sample_weight)]
     check_weight_column(sample_weight)
-    return (split_weight(table, sample_weight) for table in source.filled_chunks())
+    return (split_weight(table, sample_weight) for table in tables_of(source))
 
 
 def check_weight_column(sample_weight):

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from sklvm import GMVAE, VAE, ConditionalVAE
+from sklvm import GMVAE, VAE, ConditionalVAE, GaussianMixtureEM
 
 QUICK = {"hidden_layer_sizes": (16,), "random_state": 0}
 
@@ -47,6 +47,15 @@ def test_conditional_vae_is_as_good_as_by_fit():
     expected = fitted.score(x[new], y[new])
     # At a constant learning rate a score goes up and down by as much from pass to pass.
     assert np.mean(scores) > expected - 0.01 * abs(expected)
+
+
+@pytest.mark.parametrize(
+    "est, y",
+    [(VAE(), []), (GMVAE(), []), (ConditionalVAE(), ["y"]), (GaussianMixtureEM(), [])],
+)
+def test_a_source_without_rows_is_told(est, y):
+    with pytest.raises(ValueError, match="X has no rows"):
+        est.partial_fit(lambda: iter([]), *y)
 
 
 @pytest.mark.parametrize(
