@@ -117,23 +117,7 @@ def peer_curves(trees, val):
     return curves
 
 
-# The search, and the bytes ------------------------------------------------------------
-
-
-def print_search(model, X):
-    """What the search gains on the networks' codes."""
-    model.set_params(distortion_weight=SEARCH_WEIGHT)
-    refined = -model.score_samples(X)
-    own = -model.set_params(refine=None).score_samples(X)
-    model.set_params(refine="greedy")
-    print(
-        f"At lambda = {SEARCH_WEIGHT} the mean objective of the networks' own codes "
-        f"(refine=None) is {own.mean():.1f} nats and of the refined ones "
-        f"{refined.mean():.1f}; the refined one is lower or equal on "
-        f"{int((refined <= own).sum())} of {len(X)} maps, lower on "
-        f"{int((refined < own).sum())}.\n",
-        flush=True,
-    )
+# The bytes ----------------------------------------------------------------------------
 
 
 @dataclass
@@ -219,7 +203,6 @@ def run(arguments):
         print_objectives(curve, peers)
         curves = {"ours": curve_of(curve), **peer_curves(peers, val)}
         print_equal_bytes(curves, X.shape[1])
-        print_search(model, X)
         print_bytes(model, X)
         print_lossless(model, X, train, val)
     print(f"\nAims: {AIMS}.")

@@ -11,6 +11,7 @@ from sklvm.autoencoder._distributions import (
     StandardNormal,
 )
 from sklvm.autoencoder._objectives import OBJECTIVES
+from sklvm.neural._module import TrainedModule
 from sklvm.neural._networks import widest_layer
 from sklvm.state._classes import stateful
 
@@ -20,7 +21,7 @@ ALL_ROWS = slice(None)
 
 
 @stateful
-class LatentVariableModel(nn.Module):
+class LatentVariableModel(TrainedModule):
     """Decoder, encoder and prior, and the loss of a batch.
 
     Parameters
@@ -189,13 +190,6 @@ class LatentVariableModel(nn.Module):
         z = q.rsample(eps)
         log_weights = self.log_conditional(batch, z) + p.log_prob(z) - q.log_prob(z)
         return math.log(len(z)) - torch.logsumexp(log_weights, 0).mean()
-
-    def changing_state(self):
-        """What changes in a training beside parameters and buffers; for checkpoints."""
-        return {}
-
-    def set_changing_state(self, state):
-        """Take what `changing_state` gave."""
 
     def forward(self, batch, eps, warmup):
         """The loss of a batch, its rate and its distortion, in nats per row."""

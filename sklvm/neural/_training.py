@@ -58,20 +58,12 @@ class _StopRequest(Exception):
 class TrainingNet(NeuralNet):
     """Minimises the loss that a module computes of its own batches.
 
-    The module has these methods: ``draw(X, y, generator)`` gives the arguments of
-    ``forward``, all that is random among them; ``forward(*arguments, warmup)`` gives
-    the loss, a mean over the rows, and after it what `parts` names, for the history;
-    ``held_out_loss(X, y, generator)`` is what early stopping looks at. Where several
-    processes train together, ``shard(arguments, rows)`` gives the arguments for some
-    rows of the batch, and `held_out_loss` takes `rows`. What changes in a training
-    beside parameters and buffers, ``changing_state()`` gives and
-    ``set_changing_state(state)`` takes. `warmup` rises from 0 to 1 between the two
-    steps of the optimiser in `warmup_`. No method of this class draws from a global
-    generator.
+    `warmup` rises from 0 to 1 between the two steps of the optimiser in `warmup_`. No
+    method of this class draws from a global generator.
 
     Parameters
     ----------
-    module : torch.nn.Module
+    module : TrainedModule
     lr_schedule : {"constant", "cosine"}
     max_grad_norm : float or None
     **kwargs : parameters of `skorch.NeuralNet`
@@ -259,11 +251,11 @@ class TrainingNet(NeuralNet):
 
     def train_step(self, batch, generator):
         """One step of the optimiser; the loss and its parts, as they were before it."""
-        arguments, ranks = self.module.draw(*batch, generator), present_ranks()
+        drawn, ranks = self.module.draw(*batch, generator), present_ranks()
         rows, weight = ranks.share(len(batch[0]))
         if ranks.size > 1:
-            arguments = self.module.shard(arguments, rows)
-        warmup = self.warmup_factor()
+            drawn = self.module.shard(drawn, rows)
+        warmup, n_parts = self.warmup_factor(), len(self.module.parts)
         self._set_lr()
 
         def compute_gradient():
@@ -272,21 +264,24 @@ class TrainingNet(NeuralNet):
             ]
             for parameter in parameters:
                 parameter.grad = None
-            loss, *parts = self.module_(*arguments, warmup)
+            loss, *outputs = self.module_(*drawn, warmup)
             loss.backward()
-            losses = torch.stack([loss.detach(), *parts])
-            told.append(ranks.average_gradients(parameters, losses, weight))
+            losses = torch.stack([loss.detach(), *outputs[:n_parts]])
+            losses = ranks.average_gradients(parameters, losses, weight)
             self._grad_computed(batch)
-            return told[-1][0]
+            computed.append((losses, outputs[n_parts:]))
+            return losses[0]
 
-        told = []
+        computed = []
         if self.needs_closure_:
             self.optimizer_.step(torch.enable_grad()(compute_gradient))
         else:
             compute_gradient()
             self.optimizer_.step()
         self.step_ += 1
-        return told[0]
+        losses, outputs = computed[0]
+        self.module.after_step(drawn, outputs)
+        return losses
 
     def validation_step(self, batch, generator):
         """The loss of a held-out batch, as after the warm-up."""

@@ -39,11 +39,6 @@ from sklvm.segmentation._refine import (
 BLOCK_MAPS, BLOCK_PIXELS = 32, 8192
 
 
-def search(task, own, is_greedy):
-    """The state of the code of one map, a generator as in `_refine`."""
-    return (yield from refine(task, own) if is_greedy else best_of(task, [own]))
-
-
 class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
     """Codes, maps, rates and bytes of a fitted model."""
 
@@ -102,6 +97,7 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
     def _own_codes(self, labels, images, weights):
         """The codes of the encoder itself: seeds that are likelier than not."""
+        self._check_encoder()
         module = self._fitted_module()[0]
 
         def encode(labels, images, weights):
@@ -115,6 +111,14 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             return np.where(seeded, labels, -1)
 
         return self._in_blocks(encode, labels, images, weights)
+
+    def _check_encoder(self):
+        if self.refine is None and self.net_.module.encoder is None:
+            raise ValueError(
+                "refine=None takes the codes of the encoder, and this "
+                f"{type(self).__name__} was fitted with refine='greedy', which trains "
+                "none; set refine='greedy', or fit again."
+            )
 
     def _search_maps(self, maps, images, weight=None, max_distortion=None):
         """The states of the codes of all tiles of `Maps`."""
@@ -139,17 +143,13 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
             states[i] = state
         return states
 
-    def _search(self, labels, images, weights=None, is_greedy=None):
-        """The states of the codes of maps (n, P); `is_greedy` is as in `refine`."""
-        if is_greedy is None:
-            is_greedy = self.refine is not None
-        labels = labels.reshape(-1, *self.image_shape_)
-        if weights is None:
-            weights = np.full(len(labels), self.distortion_weight, dtype=float)
-        own = self._own_codes(labels, images, weights)
-        return self._run_searches(
-            lambda task, i: search(task, own[i], is_greedy), labels, images, weights
-        )
+    def _search(self, labels, images, weights):
+        """The states of the codes of maps (n, H, W), found as `refine` says."""
+        parts = labels, images, weights
+        if self.refine is not None:
+            return self._run_searches(lambda task, i: refine(task), *parts)
+        own = self._own_codes(*parts)
+        return self._run_searches(lambda task, i: best_of(task, [own[i]]), *parts)
 
     def _run_searches(self, begin, labels, images, weights):
         """The states that searches of maps (n, H, W) end with: `begin(task, i)`."""

@@ -35,10 +35,11 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     given images, the image x. It is a bound like that of the other models with q(L | y)
     a single code, so H(q) = 0, and :math:`\lambda d` in place of -log p(y | x, L).
 
-    A decoder is trained on codes of all sizes, then an encoder against it; `transform`
-    searches from the encoder's code, from the blank one and from those that P(L) finds
-    cheap, under the exact objective. No code is worse than the blank one, unless
-    `max_distortion` asks for more seeds than are worth their rate.
+    A decoder is trained on codes of all sizes that a search comes by; `transform`
+    searches from the blank code and from those that P(L) finds cheap, under the exact
+    objective. With ``refine=None`` an encoder is trained against the decoder, and its
+    codes are taken. No code is worse than the blank one, unless `max_distortion` asks
+    for more seeds than are worth their rate.
 
     Parameters
     ----------
@@ -64,12 +65,12 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         bits.
     gradient : {"straight_through", "concrete", "reinforce"}, \
             default="straight_through"
-        How the encoder is trained through its hard codes: with the gradient of the
-        probabilities in place of the code's, with that of a relaxed draw, or by the
-        score function with a leave-one-out baseline, without bias.
+        How the encoder of ``refine=None`` is trained through its hard codes: with the
+        gradient of the probabilities in place of the code's, with that of a relaxed
+        draw, or by the score function with a leave-one-out baseline, without bias.
     refine : {"greedy"} or None, default="greedy"
-        Search of `transform`. None takes the encoder's own code, or the blank one where
-        that is better.
+        Search of `transform`. None trains an encoder, and takes its code, or the blank
+        one where that is better: quicker than a search, and far from the best.
     void_class : label, list of labels or None, default=None
         Labels of pixels that have no class, such as 255 or -1, which stand outside of
         `classes_`. Such pixels are never wrong and never seeds, and lossy streams never
@@ -88,12 +89,13 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
         Of the hidden layers.
     warmup : float, default=0.5
-        Share of the encoder's steps over which the weight of the distortion falls to
-        its value from ten times that, so that the encoder does not begin with blanks.
+        Share of the encoder's steps, with ``refine=None``, over which the weight of the
+        distortion falls to its value from ten times that, so that the encoder does not
+        begin with blanks.
     max_epochs : int, default=30
-        Passes over the training maps: two thirds for the decoder, a tenth for the
-        encoder, and the rest for the decoder again on refined codes; each has one pass
-        at least.
+        Passes over the training maps: two thirds for the decoder, with ``refine=None``
+        a tenth for the encoder, and the rest for the decoder again on refined codes;
+        each has one pass at least.
     lr : float, default=2e-3
         Learning rate.
     batch_size : int, default=16
@@ -101,7 +103,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     optimizer : {"adam", "adamw", "sgd"} or torch.optim.Optimizer class, default="adam"
         More of its parameters go into `net_params`. LBFGS is not for these networks.
     lr_schedule : {"constant", "cosine"}, default="cosine"
-        "cosine" lets the learning rate fall to 0 over each of the three parts.
+        "cosine" lets the learning rate fall to 0 over each of these parts.
     max_grad_norm : float or None, default=1.0
         Gradients of a larger norm are shortened to it.
     early_stopping : bool, default=False
@@ -117,9 +119,9 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     warm_start : bool, default=False
         Go on with the decoder's training, for `max_epochs`, in the next `fit`.
     callbacks : list of skorch callbacks or None, default=None
-        Told of every epoch. The training has three parts, and each begins and ends for
-        them: `on_train_begin` comes three times. The losses of the encoder's part are
-        another quantity than those of the decoder's, and a callback that stops the
+        Told of every epoch. Each part of the training begins and ends for them, so that
+        `on_train_begin` comes twice, and three times with an encoder. Its losses are
+        another quantity than those of the decoder, and a callback that stops the
         training, as skorch's EarlyStopping, stops one part.
     device : str, default="cpu"
         "cpu", "cuda", "cuda:1", "mps", or "auto" for the best that is there.
@@ -140,7 +142,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net: `net_.module_` with `decoder` and `encoder`.
+        The trained net: `net_.module_` with `decoder` and `encoder`, None where
+        `refine` was "greedy".
     rate_model_ : object
         P(L), with `rate(codes)` and `sample(rng)`.
     classes_ : ndarray of shape (n_classes_,)
@@ -176,7 +179,8 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     ------
     ValueError
         If X has anything but labels, or labels that the fit has not seen; if a map has
-        more tiles than may be; if images are of another size or are missing.
+        more tiles than may be; if images are of another size or are missing; if
+        `refine` is None and the fit has trained no encoder.
 
     See Also
     --------
@@ -353,7 +357,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     # Fitting --------------------------------------------------------------------------
 
     def fit(self, X, y=None, images=None):
-        """Train the decoder, the encoder and the rate on segmentations.
+        """Train the decoder, the rate and, with ``refine=None``, the encoder.
 
         Parameters
         ----------

@@ -2,8 +2,8 @@
 
 A change is a dictionary of pixels and what they become, a class or -1 for blank. Many
 changes are tried in one decoding: the effect of a seed is mostly near it, so each
-wrong pixel, new or mended, is put down to the change that is nearest. Those that seem
-to pay are kept together, and only if that lowers the exact objective.
+wrong pixel, new or corrected, is put down to the change that is nearest. Those that
+seem to pay are kept together, and only if that lowers the exact objective.
 
 A search is a generator: it yields codes and is sent the maps that they decode to, so
 that whoever runs it may decode the codes of many searches at a time.
@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt, label
 
 # Share of a region's pixels that a seed in it is thought to mend, and the most of them
 # for its distance from the region's border.
-MENDED, MENDED_WITHIN = 0.6, 12.0
+CORRECTED, CORRECTED_WITHIN = 0.6, 12.0
 # Growth of a code in one step, as a share of its seeds, and at least so many.
 GROWTH, FIRST_SEEDS = 0.8, 4
 # Growth goes on as long as a step seems to gain so large a share of the objective.
@@ -28,6 +28,8 @@ STRIDE = 4
 # Seeds are taken away or moved in so many groups: of few seeds all, of many, those of a
 # lattice, only what costs more nats than this.
 N_GROUPS, MANY, DEAR = 2, 64, 1.0
+# Steps in which all wrong pixels are seeded that are worth it.
+MOST_FILLED = 6
 # At the end so many seeds at the most are tried one by one.
 MOST_PRUNED = 16
 
@@ -148,13 +150,13 @@ def best_of_regions(regions, score):
     return at[np.sort(first)]
 
 
-def propose_seeds(task, state, prices, n_seeds, barred):
+def propose_seeds(task, state, prices, n_seeds, tabu):
     """Up to n_seeds new seeds, one in each of the wrong regions that pay most."""
     regions = wrong_regions(task.labels, state.wrong)
     areas = np.bincount(regions.ravel())[regions]
-    mended = MENDED * np.minimum(areas, MENDED_WITHIN * depths(regions) ** 2)
-    gain = task.weight * task.pixel_weights * mended - prices
-    gain[barred | (gain <= 0)] = -np.inf
+    corrected = CORRECTED * np.minimum(areas, CORRECTED_WITHIN * depths(regions) ** 2)
+    gain = task.weight * task.pixel_weights * corrected - prices
+    gain[tabu | (gain <= 0)] = -np.inf
     pixels = best_of_regions(regions, gain)[:n_seeds]
     rows, columns = np.unravel_index(pixels, regions.shape)
     return [
@@ -266,13 +268,13 @@ class Climb:
 def grow(climb):
     """Add seeds until a step of that gains little."""
     task = climb.task
-    barred, gain = ~task.counted, np.inf
+    tabu, gain = ~task.counted, np.inf
     while gain > LITTLE * climb.best.objective:
         code = climb.believed.code
         n_seeds = (code >= 0).sum()
         n_seeds = max(int(np.ceil(GROWTH * n_seeds)), 1 if n_seeds else FIRST_SEEDS)
         prices = task.prices(code)
-        changes = propose_seeds(task, climb.believed, prices, n_seeds, barred)
+        changes = propose_seeds(task, climb.believed, prices, n_seeds, tabu)
         if not changes:
             break
         added = yield from climb.step(changes, prices)
@@ -280,7 +282,7 @@ def grow(climb):
         for change, nats in zip(changes, added, strict=True):
             if nats >= 0:
                 (at,) = change
-                barred[at] = True
+                tabu[at] = True
     yield from climb.settle()
 
 
@@ -288,8 +290,7 @@ def tidy(climb, kind, rng):
     """Take seeds away or move them, where that pays; what each change seems to add."""
     task, effect = climb.task, {}
     prices = task.prices(climb.believed.code)
-    # A seed that costs less than a blank does no harm.
-    seeds = np.argwhere((climb.believed.code >= 0) & (prices > 0))
+    seeds = np.argwhere(climb.believed.code >= 0)
     if len(seeds) > MANY:
         seeds = seeds[prices[tuple(seeds.T)] > DEAR]
     for group in spread(seeds, N_GROUPS):
@@ -304,12 +305,30 @@ def tidy(climb, kind, rng):
     return effect
 
 
+def fill(climb):
+    """Seed all wrong pixels that are worth it at once, again and again.
+
+    Where a wrong pixel costs many seeds, each of them alone may seem to spoil more
+    pixels than it corrects, of which the next ones correct those.
+    """
+    task, state = climb.task, climb.best
+    for _ in range(MOST_FILLED):
+        gain = task.weight * task.pixel_weights - task.prices(state.code)
+        filled = state.wrong & (gain > 0)
+        if not filled.any():
+            break
+        code = np.where(filled, task.labels, state.code)
+        state = yield from evaluate(task, code)
+        climb.best = min(climb.best, state, key=objective)
+    climb.believed = climb.best
+
+
 def prune(climb, effect):
     """Take single seeds away, exactly, whose removal seemed to add less than a seed."""
     task, code = climb.task, climb.best.code
     prices = task.prices(code)
     doubtful = [
-        at for at, nats in effect.items() if code[at] >= 0 and nats < prices[at]
+        at for at, nats in effect.items() if code[at] >= 0 and nats < abs(prices[at])
     ]
     for at in sorted(doubtful, key=effect.get)[:MOST_PRUNED]:
         other = yield from evaluate(task, changed(climb.best.code, [{at: -1}]))
@@ -326,21 +345,15 @@ def best_of(task, codes):
     return state
 
 
-def refine(task, own):
-    """The best code found, from the blank one, the encoder's own, and cheap ones."""
-    starts = task.promising_starts()
-    state = yield from best_of(task, [own, *starts])
-    if not starts and (state.code >= 0).any():
-        # Nothing but the encoder's word for it that this is where to begin.
-        climb = Climb(task, (yield from best_of(task, [])))
-        yield from grow(climb)
-        state = min(state, climb.best, key=objective)
-    climb = Climb(task, state)
+def refine(task):
+    """The best code found, from the blank one and from those that are cheap."""
+    climb = Climb(task, (yield from best_of(task, task.promising_starts())))
     rng = np.random.default_rng(0)
     for _ in range(N_ROUNDS):
         yield from grow(climb)
         yield from tidy(climb, moves, rng)
     yield from grow(climb)
+    yield from fill(climb)
     effect = yield from tidy(climb, removals, rng)
     yield from prune(climb, effect)
     return climb.best

@@ -24,11 +24,14 @@ from sklvm.segmentation._checks import (
 from sklvm.segmentation._learned import LearnedRate
 from sklvm.segmentation._model import SegmentationModel
 from sklvm.segmentation._networks import fitting_channels
+from sklvm.segmentation._phases import DecoderPhase, EncoderPhase
 from sklvm.segmentation._rate import ListRate, SubsetRate
-from sklvm.segmentation._rehearsal import WEIGHT_RANGE, Rehearsal
+from sklvm.segmentation._refine import best_of
+from sklvm.segmentation._replay import WEIGHT_RANGE, Replay
 from sklvm.segmentation._residual import ResidualModel
 
-# Shares of `max_epochs`: the decoder, then the encoder; the rest finetunes the decoder.
+# Shares of `max_epochs`: the decoder, then the encoder if it has to have codes of its
+# own; the rest finetunes the decoder.
 DECODER, ENCODER = 0.65, 0.1
 # Fewest and most training maps that are refined for the rates and for the finetuning,
 # and the passes over maps that pay for the search of one; and the most of those whose
@@ -70,81 +73,96 @@ class TrainedInParts(BaseNeuralEstimator):
             "subset": lambda: SubsetRate(n_pixels, self.n_classes_),
             "learned": lambda: LearnedRate(self.image_shape_, self.n_classes_),
         }[self.rate_model]().fit_maps(self._without_void(X[:, :-1]))
-        module = SegmentationModel(
+        return SegmentationModel(
             self.n_classes_,
             self.image_shape_,
             self.n_image_channels_,
             fitting_channels(self.channels, self.image_shape_),
             self.activation,
-            generator,
+            self.distortion_weight,
+            has_encoder=self.refine is None,
+            generator=generator,
         )
-        module.reference_weight = self.distortion_weight
-        return module
 
     def _without_void(self, labels):
         return np.where(self._counted(labels), labels, -1)
 
     def _configure(self, module):
-        module.configure(self.gradient, self.distortion_weight, self.class_weight_)
+        """Nothing: what may change between two fits, the phases have."""
+
+    def _check_continues(self):
+        super()._check_continues()
+        self._check_encoder()
 
     def _n_trainings(self, n_rows):
-        return 3
+        return 3 if self.refine is None else 2
 
     def _train_anew(self, X, y, device, one_pass):
         self.net_ = self._make_net(X, y, device, self._draw_seed())
-        module = self.net_.module
-        self._configure(module)
         n_decoder = max(1, round(DECODER * self.max_epochs))
-        n_encoder = max(1, round(ENCODER * self.max_epochs))
-        self._train_part("decoder", X, y, n_epochs=n_decoder, warms_up=False)
+        n_left = self.max_epochs - n_decoder
+        codes = self._train_decoder(X, y, n_epochs=n_decoder, warms_up=False)
         best_epoch = getattr(self, "best_epoch_", None)
-        self._train_part("encoder", X, y, n_epochs=n_encoder, may_stop=False)
-        self._refine_training_maps(X, y)
-        n_left = max(1, self.max_epochs - n_decoder - n_encoder)
-        self._train_part(
-            "decoder", X, y, n_epochs=n_left, warms_up=False, may_stop=False
+        if self.refine is None:
+            n_encoder = max(1, round(ENCODER * self.max_epochs))
+            n_left -= n_encoder
+            self._train_encoder(X, y, codes, n_epochs=n_encoder, may_stop=False)
+        refined = self._refine_training_maps(X, y)
+        # The moments of what was trained before would push the weights on.
+        self.net_._initialize_optimizer()
+        self._train_decoder(
+            X, y, refined, n_epochs=max(1, n_left), warms_up=False, may_stop=False
         )
         if best_epoch is not None:
             self.best_epoch_ = best_epoch
 
-    def _train_part(self, part, X, y, **how):
-        """Train the decoder or the encoder, with what it needs beside the batches."""
-        module = self.net_.module
-        module.train_part(part)
-        # The moments of the other part would push its weights on.
-        self.net_._initialize_optimizer()
-        self._train(X, y, task=f"training of the {part}", **how)
-
     def _train(self, X, y, *args, **how):
-        module = self.net_.module
+        """A training that goes on is the decoder's."""
+        self._train_decoder(X, y, {}, *args, **how)
+
+    def _train_decoder(self, X, y, refined=None, *args, **how):
+        """The codes that were come by, and their weights, by the number of the map."""
         maps = X[:, :-1].reshape(-1, *self.image_shape_)
-        counted = self._counted(maps)
-        refined = self.__dict__.pop("_refined", {})
-        module.rate_model = self.rate_model_
-        module.rehearsal = Rehearsal(
+        replay = Replay(
             maps,
-            counted,
+            self._counted(maps),
             self.rate_model_,
             self.distortion_weight,
             self.class_weight_,
-            refined,
+            refined or {},
         )
-        module.examples = self.__dict__.pop("_examples", {})
+        phase = DecoderPhase(self.net_.module, self.class_weight_, replay)
+        self._train_phase(phase, X, y, *args, **how)
+        if replay.finished:
+            self._fit_rate([code for code, _ in replay.finished.values()])
+        return replay.finished
+
+    def _train_encoder(self, X, y, examples, **how):
+        self.net_._initialize_optimizer()
+        phase = EncoderPhase(
+            self.net_.module,
+            self.class_weight_,
+            self.rate_model_,
+            self.distortion_weight,
+            self.gradient,
+            examples,
+        )
+        self._train_phase(phase, X, y, **how)
+
+    def _train_phase(self, phase, X, y, *args, **how):
+        module = self.net_.module
+        module.begin(phase)
+        how.setdefault("task", f"training of the {phase.network}")
         try:
             super()._train(X, y, *args, **how)
         finally:
-            # The data are in them.
-            finished = module.rehearsal.finished
-            del module.rehearsal, module.examples, module.rate_model
-        if finished:
-            self._fit_rate([code for code, _ in finished.values()])
-            self._examples = finished
+            module.end()
 
     def _make_callbacks(self, *args):
         callbacks = super()._make_callbacks(*args)
         for callback in callbacks:
             if isinstance(callback, ProgressBar):
-                callback.desc += f": {self.net_.module.stage}"
+                callback.desc += f": {self.net_.module.phase.network}"
         return callbacks
 
     def _refine_training_maps(self, X, y):
@@ -155,10 +173,11 @@ class TrainedInParts(BaseNeuralEstimator):
         rows = rng.permutation(len(X))[: min(n_refined, MOST_REFINED)]
         factors = WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(rows))
         images = None if y is None else y[rows]
-        states = self._search(X[rows, :-1], images, self.distortion_weight * factors)
+        maps = X[rows, :-1].reshape(-1, *self.image_shape_)
+        states = self._search(maps, images, self.distortion_weight * factors)
         codes = [state.code for state in states]
         self._fit_rate(codes)
-        self._refined = dict(zip(rows.tolist(), codes, strict=True))
+        return dict(zip(rows.tolist(), codes, strict=True))
 
     def _fit_rate(self, codes):
         # A copy: a training that goes on and fails leaves the old one as it was.
@@ -167,13 +186,10 @@ class TrainedInParts(BaseNeuralEstimator):
 
     def _finish_early(self, X, y):
         """On few maps without a search, which takes its time; P(L) stays as it is."""
-        for name in ("_refined", "_examples"):
-            self.__dict__.pop(name, None)
         # Training that goes on is the decoder's.
-        self.net_.module.train_part("decoder")
         self.net_._initialize_optimizer()
         few = slice(N_FEW_MAPS)
-        self._measure(X[few], None if y is None else y[few], is_greedy=False)
+        self._measure(X[few], None if y is None else y[few], self._cheap_codes)
         self._fit_map_model(X[few], None if y is None else y[few])
         self.converged_ = False
 
@@ -181,15 +197,22 @@ class TrainedInParts(BaseNeuralEstimator):
         if self.rate_model != "list":
             # Codes of the whole range again, now that the decoder is as it stays.
             self._refine_training_maps(X, y)
-        for name in ("_refined", "_examples"):
-            self.__dict__.pop(name, None)
-        self._measure(X[:N_MEASURED], None if y is None else y[:N_MEASURED])
+        few = slice(N_MEASURED)
+        self._measure(X[few], None if y is None else y[few], self._search)
         self._fit_map_model(X, y)
 
-    def _measure(self, X, images, is_greedy=None):
-        """F, and what decoded maps leave open, by the maps X."""
-        labels = X[:, :-1]
-        states = self._search(labels, images, is_greedy=is_greedy)
+    def _cheap_codes(self, labels, images, weights):
+        """The states of the best codes of those that P(L) finds cheap."""
+        return self._run_searches(
+            lambda task, i: best_of(task, task.promising_starts()),
+            *(labels, images, weights),
+        )
+
+    def _measure(self, X, images, search):
+        """F, and what decoded maps leave open, by codes of the maps X."""
+        labels = X[:, :-1].reshape(-1, *self.image_shape_)
+        weights = np.full(len(labels), self.distortion_weight, dtype=float)
+        states = search(labels, images, weights)
         self.lower_bound_ = -float(np.mean([state.objective for state in states]))
         if not np.isfinite(self.lower_bound_):
             raise DivergedError(self.n_iter_, -self.lower_bound_)

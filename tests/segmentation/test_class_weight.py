@@ -8,6 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 import sklvm
 from sklvm import SparseSegmentationRDA
+from sklvm.segmentation._phases import DecoderPhase, EncoderPhase, Trial
 
 from .models import HELD_OUT, SHAPE, TINY, TINY_X, K, P, X, fit, fitted, tiny
 
@@ -64,8 +65,6 @@ def test_labels_of_any_kind_have_weights():
 
 def test_weights_of_two_are_twice_the_distortion_weight():
     est = fitted()
-    # The encoder is told one of the weights alone.
-    est._own_codes = lambda labels, images, weights: np.full_like(labels, -1)
     expected = est.set_params(distortion_weight=6.0).transform(HELD_OUT)
     est.class_weight_ = np.full(K, 2.0)
     est.set_params(distortion_weight=3.0)
@@ -75,28 +74,25 @@ def test_weights_of_two_are_twice_the_distortion_weight():
 @pytest.mark.parametrize("part", ["decoder", "encoder"])
 def test_the_losses_have_the_weights(part):
     """Beside the same losses pixel by pixel, of maps of one class each."""
-    est = fitted(class_weight="balanced")
-    module = est.net_.module
-    module.eval()
+    module = fitted(class_weight="balanced").net_.module
     labels = torch.arange(K)[:, None, None].repeat(1, *SHAPE)
-    losses = {}
-    for weights in (None, ARRAY):
-        module.configure("straight_through", 3.0, weights)
-        losses[weights is None] = [
-            _loss(module, labels[i : i + 1], part) for i in range(K)
+    losses = {
+        weights is None: [
+            _loss(module, weights, labels[i : i + 1], part) for i in range(K)
         ]
+        for weights in (None, ARRAY)
+    }
     assert min(losses[True]) > 0
     assert_allclose(losses[False], ARRAY * losses[True], rtol=1e-5)
 
 
-def _loss(module, labels, part):
-    from sklvm.segmentation._model import _Trial
-
-    code = np.full((1, *SHAPE), -1)
+def _loss(module, weights, labels, part):
     if part == "decoder":
-        none = np.zeros(1, dtype=bool)
-        return module._decoder_loss(labels, None, code, None, none, none, None).item()
-    trial = _Trial(module, labels, None, n_draws=1)
+        phase = DecoderPhase(module, weights, replay=None)
+        blank, none = np.full((1, *SHAPE), -1), np.zeros(1, dtype=bool)
+        return phase.forward(labels, None, blank, none, None, 1.0)[0].item()
+    phase = EncoderPhase(module, weights, None, 3.0, "straight_through", {})
+    trial = Trial(phase, labels, None, n_draws=1)
     return trial.distortion(torch.zeros(1, P)).item()
 
 

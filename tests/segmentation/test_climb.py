@@ -131,7 +131,7 @@ def test_prune_takes_the_seeds_that_do_nothing():
 def test_a_search_finds_the_quarters():
     decoder = Decoder()
     blank = np.full(LABELS.shape, -1, dtype=np.int32)
-    (state,) = run([refine(task(), blank)], decoder)
+    (state,) = run([refine(task())], decoder)
     assert state.objective == pytest.approx(true_objective(state.code))
     best = 5 * np.log(LABELS.size * 4 + 1)
     gained = true_objective(blank) - state.objective

@@ -70,24 +70,27 @@ class Counting(Callback):
         self.log[-1] += 1
 
 
-def test_callbacks_see_three_parts_and_may_stop_each():
-    log = []
-    fit(TINY_X, **TINY | {"max_epochs": 20, "callbacks": [Counting(log)]})
-    assert log == [13, 2, 5]
+@pytest.mark.parametrize(
+    ("refine", "phases"), [("greedy", [13, 7]), (None, [13, 2, 5])]
+)
+def test_callbacks_see_all_phases_and_may_stop_each(refine, phases):
+    log, params = [], TINY | {"max_epochs": 20, "refine": refine}
+    fit(TINY_X, **params, callbacks=[Counting(log)])
+    assert log == phases
     stop = EarlyStopping(
         "train_loss", patience=2, threshold=1e9, threshold_mode="abs", sink=str
     )
     stopped = []
-    callbacks = [Counting(stopped), stop]
-    fit(TINY_X, **TINY | {"max_epochs": 20, "callbacks": callbacks})
-    assert len(stopped) == 3
+    fit(TINY_X, **params, callbacks=[Counting(stopped), stop])
+    assert len(stopped) == len(phases)
     assert stopped[0] < log[0]
-    assert stopped[2] < log[2]
+    assert stopped[-1] < log[-1]
 
 
-def test_a_fit_of_one_epoch_a_phase():
-    est = tiny(max_epochs=1)
-    assert len(est.lower_bounds_) == est.n_iter_ == 3
+@pytest.mark.parametrize(("refine", "n_phases"), [("greedy", 2), (None, 3)])
+def test_a_fit_of_one_epoch_a_phase(refine, n_phases):
+    est = tiny(max_epochs=1, refine=refine)
+    assert len(est.lower_bounds_) == est.n_iter_ == n_phases
     assert np.isfinite(est.score(MAPS))
 
 

@@ -38,23 +38,23 @@ PATIENCE = 3
 
 
 @dataclass
-class Rehearsed:
+class Replayed:
     """The search of one map: its state, and the changes that are being tried."""
 
     task: Task
     state: State
     steps_left: int
-    barred: np.ndarray
+    tabu: np.ndarray
     hidden: bool  # whether the decoder goes without the image, all the search long
     changes: list = field(default_factory=list)
-    in_vain: int = 0
+    no_improvement: int = 0
 
 
 # Of a search, what the map does not tell.
-KEPT = "steps_left", "barred", "hidden", "changes", "in_vain"
+KEPT = "steps_left", "tabu", "hidden", "changes", "no_improvement"
 
 
-class Rehearsal:
+class Replay:
     """Searches of the training maps (n, H, W) beside the training."""
 
     def __init__(self, maps, counted, rate_model, weight, class_weight, refined):
@@ -99,7 +99,7 @@ class Rehearsal:
         self.searches = {}
         for row, (*kept, weight, code, wrong) in state["searches"].items():
             task = self._task(row, weight)
-            search = Rehearsed(task, State(code, wrong, None), 0, None, False)
+            search = Replayed(task, State(code, wrong, None), 0, None, False)
             vars(search).update(zip(KEPT, kept, strict=True))
             self.searches[row] = search
 
@@ -121,8 +121,8 @@ class Rehearsal:
         if starts and rng.random() < 0.5:
             code = starts[rng.integers(len(starts))]
         state = State(code, None, None)
-        steps, barred = rng.integers(*STEPS), ~self.counted[row]
-        return Rehearsed(task, state, steps, barred, hidden=rng.random() < HIDDEN)
+        steps, tabu = rng.integers(*STEPS), ~self.counted[row]
+        return Replayed(task, state, steps, tabu, hidden=rng.random() < HIDDEN)
 
     def learn(self, rows, codes, decoded, rng):
         """Go on with the searches of these maps, whose codes have been decoded."""
@@ -133,7 +133,7 @@ class Rehearsal:
             self._accept(search, wrong)
             self._change(search, rng)
             search.steps_left -= 1
-            if search.steps_left == 0 or search.in_vain >= PATIENCE:
+            if search.steps_left == 0 or search.no_improvement >= PATIENCE:
                 self.finished[row] = search.state.code, search.task.weight
                 del self.searches[row]
 
@@ -150,9 +150,9 @@ class Rehearsal:
         kept = effects(search.task, *parts) < 0
         for change, keep in zip(search.changes, kept, strict=True):
             if not keep:
-                search.barred[tuple(zip(*change, strict=True))] = True
+                search.tabu[tuple(zip(*change, strict=True))] = True
         accepted = [c for c, keep in zip(search.changes, kept, strict=True) if keep]
-        search.in_vain = 0 if accepted else search.in_vain + 1
+        search.no_improvement = 0 if accepted else search.no_improvement + 1
         state.code = changed(state.code, accepted)
         # Those of the others are as they were.
         state.wrong = np.where(kept[owner], wrong, state.wrong)
@@ -167,11 +167,9 @@ class Rehearsal:
             search.changes = removals(state, None, group, rng)
             return
         prices = search.task.prices(state.code)
-        search.changes = propose_seeds(
-            search.task, state, prices, n_seeds, search.barred
-        )
+        search.changes = propose_seeds(search.task, state, prices, n_seeds, search.tabu)
         if not search.changes:
-            search.in_vain = PATIENCE
+            search.no_improvement = PATIENCE
 
 
 def random_code(labels, counted, rng):
