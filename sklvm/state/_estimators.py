@@ -42,6 +42,23 @@ class FittedStateMixin:
                 self.__dict__[name] = parameter.default
         self.__dict__.update(state)
 
+    def save(self, path, *, resumable=True):
+        """Write the fitted estimator to one file, as `sklvm.save`; `sklvm.load` reads it.
+
+        Parameters
+        ----------
+        path : str or path-like
+        resumable : bool, default=True
+            Whether to keep what only a training needs that goes on.
+
+        See Also
+        --------
+        sklvm.save : What is in the file, and what it raises.
+        """
+        from sklvm.state._save import save  # which names this class
+
+        save(self, path, resumable=resumable)
+
     def _packed(self, resumable):
         return {
             "_sklvm_version": version(),
