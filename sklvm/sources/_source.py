@@ -131,7 +131,12 @@ class ChunkSource(RowSource):
                 f"The function returns a {type(chunks).__name__}; let it return an "
                 "iterator over tables."
             )
-        return iter(chunks)
+        try:
+            yield from chunks
+        finally:
+            # pandas.read_csv leaves its file open if it is not read to the end.
+            if hasattr(chunks, "__next__") and hasattr(chunks, "close"):
+                chunks.close()
 
 
 class SliceSource(RowSource):

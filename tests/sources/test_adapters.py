@@ -123,6 +123,23 @@ def test_what_is_no_source_is_told(given, error, words, X):
         as_source(given(X)).first()
 
 
+@pytest.mark.parametrize("n_read", [1, 3])
+def test_a_file_that_is_read_in_chunks_is_closed(tmp_path, n_read):
+    path = tmp_path / "x.csv"
+    pd.DataFrame({"a": range(6)}).to_csv(path, index=False)
+    readers = []
+
+    def opened():
+        readers.append(pd.read_csv(path, chunksize=2))
+        return readers[-1]
+
+    chunks = ChunkSource(opened).chunks()
+    for _ in range(n_read):
+        next(chunks)
+    del chunks
+    assert readers[0].handles.handle.closed
+
+
 def test_an_array_of_three_axes_is_refused(tmp_path):
     h5py = pytest.importorskip("h5py")
     da = pytest.importorskip("dask.array")
