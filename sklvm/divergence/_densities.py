@@ -43,6 +43,7 @@ class Density:
         self.bounds = bounds
         self.scouts = self.draw(N_SCOUTS, 0)
         self.dimension = self.scouts.shape[1]
+        self.is_kind_known = discrete is not None
         if discrete is None:
             discrete = len(np.unique(self.scouts, axis=0)) < N_SCOUTS
         self.discrete = discrete
@@ -122,14 +123,39 @@ def _of_scipy(name, frozen):
     discrete = not _has(frozen, "logpdf")
     log_prob = frozen.logpmf if discrete else frozen.logpdf
 
-    def of_rows(X):
-        return log_prob(X[:, 0] if X.shape[1] == 1 else X)
-
     def draw(n, seed):
         return frozen.rvs(size=n, random_state=seed)
 
+    drawn = np.asarray(draw(2, 0))
+    shape = drawn.shape[1:]
+    rows_are_last = _takes_rows_last(log_prob, draw, shape)
+
+    def of_rows(X):
+        X = X[:, 0] if X.shape[1] == 1 else X.reshape(len(X), *shape)
+        if discrete and (np.rint(X) == X).all():
+            X = X.astype(drawn.dtype)  # some take nothing but integers
+        return log_prob(np.moveaxis(X, 0, -1) if rows_are_last else X)
+
+    def inside(X):
+        """The same, where scipy refuses what is outside of the support."""
+        try:
+            return of_rows(X)
+        except ValueError:
+            if len(X) == 1:
+                return np.array([-np.inf])
+            return np.concatenate([np.atleast_1d(inside(row[None])) for row in X])
+
     bounds = frozen.support() if _has(frozen, "support") else (-np.inf, np.inf)
-    return Density(name, of_rows, draw, discrete, bounds)
+    return Density(name, inside, draw, discrete, bounds)
+
+
+def _takes_rows_last(log_prob, draw, shape):
+    """Whether it wants draws along the last axis, as those of Dirichlet and Wishart."""
+    n = 1 + max(shape, default=0)  # more than there are columns
+    try:
+        return np.shape(log_prob(draw(n, 0))) != (n,)
+    except ValueError:
+        return True
 
 
 def _of_kernel_density(name, kde):

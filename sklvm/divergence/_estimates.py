@@ -80,7 +80,8 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
     TypeError
         If p or q has not these methods.
     ValueError
-        If the dimensions differ, or "quadrature" is asked for where it does not apply;
+        If the dimensions differ, or one is known to be discrete and the other to be
+        continuous; if "quadrature" is asked for where it does not apply;
         if a mode of p has been missed that `n_samples` draws would miss as well; or if
         the density of q falls below the smallest float where p has mass that counts.
 
@@ -102,6 +103,12 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
         raise ValueError(
             f"q has {q.dimension} dimensions and p has {p.dimension}; give "
             "distributions of the same."
+        )
+    if p.is_kind_known and q.is_kind_known and p.discrete != q.discrete:
+        discrete, continuous = ("p", "q") if p.discrete else ("q", "p")
+        raise ValueError(
+            f"{discrete} is discrete and {continuous} is continuous, and probabilities "
+            "do not compare with densities; give two distributions of one kind."
         )
     chosen = choose_method(method, p, q)
     if diverges(p, q):

@@ -43,7 +43,7 @@ class FittedStateMixin:
         self.__dict__.update(state)
 
     def save(self, path, *, resumable=True):
-        """Write the fitted estimator to one file, as `sklvm.save`; `sklvm.load` reads it.
+        """Write the fitted estimator to a file that `sklvm.load` reads: `sklvm.save`.
 
         Parameters
         ----------

@@ -194,6 +194,17 @@ def test_quadrature_where_there_is_none():
             kl(p, p, method="quadrature")
 
 
+@pytest.mark.parametrize(
+    "discrete", [stats.poisson(3), torch.distributions.Poisson(3.0)]
+)
+@pytest.mark.parametrize("continuous", [stats.norm(3, 2), NORMAL])
+def test_probabilities_do_not_compare_with_densities(discrete, continuous):
+    with pytest.raises(ValueError, match="p is discrete and q is continuous"):
+        kl(discrete, continuous)
+    with pytest.raises(ValueError, match="q is discrete and p is continuous"):
+        kl(continuous, discrete)
+
+
 def test_a_discrete_target_has_no_nearest_gaussian():
     for direction in ("inclusive", "exclusive"):
         with pytest.raises(ValueError, match=r"target.*discrete"):

@@ -13,6 +13,7 @@ from sklearn.neighbors import KernelDensity
 from torch.distributions import (
     Beta,
     Categorical,
+    Dirichlet,
     Exponential,
     Gamma,
     Independent,
@@ -195,6 +196,26 @@ def test_discrete_distributions():
         assert within(estimate, exact)
     p, q = Categorical(float64([0.2, 0.5, 0.3])), Categorical(float64([0.4, 0.4, 0.2]))
     assert within(kl(p, q, random_state=0), torch_kl(p, q).item())
+
+
+def test_those_of_scipy_that_want_draws_in_columns():
+    """Beside torch's closed form, and that of Wishart distributions of one nu."""
+    for a, b in (([1.0, 2.0, 3.0], [2.0] * 3), ([0.3, 0.8], [1.0, 3.0])):
+        exact = torch_kl(Dirichlet(float64(a)), Dirichlet(float64(b))).item()
+        estimate = kl(stats.dirichlet(a), stats.dirichlet(b), random_state=0)
+        assert within(estimate, exact)
+    nu, ratio = 5, np.linalg.solve(COV1, COV0)
+    exact = nu / 2 * (np.trace(ratio) - 2 - np.log(np.linalg.det(ratio)))
+    p, q = stats.wishart(nu, COV0), stats.wishart(nu, COV1)
+    assert within(kl(p, q, random_state=0), exact)
+
+
+def test_one_of_scipy_that_wants_integers():
+    p = stats.multivariate_hypergeom([10, 20], 2)
+    q = stats.multivariate_hypergeom([20, 10], 2)
+    X = [[0, 2], [1, 1], [2, 0]]
+    exact = p.pmf(X) @ (p.logpmf(X) - q.logpmf(X))
+    assert within(kl(p, q, random_state=0), exact)
 
 
 @pytest.mark.parametrize("n_features", [1, 3])
