@@ -16,13 +16,13 @@ class Task:
     Parameters
     ----------
     context : sklearn.callback.CallbackContext or None
-    told : dict
+    reported : dict
         `estimator`, `X`, `y` and `metadata`, for the callbacks.
     """
 
-    def __init__(self, context=None, told=None):
+    def __init__(self, context=None, reported=None):
         self._context = context
-        self._told = told
+        self._reported = reported
         self._n_steps = 0
 
     @contextmanager
@@ -35,9 +35,9 @@ class Task:
             yield self
             return
         context = self._context.subcontext(name, number, n_parts)
-        context.call_on_fit_task_begin(**self._told)
-        yield Task(context, self._told)
-        context.call_on_fit_task_end(**self._told)
+        context.call_on_fit_task_begin(**self._reported)
+        yield Task(context, self._reported)
+        context.call_on_fit_task_end(**self._reported)
 
     def step(self, name, attributes):
         """Tell of a step that is done; whether a callback asks to stop.
@@ -51,9 +51,9 @@ class Task:
             self._context.max_subtasks = None
         self._n_steps += 1
         context = self._context.subcontext(name)
-        context.call_on_fit_task_begin(**self._told)
+        context.call_on_fit_task_begin(**self._reported)
         return context.call_on_fit_task_end(
-            **self._told, reconstruction_attributes=attributes
+            **self._reported, reconstruction_attributes=attributes
         )
 
     @contextmanager
@@ -64,9 +64,9 @@ class Task:
             return
         context = self._context.subcontext("fit the estimator")
         with context.propagate_callback_context(estimator):
-            context.call_on_fit_task_begin(**self._told)
+            context.call_on_fit_task_begin(**self._reported)
             yield
-            context.call_on_fit_task_end(**self._told)
+            context.call_on_fit_task_end(**self._reported)
 
 
 NOBODY = Task()
@@ -96,19 +96,19 @@ def watched(estimator, n_parts, X, y=None, *, side_by_side=False, **metadata):
         context = estimator._init_callback_context(
             max_subtasks=n_parts, sequential_subtasks=not side_by_side
         )
-        told = {
+        reported = {
             "estimator": estimator,
             "X": X,
             # A monitor scores where there is a y, which most scores here ignore.
             "y": X if y is None else y,
             "metadata": {k: v for k, v in metadata.items() if v is not None} or None,
         }
-        context.call_on_fit_task_begin(**told)
-        task = Task(context, told)
+        context.call_on_fit_task_begin(**reported)
+        task = Task(context, reported)
     token = _present.set(task)
     try:
         yield task
     finally:
         _present.reset(token)
     if task is not NOBODY:
-        context.call_on_fit_task_end(**told, reconstruction_attributes={})
+        context.call_on_fit_task_end(**reported, reconstruction_attributes={})

@@ -64,32 +64,32 @@ def latent_mixture(codes, reg_covar, seed, **params):
         return mixture.fit(codes.astype(np.float64))
 
 
-class TendComponents(Callback):
+class ComponentMaintenance(Callback):
     """What changes from epoch to epoch while a mixture trains together with the rest.
 
     A component that has lost its rows is given half of the largest one, in the first
-    half of the epochs, as what is split later has no time to settle. q(z|x) is released
+    half of the epochs, as what is split later has no time to settle. q(z|x) is freed
     when the warm-up is over; the temperature falls from there to the end.
     """
 
-    kept_in_checkpoints = "n_before_", "n_held_", "temperature_"
+    kept_in_checkpoints = "n_before_", "n_fixed_", "temperature_"
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         batches = Batches(X, 1, torch.device(net.device))
         n = batches.n_rows
         rows = np.linspace(0, n - 1, min(n, N_WATCHED)).astype(int)
         self.rows_ = batches.rows_of_x(rows)
-        self.n_before_ = self.n_held_ = len(net.history)
+        self.n_before_ = self.n_fixed_ = len(net.history)
         self.temperature_ = net.module.temperature
 
     def on_epoch_begin(self, net, **kwargs):
         n_done, module = len(net.history) - 1, net.module
-        if module.is_held and net.step_ >= net.warmup_[1]:
-            module.release()
-            self.n_held_ = n_done
-        if not module.is_held:
-            n_free = self.n_before_ + net.max_epochs - self.n_held_
-            share = (n_done - self.n_held_) / max(n_free - 1, 1)
+        if module.has_fixed_resp and net.step_ >= net.warmup_[1]:
+            module.unfreeze()
+            self.n_fixed_ = n_done
+        if not module.has_fixed_resp:
+            n_free = self.n_before_ + net.max_epochs - self.n_fixed_
+            share = (n_done - self.n_fixed_) / max(n_free - 1, 1)
             fall = TEMPERATURES[1] / self.temperature_
             module.temperature = self.temperature_ * fall**share
 

@@ -51,7 +51,7 @@ class DensityAutoencoder(
         source = as_source(X)
         if reset:
             self._rows = read_rows(self, X, self.likelihood, sparse=True)
-            self._publish_columns()
+            self._set_column_attributes()
         if source is None:
             X = self._rows.encode(self, X, reset, hidden)
         else:
@@ -76,7 +76,7 @@ class DensityAutoencoder(
         masks = [likelihood.impossible(rows).any(axis=1) for rows in dense_chunks(X)]
         return np.concatenate(masks)
 
-    def _publish_columns(self):
+    def _set_column_attributes(self):
         for name in ("columns_", "categories_"):
             self.__dict__.pop(name, None)
         if self._rows.is_table:
@@ -84,7 +84,7 @@ class DensityAutoencoder(
 
     def _check_missing(self, X, reset):
         if not reset:
-            self._check_reads_gaps("NaN")
+            self._check_reads_missing("NaN")
         # fmax passes over NaN: only a column without any value has none.
         never = np.flatnonzero(np.isnan(np.fmax.reduce(X, axis=0))) if reset else ()
         if len(never):
@@ -94,7 +94,7 @@ class DensityAutoencoder(
                 "drop the features that were never observed."
             )
 
-    def _check_reads_gaps(self, what):
+    def _check_reads_missing(self, what):
         """The encoder has learned to read rows of which some cells are missing."""
         if not self.net_.module.has_missing:
             raise ValueError(

@@ -69,7 +69,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
 
     _n_rise = 200  # steps over which the learning rate rises, from a linear start
 
-    # What the likelihood is of, and the remedy where it has grey values for bits.
+    # What the likelihood is of, and the remedy where it has values in (0, 1) for bits.
     _data_name = "X"
     _bits_remedy = "binarise X"
 
@@ -92,7 +92,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
             )
 
     def _draws_bits(self):
-        """Whether grey values are made bits."""
+        """Whether values in (0, 1) are made bits."""
         return False
 
     # Fitting ----------------------------------------------------------------------

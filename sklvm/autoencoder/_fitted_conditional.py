@@ -73,7 +73,7 @@ class FittedConditional(
         if reset:
             self._x_rows = read_rows(self, x, None)
             self._y_rows = read_target(self, y_rows, self.likelihood)
-            self._publish_classes()
+            self._set_class_attributes()
 
         def encode(table, is_first):
             pair = pair_of(y, table)
@@ -106,7 +106,7 @@ class FittedConditional(
             y = y.toarray()
         if reset and not is_known:
             self._y_rows = read_target(self, y, self.likelihood)
-            self._publish_classes()
+            self._set_class_attributes()
         Y = self._y_rows.encode(y)
         if not reset and not is_known:
             self.net_.module.likelihood.check(Y)
@@ -155,7 +155,7 @@ class FittedConditional(
             raise with_remedy(error, True, "y") from None
         return y
 
-    def _publish_classes(self):
+    def _set_class_attributes(self):
         self.__dict__.pop("classes_", None)
         classes = self._y_rows.classes
         if classes:

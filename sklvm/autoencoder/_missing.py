@@ -42,10 +42,12 @@ class MissingCells(DensityAutoencoder):
         if issparse(rows):
             return rows.copy()
         filled = np.array(rows)
-        gaps = np.flatnonzero(np.isnan(rows).any(axis=1))
-        if len(gaps):
-            values = self._map_chunks(self._best_guess, rows[gaps], n_importance)
-            filled[gaps] = np.where(np.isnan(rows[gaps]), values, rows[gaps])
+        incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
+        if len(incomplete):
+            values = self._map_chunks(self._best_guess, rows[incomplete], n_importance)
+            filled[incomplete] = np.where(
+                np.isnan(rows[incomplete]), values, rows[incomplete]
+            )
         return self._rows.filled(self, X, filled)
 
     def _best_guess(self, batch, q, p, eps):
@@ -84,11 +86,15 @@ class MissingCells(DensityAutoencoder):
                 " give X.toarray()."
             )
         draws = np.repeat(rows[np.newaxis], n_draws, axis=0)
-        gaps = np.flatnonzero(np.isnan(rows).any(axis=1))
-        if len(gaps):
+        incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
+        if len(incomplete):
             draw = self._missing_drawer(n_draws)
-            values = self._map_chunks(draw, rows[gaps], n_importance).swapaxes(0, 1)
-            draws[:, gaps] = np.where(np.isnan(rows[gaps]), values, rows[gaps])
+            values = self._map_chunks(draw, rows[incomplete], n_importance).swapaxes(
+                0, 1
+            )
+            draws[:, incomplete] = np.where(
+                np.isnan(rows[incomplete]), values, rows[incomplete]
+            )
         if not self._rows.is_table and not is_frame(X):
             return draws
         return [self._rows.filled(self, X, draw) for draw in draws]
@@ -146,7 +152,7 @@ class MissingCells(DensityAutoencoder):
         mask[self._rows.positions(self, given, "given")] = True
         cells = np.where(mask, X, np.float32(np.nan))
         if not mask.all():
-            self._check_reads_gaps("all but the given columns left out")
+            self._check_reads_missing("all but the given columns left out")
         n_steps = self._checked_score_steps()
         (log_p, v), (log_q, v_given) = (
             self._map_chunks(self._log_mean_and_error, rows, n_importance, n_steps).T
@@ -179,7 +185,7 @@ class MissingCells(DensityAutoencoder):
         check_is_fitted(self)
         check_count("n_importance", n_importance)
         j = self._discrete_position(column)
-        self._check_reads_gaps(f"the column {column!r} left out")
+        self._check_reads_missing(f"the column {column!r} left out")
         X = self._validate_rows(X, None, reset=False, hidden=[j])[0]
         likelihood = self.net_.module.likelihood
 

@@ -16,9 +16,11 @@ from sklvm.state._classes import stateful
 LEAST_VARIANCE = 1e-4
 # Responsibilities below it count as it, so that their logarithm is finite.
 TINY = 1e-30
+# What changes from epoch to epoch, besides parameters and buffers.
+CHANGING = "has_fixed_resp", "temperature"
 
 
-def check_trunk(encoder, categorical):
+def check_backbone(encoder, categorical):
     """Raise if the encoder has no body that a network q(z|w,x) could share."""
     is_sequence = type(encoder).forward is nn.Sequential.forward and len(encoder)
     if not is_sequence or not isinstance(encoder[-1], nn.Linear):
@@ -56,7 +58,7 @@ class NetworkBound(_Bound):
         return self.estimate(self.mixture.log_joint(w), self.log_q(w))
 
 
-class HeldBound(_Bound):
+class FixedRespBound(_Bound):
     """The bound with responsibilities that are given, a row each."""
 
     def __init__(self, mixture, resp):
@@ -81,6 +83,9 @@ class MixtureModel(LatentVariableModel):
     **parts : what a `LatentVariableModel` consists of
     """
 
+    # Files of 0.1.0 call it otherwise; none is written while it is true.
+    has_fixed_resp = False
+
     def __init__(
         self, *, n_components, covariance_type, free_weights, categorical, **parts
     ):
@@ -94,7 +99,8 @@ class MixtureModel(LatentVariableModel):
         self.register_buffer("least_variance", torch.zeros((), dtype=torch.float32))
         self.categorical = categorical
         # The autoencoder alone; q(z|x) held at what comes with the rows.
-        self.pretraining = self.is_held = False
+        self.pretraining = False
+        self.has_fixed_resp = False
         self.temperature = TEMPERATURES[0]
         self.row_size = max(self.row_size, K * L)
         self.head_x = self.head_w = None
@@ -128,7 +134,9 @@ class MixtureModel(LatentVariableModel):
         """q(w|x), and p(w) or, with a network q(z|w,x), its bound."""
         if self.head_x is None:
             return self.posterior(batch), self.prior()
-        if self.is_held:  # the components have moved, and the heads were not trained
+        if (
+            self.has_fixed_resp
+        ):  # the components have moved, and the heads were not trained
             self.start_heads()
         *body, last = self.encoder
         features = self.encoder_input(batch)
@@ -183,25 +191,26 @@ class MixtureModel(LatentVariableModel):
         if self.pretraining:
             loss = -self.log_conditional(batch, self.posterior(batch).mean).mean()
             return loss, torch.zeros_like(loss), loss.detach()
-        if self.is_held and self.training:
-            q, p = self.posterior(batch), HeldBound(self.prior(), resp)
+        if self.has_fixed_resp and self.training:
+            q, p = self.posterior(batch), FixedRespBound(self.prior(), resp)
         else:
             q, p = self.encode(batch, noise)
         return self.objective(self, batch, q, p, q.rsample(eps), self.beta * warmup)
 
     def changing_state(self):
-        return {"is_held": self.is_held, "temperature": self.temperature}
+        return {name: getattr(self, name) for name in CHANGING}
 
     def set_changing_state(self, state):
-        self.is_held, self.temperature = state["is_held"], state["temperature"]
+        for name in CHANGING:
+            setattr(self, name, state[name])
 
     # The components ---------------------------------------------------------------
 
-    def release(self):
+    def unfreeze(self):
         """Let q(z|x) be free, from p(z|w) on."""
-        if self.is_held:
+        if self.has_fixed_resp:
             self.start_heads()
-        self.is_held = False
+        self.has_fixed_resp = False
 
     @torch.no_grad()
     def usage(self, rows):

@@ -130,8 +130,8 @@ class RowEstimates(BaseAutoencoder):
     def _map_chunks(self, function, X, n_draws, n_steps=0, as_bits=True):
         """`function(batch, q, p, eps)` of chunks of rows, each row encoded once.
 
-        q is refined by `n_steps`. `as_bits` draws bits from grey values where that is
-        the model.
+        q is refined by `n_steps`. `as_bits` draws bits from values in (0, 1) where that
+        is the model.
         """
         module, device = self._fitted_module()
 

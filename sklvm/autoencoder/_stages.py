@@ -8,11 +8,11 @@ from sklvm._warn import warn_user
 from sklvm.autoencoder._categorical import N_DRAWS
 from sklvm.autoencoder._components import (
     USED_SHARE,
-    TendComponents,
+    ComponentMaintenance,
     start_components,
 )
 from sklvm.autoencoder._fitted_components import FittedComponents
-from sklvm.autoencoder._mixture_model import MixtureModel, check_trunk
+from sklvm.autoencoder._mixture_model import MixtureModel, check_backbone
 from sklvm.autoencoder._objectives import NEED_DRAWS
 from sklvm.neural._interrupt import Interrupted
 from sklvm.neural._trace import DivergedError
@@ -46,7 +46,7 @@ class TrainsInStages(FittedComponents):
             )
         parts = self._make_parts(X, generator)
         if self.categorical != "exact":
-            check_trunk(parts["encoder"], self.categorical)
+            check_backbone(parts["encoder"], self.categorical)
         return MixtureModel(
             n_components=self.n_components,
             covariance_type=self.covariance_type,
@@ -128,13 +128,13 @@ class TrainsInStages(FittedComponents):
             module.start_heads()
             self._train(X, None, one_pass)
             return
-        module.is_held = self.warmup > 0
+        module.has_fixed_resp = self.warmup > 0
         try:
             self._train(X, resp, n_epochs=self.max_epochs - n_alone)
         except Interrupted:
-            module.release()
+            module.unfreeze()
             raise
-        module.release()
+        module.unfreeze()
 
     def _start_components(self, X, seed):
         """Start the mixture at that of the codes; its responsibilities."""
@@ -179,7 +179,7 @@ class TrainsInStages(FittedComponents):
     def _make_callbacks(self, valid, n_rows, max_epochs):
         callbacks = super()._make_callbacks(valid, n_rows, max_epochs)
         if not self.net_.module.pretraining:
-            callbacks.append(TendComponents())
+            callbacks.append(ComponentMaintenance())
         return callbacks
 
     def _finish(self, X, y, one_pass):

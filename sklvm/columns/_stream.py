@@ -2,7 +2,7 @@
 
 A first pass gathers what has to be exact of each column: its sort, its labels, its
 extremes. From a sample of the rows the kinds are read as from a table in memory, and
-then compared with what the first pass has seen.
+then compared with what the first pass has found.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ from sklvm.columns._tables import read_table
 FEW = 8192
 
 
-class Seen(NamedTuple):
+class ColumnSummary(NamedTuple):
     """What chunks of a column hold."""
 
     sort: str | None  # None if nothing is observed
@@ -59,45 +59,47 @@ def _digest(label):
     return float(int.from_bytes(digest))
 
 
-def see(table, names):
-    """A `Seen` for each column of a chunk, which has these names."""
+def summarise(table, names):
+    """A `ColumnSummary` for each column of a chunk, which has these names."""
     table = read_table(table)
     if table.names != names:
         raise ValueError(
             f"X has chunks with the columns {names} and {table.names}; give the same "
             "columns in the same order in all."
         )
-    seen = []
+    summaries = []
     for j, name in enumerate(table.names):
         cells = table.cells(j)
         problem = unreadable(cells)
         if problem != "missing":
             refuse([(name, problem)])
         check_finite(name, cells)
-        seen.append(_see(cells))
-    return tuple(seen)
+        summaries.append(_summarise(cells))
+    return tuple(summaries)
 
 
-def _see(cells):
+def _summarise(cells):
     x = cells.observed()
     if not len(x):
-        return Seen(None, frozenset(), np.inf, -np.inf, None)
+        return ColumnSummary(None, frozenset(), np.inf, -np.inf, None)
     if cells.labels is not None:
         at = np.unique(x.astype(np.intp))
-        return Seen(cells.sort, _few(cells.labels[at].tolist()), np.inf, -np.inf, None)
+        return ColumnSummary(
+            cells.sort, _few(cells.labels[at].tolist()), np.inf, -np.inf, None
+        )
     broken = x[np.rint(x) != x]
     fraction = broken[0] if len(broken) else None
     values = None
     if len(np.unique(x[:FEW])) <= MAX_CATEGORIES:
         values = _few(np.unique(x).tolist())
-    return Seen(cells.sort, values, x.min(), x.max(), fraction)
+    return ColumnSummary(cells.sort, values, x.min(), x.max(), fraction)
 
 
 def _few(values):
     return frozenset(values) if len(values) <= MAX_CATEGORIES else None
 
 
-def both_seen(one, other):
+def merge_summaries(one, other):
     """The same of two lots of chunks."""
     return tuple(map(_both, one, other))
 
@@ -115,11 +117,17 @@ def _both(one, other):
         values = _few(one.values | other.values)
     fraction = other.fraction if one.fraction is None else one.fraction
     low, high = min(one.low, other.low), max(one.high, other.high)
-    return Seen(sort, values, low, high, fraction)
+    return ColumnSummary(sort, values, low, high, fraction)
 
 
 def read_schema(
-    first, seen, sample, sample_weight, kinds, estimator_name, parameter="components"
+    first,
+    summaries,
+    sample,
+    sample_weight,
+    kinds,
+    estimator_name,
+    parameter="components",
 ):
     """The schema of a source.
 
@@ -127,7 +135,7 @@ def read_schema(
     ----------
     first : table
         Its first rows.
-    seen : tuple of Seen
+    summaries : tuple of ColumnSummary
         Of all rows.
     sample : ndarray of shape (n, n_features)
         Rows by `codes_of`.
@@ -140,85 +148,91 @@ def read_schema(
     """
     table = read_table(first)
     dtypes = [table.dtype(j) for j in range(len(table.names))]
-    refuse([(name, _problem(s)) for name, s in zip(table.names, seen, strict=True)])
-    orders = list(map(_order, seen, dtypes))
-    cells = list(map(_cells, seen, orders, sample.T))
+    refuse(
+        [(name, _problem(s)) for name, s in zip(table.names, summaries, strict=True)]
+    )
+    orders = list(map(_order, summaries, dtypes))
+    cells = list(map(_cells, summaries, orders, sample.T))
     sampled = SampledTable(table, dtypes, cells)
     schema = Schema.of_table(sampled, kinds, estimator_name, sample_weight, parameter)
     entries = read_kinds(kinds, table, parameter)
     by_hand = {j for kind, at, _ in entries if kind != "auto" for j in at}
     columns = [
-        _as_seen(column, own, order, j in by_hand)
+        _with_summary(column, own, order, j in by_hand)
         for j, (column, own, order) in enumerate(
-            zip(schema.columns, seen, orders, strict=True)
+            zip(schema.columns, summaries, orders, strict=True)
         )
     ]
     return replace(schema, columns=columns, table_type=type(table))
 
 
-def _problem(seen):
-    if seen.sort is None:
+def _problem(summary):
+    if summary.sort is None:
         return "missing"
-    if seen.sort == "mixed":
+    if summary.sort == "mixed":
         return "mixed"
-    is_words = seen.sort in ("text", "category")
-    return "many" if is_words and seen.values is None else None
+    is_words = summary.sort in ("text", "category")
+    return "many" if is_words and summary.values is None else None
 
 
-def _order(seen, dtype):
+def _order(summary, dtype):
     """All labels of a column in their order; None for numbers."""
-    if seen.sort == "number":
+    if summary.sort == "number":
         return None
-    if seen.sort == "boolean":
+    if summary.sort == "boolean":
         return [False, True]
     known = getattr(dtype, "categories", None)
     known = [] if known is None else list(known)
-    if seen.sort == "category" and seen.values <= set(known):
-        return [label for label in known if label in seen.values]
-    return sorted(seen.values)
+    if summary.sort == "category" and summary.values <= set(known):
+        return [label for label in known if label in summary.values]
+    return sorted(summary.values)
 
 
-def _cells(seen, order, codes):
+def _cells(summary, order, codes):
     """Cells of the sampled rows; the labels without those that no such row has."""
     if order is None:
         return Cells("number", codes)
     position = {_digest(label): i for i, label in enumerate(order)}
     values = np.array([position.get(code, np.nan) for code in codes])
-    if seen.sort == "boolean":
+    if summary.sort == "boolean":
         return Cells("boolean", values, np.array(order))
     used, at = np.unique(values[~np.isnan(values)], return_inverse=True)
     values[~np.isnan(values)] = at
-    return Cells(seen.sort, values, as_objects(order)[used.astype(np.intp)])
+    return Cells(summary.sort, values, as_objects(order)[used.astype(np.intp)])
 
 
-def _as_seen(column, seen, order, by_hand):
+def _with_summary(column, summary, order, by_hand):
     """The column of the sample with what the other rows have."""
-    if seen.sort == "boolean":
+    if summary.sort == "boolean":
         return column
     if column.categories is None:
-        ends = [x for x in (seen.low, seen.high, seen.fraction) if x is not None]
+        ends = [
+            x for x in (summary.low, summary.high, summary.fraction) if x is not None
+        ]
         check_new_column(column.name, column.kind, Cells("number", np.array(ends)))
-        has_fractions = column.is_whole and seen.fraction is not None
+        has_fractions = column.is_whole and summary.fraction is not None
         return replace(column, step=0.0) if has_fractions else column
     if order is None:
-        return _of_numbers(column, seen, by_hand)
-    cells = Cells(seen.sort, np.arange(len(order)), as_objects(order))
+        return _of_numbers(column, summary, by_hand)
+    cells = Cells(summary.sort, np.arange(len(order)), as_objects(order))
     check_new_column(column.name, column.kind, cells)
     return replace(column, categories=cells.labels)
 
 
-def _of_numbers(column, seen, by_hand):
+def _of_numbers(column, summary, by_hand):
     known = column.categories.tolist()
-    if seen.values is not None and seen.values <= set(known):
+    if summary.values is not None and summary.values <= set(known):
         return column
-    if seen.values is None or not by_hand:
-        strange = seen.high if seen.values is None else max(seen.values - set(known))
+    if summary.values is None or not by_hand:
+        strange = (
+            summary.high if summary.values is None else max(summary.values - set(known))
+        )
         raise ValueError(
             f"X has the value {strange:g} in the column {column.name!r}, where a sample"
             f" of the rows has {len(known)} values, as a {column.kind} column has; name"
             " the kind of the column, or mark the value missing if it errs."
         )
-    values = np.array(sorted(seen.values))
+    values = np.array(sorted(summary.values))
     check_new_column(column.name, column.kind, Cells("number", values))
     return replace(column, categories=values.astype(column.categories.dtype))
 

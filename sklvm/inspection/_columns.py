@@ -37,8 +37,8 @@ def _panel(column, order, information):
     overall = column.weights @ density
     name = shortened(column.name)
     if labels is not None and len(labels) > MOST_BARS:
-        told = column.weights @ rel_entr(density, overall)
-        shown = np.sort(np.argsort(-told, kind="stable")[:MOST_BARS])
+        kl = column.weights @ rel_entr(density, overall)
+        shown = np.sort(np.argsort(-kl, kind="stable")[:MOST_BARS])
         name = f"{name} ({MOST_BARS} of {len(labels)})"
         labels = [labels[i] for i in shown]
         density, overall, x = density[:, shown], overall[shown], np.arange(MOST_BARS)

@@ -11,7 +11,7 @@ from sklvm.mixture._rows import is_memory_map
 SPARSE_DENSITY = 0.15
 
 
-# More distinct whole numbers than this are grey values or counts, no codes.
+# More distinct whole numbers than this are pixel values or counts, no codes.
 MOST_CODES = 16
 
 

@@ -91,17 +91,17 @@ def warn_of_gaps(estimator, counts, prior):
     `counts` has an array for each feature: how often each code was observed. Codes
     below the least one matter only where a prior gives them a probability.
     """
-    gaps = {}
+    unused = {}
     for d, of_code in enumerate(counts):
         observed = np.flatnonzero(of_code)
         if len(observed):
             lowest = 0 if prior > 1 else observed[0]
-            gaps[d] = np.setdiff1d(np.arange(lowest, observed[-1]), observed)
-    gaps = {d: codes for d, codes in gaps.items() if len(codes)}
-    if not gaps:
+            unused[d] = np.setdiff1d(np.arange(lowest, observed[-1]), observed)
+    unused = {d: codes for d, codes in unused.items() if len(codes)}
+    if not unused:
         return
-    d, codes = next(iter(gaps.items()))
-    more = f", and {len(gaps) - 1} more features have such codes" * (len(gaps) > 1)
+    d, codes = next(iter(unused.items()))
+    more = f", and {len(unused) - 1} more features have such codes" * (len(unused) > 1)
     warn_user(
         f"No row of X has {_in_words(codes)} in the feature "
         f"{feature_name(estimator, d)}, which goes up to {len(counts[d]) - 1}{more}; "

@@ -132,7 +132,7 @@ class BaseMixtureEM(
                 self, *encoded, starts, rng, fitted, checkpoint, task,
                 lambda run: self._attributes_of(run, mixture),
             )  # fmt: skip
-            self._keep(runs, mixture)
+            self._select_best(runs, mixture)
             if interrupt is None:
                 self._warn_of_runs(runs)
                 self._check_fit(mixture, starts)
@@ -144,11 +144,11 @@ class BaseMixtureEM(
         if not np.isfinite(run.objective):
             return None
         other = copy.copy(self)
-        other._keep([run], mixture)
+        other._select_best([run], mixture)
         return vars(other)
 
-    def _keep(self, runs, mixture):
-        """Publish the best run."""
+    def _select_best(self, runs, mixture):
+        """Set the fitted attributes from the best run."""
         best = first_best(runs)
         if not np.isfinite(best.objective):
             raise ValueError(

@@ -21,8 +21,8 @@ PARAMS = {
     "poisson": ("rates",),
     "negative_binomial": ("means", "dispersions"),
 }
-# What rows tell in a fit.
-UNTOLD = {"reg_covar": 0, "n_levels": MOST_LEVELS}
+# What a fit reads off the rows.
+DEFAULT_OPTIONS = {"reg_covar": 0, "n_levels": MOST_LEVELS}
 
 
 class FromParametersMixin:
@@ -166,9 +166,11 @@ def _schema(entries, categories, estimator_name):
     columns, blocks = [None] * len(names), []
     for kind, own, options, about, _ in entries:
         at = np.array([names.index(name) for name in own], dtype=np.intp)
-        told = {key: x for key, x in options.items() if x is not None}
-        untold = {key: x for key, x in UNTOLD.items() if key in DEFAULTS[kind]}
-        blocks.append(Block(kind, at, untold | told))
+        user_options = {key: x for key, x in options.items() if x is not None}
+        defaults = {
+            key: x for key, x in DEFAULT_OPTIONS.items() if key in DEFAULTS[kind]
+        }
+        blocks.append(Block(kind, at, defaults | user_options))
         for j, found in zip(at, about, strict=True):
             if isinstance(found, str):
                 columns[j] = Column.known(names[j], found)

@@ -228,7 +228,7 @@ def _deviations(gaussian, params):
 
 
 def _integers(low, width, most):
-    """0 .. width above low, thinned out where they are many."""
+    """0 .. width above low, subsampled where they are many."""
     if width < most:
         return low + np.arange(width + 1)
     return low + np.unique(np.rint(np.geomspace(1, width + 1, most))) - 1

@@ -166,7 +166,7 @@ class Mixture:
             self.components.replaced(components, self.initial),
         )
 
-    def given(self):
+    def user_params(self):
         """The params at which to begin, if the user gave them all; else None."""
         initial = dict(self.initial)
         weights = initial.pop("weights", None)

@@ -168,7 +168,7 @@ class MemoryRows(Rows):
         run = map if self._pool is None else self._pool.map
         return run(call, self._blocks)
 
-    def _check_goes_on(self):
+    def _check_running(self):
         if self.stop.is_set():
             raise InterruptedError("The fit has failed or was interrupted elsewhere.")
 
@@ -176,7 +176,7 @@ class MemoryRows(Rows):
         def block_sum(block, workspace):
             sums = None
             for rows in block:
-                self._check_goes_on()
+                self._check_running()
                 w = None if self.sample_weight is None else self.sample_weight[rows]
                 sums = added(sums, function(self.data[rows], w, workspace), add)
             return sums
@@ -192,7 +192,7 @@ class MemoryRows(Rows):
         def block_map(block, workspace):
             parts = []
             for rows in block:
-                self._check_goes_on()
+                self._check_running()
                 # A copy, as what is returned may lie in the workspace.
                 parts.append(np.array(function(self.data[rows], workspace)))
             return parts

@@ -33,7 +33,7 @@ class Sample(NamedTuple):
     sample_weight: np.ndarray
     total_weight: float
 
-    def thinned(self, size):
+    def subsampled(self, size):
         """About `size` of the rows, equally spaced, if all weigh the same."""
         step = len(self.sample_weight) // int(size)
         if step < 2 or np.ptp(self.sample_weight) > 0:

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from sklvm._base import effective_sample_size
-from sklvm.columns._stream import both_seen, codes_of, read_schema, see
+from sklvm.columns._stream import codes_of, merge_summaries, read_schema, summarise
 from sklvm.columns._tables import read_table
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture._sample import canonical_sample
@@ -26,14 +26,14 @@ def source_schema(
     """
     first = source.first()
     names = read_table(split_weight(first, weight_column)[0]).names
-    seen = source.sum(partial(_seen, weight_column, names), both_seen)
+    summaries = source.sum(partial(_summaries, weight_column, names), merge_summaries)
     reader = Reader(codes_of, weight_column, first)
     size = chunk_size(reader.shape[1], reader.dtype)
     rows = SourceRows(source, reader, batch_size=size)
     sample = canonical_sample(rows, SCHEMA_ROWS, np.random.RandomState(0))
     return read_schema(
         split_weight(first, weight_column)[0],
-        seen,
+        summaries,
         *_as_rows(sample, weight_column is not None),
         kinds,
         estimator_name,
@@ -41,11 +41,11 @@ def source_schema(
     )
 
 
-def _seen(weight_column, names, table):
+def _summaries(weight_column, names, table):
     table, weight = split_weight(table, weight_column)
     if weight is not None:
         table = _safe_indexing(table, np.flatnonzero(weight != 0))
-    return see(table, names)
+    return summarise(table, names)
 
 
 def _as_rows(sample, is_weighted):

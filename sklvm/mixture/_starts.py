@@ -105,9 +105,9 @@ class Starts:
         sample with fewer rows than the model has parameters only tells which of them
         overfits most; k-means then takes the place of short runs.
         """
-        given = self.mixture.given()
-        if given is not None:
-            return given, []
+        user_params = self.mixture.user_params()
+        if user_params is not None:
+            return user_params, []
         sample, average = self.sample
         n_parameters = self.mixture.n_parameters()
         n = max(sample.rows.shape[0], sample.total_weight)
@@ -115,7 +115,7 @@ class Starts:
             method = "kmeans"
         # What the user gave is where the run begins, not where a short run has led.
         if self._is_searched(method):
-            few = sample.thinned(max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters))
+            few = sample.subsampled(max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters))
             return self._short_runs(few, self._first_starts(few, method, rng), tol)
         resp = next(self._first_starts(sample, method, rng))
         return self.mixture.start(sample, resp, average), []
@@ -131,10 +131,10 @@ class Starts:
         _, average = self.sample
         mixture = self.mixture
         components = mixture.components
-        whole = components.m_step(average, None)
-        scales = components.points(sample.rows, whole)
+        pooled = components.m_step(average, None)
+        scales = components.points(sample.rows, pooled)
         if (centres := mixture.initial.get(components.names[0])) is not None:
-            yield nearest_centre(scales[0], components.centres(centres, whole))
+            yield nearest_centre(scales[0], components.centres(centres, pooled))
             return
         for i in range(N_STARTS):
             points = scales[i % len(scales)]

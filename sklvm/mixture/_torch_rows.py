@@ -107,7 +107,7 @@ class DeviceRows(MemoryRows):
     def _in_order(self):
         for block in self._blocks:
             for chunk in block:
-                self._check_goes_on()
+                self._check_running()
                 with memory_errors("lower batch_size, or give X in float32"):
                     yield chunk
 
@@ -173,7 +173,7 @@ class DeviceEStep(EStep):
         return log_px.masked_fill_(X.isnan().all(1), 0).cpu().numpy()
 
     def filled(self, X, workspace):
-        # Few cells are imputed, in ways that each family has on the CPU.
+        # Few cells are imputed, by code that each family has on the CPU.
         X = X if isinstance(X, np.ndarray) else X.cpu().numpy()
         return self.host.filled(X, Workspace())
 

@@ -112,9 +112,9 @@ class BaseNeuralEstimator(TrainsItsNet):
         ):
             device = ranks.device(resolve_device(self.device))
             given = X, y
-            goes_on = hasattr(self, "net_") and (one_pass or self.warm_start)
-            X, y = self._validate_rows(X, y, reset=not goes_on)
-            if goes_on:
+            resumes = hasattr(self, "net_") and (one_pass or self.warm_start)
+            X, y = self._validate_rows(X, y, reset=not resumes)
+            if resumes:
                 self._check_continues()
                 self.net_.move(device)
                 self._warn_unless_exact()
@@ -122,10 +122,10 @@ class BaseNeuralEstimator(TrainsItsNet):
                 self._shape = {n: frozen(getattr(self, n)) for n in self._shaping}
             self._check_ranks(ranks, X, y)
             with (
-                self._checkpointing(X, y, goes_on, one_pass) as checkpoint,
-                self.net_.restored_on_error() if goes_on else nullcontext(),
+                self._checkpointing(X, y, resumes, one_pass) as checkpoint,
+                self.net_.restored_on_error() if resumes else nullcontext(),
             ):
-                interrupt = self._climb(X, y, given, device, goes_on, one_pass)
+                interrupt = self._climb(X, y, given, device, resumes, one_pass)
                 if interrupt is None:
                     checkpoint.remove()
         raise_interrupt(interrupt, self)
@@ -160,14 +160,14 @@ class BaseNeuralEstimator(TrainsItsNet):
         return 1
 
     @with_callbacks
-    def _climb(self, X, y, given, device, goes_on, one_pass):
+    def _climb(self, X, y, given, device, resumes, one_pass):
         """Train and set the fitted attributes; None, or the Ctrl-C that ended it."""
         is_finished = False
-        n_parts = 1 if goes_on else self._n_trainings(X.shape[0])
+        n_parts = 1 if resumes else self._n_trainings(X.shape[0])
         task = nullcontext() if one_pass else self._watched(*given, n_parts)
         try:
             with task, noticed_ctrl_c(), memory_errors(self._memory_remedy):
-                if goes_on:
+                if resumes:
                     self._configure(self.net_.module)
                     self._train(X, y, one_pass, warms_up=False)
                 else:
@@ -196,11 +196,11 @@ class BaseNeuralEstimator(TrainsItsNet):
         self._finish(X[few], None if y is None else y[few], one_pass=False)
         self.converged_ = False
 
-    def _checkpointing(self, X, y, goes_on, one_pass):
+    def _checkpointing(self, X, y, resumes, one_pass):
         if one_pass:
             return nullcontext(NO_CHECKPOINT)
         start = None
-        if goes_on and self.checkpoint is not None:
+        if resumes and self.checkpoint is not None:
             start = self.net_.step_, self.net_.module.state_dict()
         return checkpointing(self, {"X": X, "y": y}, start)
 

@@ -187,8 +187,8 @@ class FindsLength(BaseNeuralEstimator):
             curve.errors_.append(curve.errors_[-1])
         return curve.steps_, curve.losses_, curve.errors_
 
-    def _publish_trace(self, n_before, one_pass):
-        super()._publish_trace(n_before, one_pass)
+    def _set_trace_attributes(self, n_before, one_pass):
+        super()._set_trace_attributes(n_before, one_pass)
         self.__dict__.pop("held_out_bound_", None)
         stopper = self._stopper()
         if stopper is not None:

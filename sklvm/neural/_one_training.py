@@ -83,7 +83,7 @@ class TrainsItsNet(
             if one_pass or not is_usable or not net.history_:
                 raise
             self._keep_best_weights()
-            self._publish_trace(n_before, one_pass)
+            self._set_trace_attributes(n_before, one_pass)
             raise Interrupted(interrupt) from None
         finally:
             for epoch in net.history_[n_before:]:
@@ -92,7 +92,7 @@ class TrainsItsNet(
             for callback in net.callbacks:
                 if isinstance(callback, ProgressBar):
                     callback.close()
-        self._publish_trace(n_before, one_pass)
+        self._set_trace_attributes(n_before, one_pass)
 
     def _run(self, rows, task, attributes=None):
         """Train the net on the rows, as a task of this name.
@@ -101,13 +101,13 @@ class TrainsItsNet(
         """
         net = self.net_
         with present_task().part(task, net.max_epochs) as task:
-            told = ("tasks", EpochTasks(task, attributes))
+            tasks = ("tasks", EpochTasks(task, attributes))
             if task is not NOBODY:
-                net.callbacks_.append(told)
+                net.callbacks_.append(tasks)
             try:
                 net.partial_fit(rows)
             finally:
-                net.callbacks_ = [pair for pair in net.callbacks_ if pair is not told]
+                net.callbacks_ = [pair for pair in net.callbacks_ if pair is not tasks]
 
     def _attributes_now(self, X, y, n_before):
         """The attributes of the estimator if the fit ended here; None of no model."""
@@ -117,7 +117,7 @@ class TrainsItsNet(
         other.net_ = copy.deepcopy(self.net_)
         other.net_.callbacks = self.net_.callbacks
         other._keep_best_weights()
-        other._publish_trace(n_before, one_pass=False)
+        other._set_trace_attributes(n_before, one_pass=False)
         try:
             with silent():
                 other._finish_early(X, y)
@@ -215,7 +215,7 @@ class TrainsItsNet(
             callbacks.append(ProgressBar(type(self).__name__, max_epochs))
         return callbacks
 
-    def _publish_trace(self, n_before, one_pass):
+    def _set_trace_attributes(self, n_before, one_pass):
         history = self.net_.history_
         self.lower_bounds_ = -np.array([epoch["train_loss"] for epoch in history])
         self.n_iter_ = len(history)

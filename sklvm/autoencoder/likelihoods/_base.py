@@ -54,7 +54,7 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
 
     n_outputs = 1
     # What messages call the data: X, or y where that is modelled; and the remedy where
-    # it has grey values for bits.
+    # it has values in (0, 1) for bits.
     data_name, bits_remedy = "X", "binarise X"
 
     @abstractmethod

@@ -17,7 +17,7 @@ from sklvm._base import is_symmetric
 
 
 def safe_divide(a, b):
-    """a / b, and 0 where b is 0: what nobody has seen deviates by nothing."""
+    """a / b, and 0 where b is 0: what no row observes deviates by nothing."""
     return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 
@@ -62,10 +62,10 @@ class Covariance(ABC):
     def multiply(self, covariances, count):
         """Inverse of `divide`."""
 
-    def keep_unseen(self, covariances, old, seen):
-        """Covariances with the old ones of the features that nobody has seen.
+    def keep_unobserved(self, covariances, old, is_observed):
+        """Covariances with the old ones of the features that no row observes.
 
-        Full and tied covariances count what is missing in; there nothing is unseen.
+        Full and tied covariances count what is missing in; there nothing is unobserved.
         """
         return covariances
 
@@ -272,8 +272,8 @@ class Diag(Covariance):
     def multiply(self, covariances, count):
         return covariances * count
 
-    def keep_unseen(self, covariances, old, seen):
-        return np.where(seen, covariances, old)
+    def keep_unobserved(self, covariances, old, is_observed):
+        return np.where(is_observed, covariances, old)
 
     def precisions_cholesky(self, covariances, smallest_pivot):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -334,8 +334,8 @@ class Spherical(Diag):
     def exp_diagonal(self, log_u, scale):
         return np.exp(log_u) / np.sqrt(scale @ scale)
 
-    def keep_unseen(self, covariances, old, seen):
-        return np.where(seen.any(axis=1), covariances, old)
+    def keep_unobserved(self, covariances, old, is_observed):
+        return np.where(is_observed.any(axis=1), covariances, old)
 
     def from_diagonal(self, scatter):
         return scatter.sum(axis=1)

@@ -93,8 +93,8 @@ class TorchBernoulli(TorchFeatures):
             log_prob += observed @ self.log_rest
         if len(self.always):
             ones = X[:, self.always]
-            seen = 1 if observed is None else observed[:, self.always]
-            log_prob -= (seen - ones) @ self.cost_of_zero
+            n_observed = 1 if observed is None else observed[:, self.always]
+            log_prob -= (n_observed - ones) @ self.cost_of_zero
         return log_prob
 
     def statistics(self, features, resp, workspace=None):

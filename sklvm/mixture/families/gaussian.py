@@ -84,16 +84,18 @@ class GaussianComponents(Components):
         # observed stands for the whole: good enough for a start.
         observed = ~np.isnan(features)
         counts = np.repeat(resp.sum(axis=1)[:, np.newaxis], self.n_features, axis=1)
-        seen = resp @ observed
-        means = safe_divide(resp @ np.where(observed, features, 0), seen)
+        n_observed = resp @ observed
+        means = safe_divide(resp @ np.where(observed, features, 0), n_observed)
         couples = self.covariance.couples
-        grown = np.sqrt(safe_divide(counts, seen)) if couples else np.ones_like(means)
+        grown = (
+            np.sqrt(safe_divide(counts, n_observed)) if couples else np.ones_like(means)
+        )
         scatter = []
         for r, mean, scale in zip(resp, means, grown, strict=True):
             deviations = np.where(observed, (features - mean) * scale, 0)
             scatter.append(self.covariance.outer((deviations * np.sqrt(r)[:, None]).T))
         # A feature that nobody shows has no mean: 0 observed says so.
-        counts = np.where(seen > 0, counts, 0) if couples else seen
+        counts = np.where(n_observed > 0, counts, 0) if couples else n_observed
         return counts, means, self.covariance.stack(scatter)
 
     def m_step(self, statistics, params):
@@ -101,9 +103,11 @@ class GaussianComponents(Components):
         covariances = self.covariance.divide(scatter, observed)
         covariances = self._regularised(covariances)
         if params is not None:  # what no row of the component shows stays as it was
-            seen = observed > 0
-            means = np.where(seen, means, params[0])
-            covariances = self.covariance.keep_unseen(covariances, params[1], seen)
+            is_observed = observed > 0
+            means = np.where(is_observed, means, params[0])
+            covariances = self.covariance.keep_unobserved(
+                covariances, params[1], is_observed
+            )
         return means, covariances, self._factor(covariances)
 
     def _regularised(self, covariances):
@@ -112,7 +116,7 @@ class GaussianComponents(Components):
         return self.covariance.regularise(covariances, self.reg_covar)
 
     def _factor(self, covariances):
-        # Without reg_covar a nearly singular matrix is on its way to F = infinity, and
+        # Without reg_covar a nearly singular matrix diverges to F = infinity, and
         # with missing values all of its blocks have to be definite, too.
         if self.by_patterns:
             smallest_pivot = 1e-10
@@ -139,7 +143,7 @@ class GaussianComponents(Components):
         if np.any(self.reg_covar):
             return singular
         # Nothing but the data holds the covariance up: narrower than the rounding of
-        # x, or than a sliver of the mixture, it is on its way to infinite F.
+        # x, or than a sliver of the mixture, it diverges to infinite F.
         deviation = self.covariance.deviations(covariances)
         narrowest = np.maximum(
             100 * EPS * abs(means), NARROWEST * self._scale(params)[1]
@@ -161,11 +165,11 @@ class GaussianComponents(Components):
         # and that one row from the whole sample: however few rows a component starts
         # with, it does not start degenerate.
         observed, means, scatter = statistics
-        _, whole_mean, whole_scatter = average
-        means = np.where(observed > 0, means, whole_mean)
+        _, pooled_mean, pooled_scatter = average
+        means = np.where(observed > 0, means, pooled_mean)
         if self.covariance.is_shared:
-            return observed + 1 / len(means), means, scatter + whole_scatter
-        total = scatter.sum(axis=0, keepdims=True) + whole_scatter
+            return observed + 1 / len(means), means, scatter + pooled_scatter
+        total = scatter.sum(axis=0, keepdims=True) + pooled_scatter
         within = self.covariance.divide(total, observed.sum(axis=0, keepdims=True) + 1)
         borrowed = np.full_like(observed, self.n_features + 1)
         scatter = scatter + self.covariance.multiply(within, borrowed)

@@ -136,7 +136,7 @@ class GroupKernel(Kernel):
                 shape, features.T, _marginals(joint)[::-1], strict=True
             ):
                 levels[d, :n] = sums
-        # Rounding may leave less than nothing of symbols that were not seen.
+        # Rounding may leave less than nothing of symbols that were not observed.
         return self.components.from_levels(np.maximum(levels, 0))
 
 

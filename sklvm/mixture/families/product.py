@@ -51,11 +51,11 @@ class ProductComponents(Components):
     def kernels(self, params):
         """All blocks advance together; one without a safer kernel keeps its last."""
         own = self.split(params)
-        each = [unit.kernels(own) for unit in self.units]
-        kernels = [next(ways) for ways in each]
+        sequences = [unit.kernels(own) for unit in self.units]
+        kernels = [next(sequence) for sequence in sequences]
         while True:
             yield ProductKernel(self, params, kernels)
-            safer = [next(ways, None) for ways in each]
+            safer = [next(sequence, None) for sequence in sequences]
             if not any(safer):
                 return
             kernels = [new or old for new, old in zip(safer, kernels, strict=True)]
