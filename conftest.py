@@ -3,6 +3,7 @@
 With `-n`, each process begins with tests that stand together.
 """
 
+import gc
 from importlib.util import find_spec
 
 import pytest
@@ -23,6 +24,17 @@ HALF += [
 HALF += ["tests/divergence", "tests/inspection", "tests/state"]
 
 collect_ignore = [] if find_spec("torch") and find_spec("skorch") else HALF
+
+
+# Tests, and the modules that they import, are half a million objects that stay to the
+# end: to look for garbage among them, again and again, takes time and finds nothing.
+gc.disable()
+
+
+def pytest_collection_finish():
+    """Look for garbage again, in what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
