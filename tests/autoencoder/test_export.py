@@ -74,7 +74,8 @@ TABLES = {
 }
 CASES = ARRAYS | TABLES
 # Of which ONNX is written, too: those whose graphs have operators that no other has.
-# The graph is that of the .pt2 file, translated operator by operator.
+# The graph is that of the .pt2 file, translated operator by operator. Of the graphs
+# with two inputs it is one: their operators are those of the others.
 ENCODERS_IN_ONNX = {"auto, missing", "encoder", "negative_binomial"}
 DECODERS_IN_ONNX = {"auto, missing", "negative_binomial", "own"}
 
@@ -88,6 +89,20 @@ def fitted():
             kind, parameters, data = CASES[name]
             made[name] = kind(**FIT | parameters).fit(data), data
         return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def encoder_of(fitted, tmp_path_factory):
+    """The file of an encoder, written once."""
+    folder = tmp_path_factory.mktemp("encoders")
+
+    def get(name, suffix):
+        path = folder / f"{name}{suffix}"
+        if not path.exists():
+            fitted(name)[0].export_encoder(path)
+        return str(path)
 
     return get
 
@@ -137,11 +152,10 @@ RUN = {".pt2": run_pt2, ".onnx": run_onnx}
 
 
 @pytest.mark.parametrize("name, suffix", in_both(CASES, ENCODERS_IN_ONNX))
-def test_encoder_is_transform(fitted, name, suffix, tmp_path):
+def test_encoder_is_transform(fitted, encoder_of, name, suffix):
     need(suffix)
     est, data = fitted(name)
-    path = str(tmp_path / f"encoder{suffix}")
-    est.export_encoder(path)
+    path = encoder_of(name, suffix)
     numbers = as_numbers(est, data)
     for n in (1, N):
         assert_same(RUN[suffix](path, numbers[:n]), est.transform(data[:n]))
@@ -171,7 +185,7 @@ CONDITIONAL = {
 }
 
 
-@pytest.mark.parametrize("name, suffix", in_both(CONDITIONAL, {"table"}))
+@pytest.mark.parametrize("name, suffix", in_both(CONDITIONAL, {"labels"}))
 def test_conditional(name, suffix, tmp_path):
     need(suffix)
     parameters, x, y = CONDITIONAL[name]
@@ -193,12 +207,10 @@ def test_conditional(name, suffix, tmp_path):
             assert_same(found, module.likelihood.mean(outputs).numpy())
 
 
-def test_the_number_of_rows_has_a_name(fitted, tmp_path):
+def test_the_number_of_rows_has_a_name(encoder_of):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
-    path = str(tmp_path / "encoder.onnx")
-    fitted("gaussian")[0].export_encoder(path)
-    graph = onnx.load(path).graph
+    graph = onnx.load(encoder_of("encoder", ".onnx")).graph
     assert [value.name for value in (*graph.input, *graph.output)] == ["X", "Z"]
     for value in (*graph.input, *graph.output):
         assert value.type.tensor_type.shape.dim[0].dim_param == "n_rows"
