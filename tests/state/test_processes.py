@@ -4,7 +4,10 @@ import copy
 import multiprocessing
 import os
 import pickle
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from numpy.testing import assert_array_equal
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import validation
 
 from tests.state.cases import CASES, answers, assert_same_answers, fitted
 from tests.state.test_save import OWN, assert_goes_on_alike, own_vae
@@ -43,9 +47,41 @@ def test_forks_do_not_hang():
     assert in_a_process("fork_while_threads_predict") == "done"
 
 
-@pytest.mark.slow
-def test_threads_leave_the_filters_of_warnings_as_they_were():
-    assert in_a_process("filters_after_threads") == "done"
+class Watched(warnings.catch_warnings):
+    """Waits for the others, and counts how many there are at once."""
+
+    entered = inside = most = 0
+
+    def __enter__(self):
+        Watched.entered += 1
+        Watched.inside += 1
+        Watched.most = max(Watched.most, Watched.inside)
+        time.sleep(0.002)
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        Watched.inside -= 1
+
+
+@pytest.mark.parametrize(
+    "name", ["GaussianMixtureEM", "BernoulliMixtureEM", "VAE", "ConditionalVAE"]
+)
+def test_threads_leave_the_filters_of_warnings_as_they_were(name, monkeypatch):
+    """One at a time changes them: of two at once, the filters of one would remain."""
+    watching = ModuleType("warnings")
+    vars(watching).update(vars(warnings) | {"catch_warnings": Watched})
+    # Lists, as small arrays of numbers do without scikit-learn's checks.
+    est, rows = fitted(name), [values.tolist() for values in CASES[name].rows]
+    monkeypatch.setattr(validation, "warnings", watching)
+    monkeypatch.setattr(Watched, "entered", 0)
+    monkeypatch.setattr(Watched, "most", 0)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: est.score_samples(*rows), range(8)))
+    assert Watched.entered >= 8
+    assert Watched.most == 1
+    assert list(warnings.filters) == before
 
 
 # Pickles.

@@ -81,35 +81,6 @@ def fork_while_threads_predict():
     print("done")
 
 
-def filters_after_threads():
-    """Whether threads that predict leave the filters of warnings as they were."""
-    from tests.state.cases import CASES
-
-    sys.setswitchinterval(1e-6)
-    for name in ("GaussianMixtureEM", "BernoulliMixtureEM", "VAE", "ConditionalVAE"):
-        est = CASES[name].fit()
-        rows = CASES[name].data
-        before = list(warnings.filters)
-        for _ in range(2):
-            in_threads(est, rows)
-            assert list(warnings.filters) == before, name
-    print("done")
-
-
-def in_threads(est, rows):
-    """Scores of the rows in eight threads, again and again."""
-
-    def predict():
-        for _ in range(10):
-            est.score_samples(*rows)
-
-    threads = [threading.Thread(target=predict) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 def score_of_fit(checkpoint):
     """The score of a fit that writes its state twenty times a second."""
     from sklvm import VAE
