@@ -19,7 +19,7 @@ METHODS = "transform", "score_samples", "reconstruct", "predict"
 def models(d, k):
     """Fitted models, and what their methods take for one row."""
     X = gaussian_rows(np.random.default_rng(0), d, k)
-    fit = {"max_epochs": 5, "random_state": 0}
+    fit = {"latent_dim": 2, "max_epochs": 5, "random_state": 0}
     vae = sklvm.VAE(**fit).fit(X)
     yield "VAE, float64", vae, (X[:1],)
     yield "VAE, float32", vae, (X[:1].astype(np.float32),)

@@ -23,8 +23,8 @@ def models(X):
     gmm = sklvm.GaussianMixtureEM(10, max_iter=20, random_state=0).fit(X)
     yield "GaussianMixtureEM(10)", gmm, 8 * (10 + 10 * d + 10 * d * d)
     for kind in (sklvm.VAE, sklvm.GMVAE):
-        est = kind(max_epochs=30, random_state=0).fit(X)
-        yield f"{kind.__name__}()", est, weight_bytes(est)
+        est = kind(latent_dim=2, max_epochs=30, random_state=0).fit(X)
+        yield f"{kind.__name__}(latent_dim=2)", est, weight_bytes(est)
     est = sklvm.ConditionalVAE(max_epochs=30, random_state=0).fit(X, X[:, :3])
     yield "ConditionalVAE()", est, weight_bytes(est)
 

@@ -120,15 +120,20 @@ def measure(name, seed):
 
 def measure_few(name, seed):
     """50 rows to train on, all others to test: PPCA(2), VAE(2), and longer."""
+    train, test = few_rows(name, seed)
+    vae = VAE(2, random_state=seed).fit(train)
+    longer = five_times_as_long(vae, train, test)
+    return PCA(2).fit(train).score(test), vae.score(test), *longer
+
+
+def few_rows(name, seed):
+    """50 rows and all others, columns standardised by the former."""
     X = TABLES[name](seed)
     X = X[np.random.default_rng(seed).permutation(len(X))]
     varies = X[:N_FEW].std(axis=0) > 0
     train, test = X[:N_FEW, varies], X[N_FEW:, varies]
     mean, scale = train.mean(axis=0), train.std(axis=0)
-    train, test = (train - mean) / scale, (test - mean) / scale
-    vae = VAE(2, random_state=seed).fit(train)
-    longer = five_times_as_long(vae, train, test)
-    return PCA(2).fit(train).score(test), vae.score(test), *longer
+    return (train - mean) / scale, (test - mean) / scale
 
 
 def five_times_as_long(vae, train, test):

@@ -30,6 +30,7 @@ X, y = digits.data / 16, digits.target
 models = {}
 for beta in (0.02, 1.0, 100.0):
     model = VAE(
+        latent_dim=2,
         beta=beta,
         noise=0.2,
         max_epochs=60,

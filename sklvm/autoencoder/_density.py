@@ -133,13 +133,13 @@ class DensityAutoencoder(
         n_features = X.shape[1]
         has_missing = self.mask_rate > 0 or self._has_gaps
         n_inputs = likelihood.n_inputs(n_features)
-        widths = n_inputs + has_missing * n_features, self.latent_dim
+        widths = n_inputs + has_missing * n_features, self._n_latents
         encoder, decoder = self._make_networks(likelihood, X, widths, generator)
         return {
             "encoder": encoder,
             "decoder": decoder,
             "likelihood": likelihood,
-            "latent_dim": self.latent_dim,
+            "latent_dim": self._n_latents,
             "posterior": self.posterior,
             "n_features": n_features,
             "has_missing": has_missing,

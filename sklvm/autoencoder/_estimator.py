@@ -91,6 +91,11 @@ class BaseAutoencoder(BaseNeuralEstimator):
                 f"{self.likelihood!r}; set likelihood='gaussian' or leave noise out."
             )
 
+    @property
+    def _n_latents(self):
+        """The dimension of z that a module is to have."""
+        return self.latent_dim
+
     def _draws_bits(self):
         """Whether values in (0, 1) are made bits."""
         return False
@@ -119,12 +124,12 @@ class BaseAutoencoder(BaseNeuralEstimator):
         """
         n_encoder_inputs, n_decoder_inputs = widths
         start = start_of(likelihood, X)
-        n_parameters = POSTERIORS[self.posterior].n_parameters(self.latent_dim)
+        n_parameters = POSTERIORS[self.posterior].n_parameters(self._n_latents)
         encoder = self._network("encoder", n_encoder_inputs, n_parameters, generator)
         decoder = self._network("decoder", n_decoder_inputs, len(start), generator)
         with torch.no_grad():
             if self.encoder is None or isinstance(self.encoder, ConvEncoder):
-                encoder[-1].weight[self.latent_dim :] = 0.0
+                encoder[-1].weight[self._n_latents :] = 0.0
             if self.decoder is None:
                 decoder[-1].bias.copy_(torch.as_tensor(start))
         n_given = 0 if given is None else given.shape[1]
@@ -132,7 +137,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
             shared = isinstance(self.noise, str) and self.noise == "shared"
             rows = self._start_rows(X.shape[0], generator)
             linear = LinearStart(
-                likelihood, X[rows], start, self.latent_dim, shared, given
+                likelihood, X[rows], start, self._n_latents, shared, given
             )
             n_inputs = likelihood.n_inputs(X.shape[1])
             encoder = linear.as_encoder(encoder, n_inputs, generator)

@@ -87,7 +87,7 @@ class LinearStart:
         elif given is not None and latent_dim >= len(S):
             psi = _small_noise(S, latent_dim) * scale**2
         else:
-            psi = _noise_by_column(S, latent_dim) * scale**2
+            psi = noise_by_column(S, latent_dim) * scale**2
         psi = likelihood.start_noise(psi, outputs)
         # The best W for this noise, in closed form.
         root = np.sqrt(psi) / scale
@@ -220,13 +220,16 @@ def _moments(values):
     return mean, scale, some.T @ some / len(some)
 
 
-def _noise_by_column(S, latent_dim):
-    """Psi of the factor analysis that fits the correlations S best."""
+def noise_by_column(S, latent_dim, tol=TOL):
+    """Psi of the factor analysis that fits the correlations S best.
+
+    Up to `tol` nats per row and iteration.
+    """
     varies = np.diag(S) > 0
     if not varies.all():
         psi = np.zeros(len(S))
         if varies.any():
-            psi[varies] = _noise_by_column(S[np.ix_(varies, varies)], latent_dim)
+            psi[varies] = noise_by_column(S[np.ix_(varies, varies)], latent_dim, tol)
         return psi
     d = len(S)
     values, vectors = np.linalg.eigh(S)
@@ -238,7 +241,7 @@ def _noise_by_column(S, latent_dim):
         min(latent_dim, max(d - 1, 1)),
         # Of many columns a start that is nearly there is enough.
         max_iter=1000 if d <= 100 else 100,
-        tol=TOL * 2 * d,
+        tol=tol * 2 * d,
         svd_method="lapack" if d <= 100 else "randomized",
     )
     with warnings.catch_warnings():
@@ -255,7 +258,7 @@ def _small_noise(S, latent_dim):
     """
     least = np.linalg.eigvalsh(S)[0]
     if least <= 0:  # as of constant columns
-        return _noise_by_column(S, latent_dim)
+        return noise_by_column(S, latent_dim)
     return np.full(len(S), SMALL_NOISE * least)
 
 

@@ -6,16 +6,15 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklvm.autoencoder._missing import MissingCells
+from sklvm.autoencoder._latent_dim import FindsLatentDim
 from sklvm.autoencoder._model import LatentVariableModel
 from sklvm.autoencoder.likelihoods import column_moments
 from sklvm.neural._device import as_dense
-from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.state._classes import stateful
 
 
 @stateful
-class VAE(MissingCells, FindsLength):
+class VAE(FindsLatentDim):
     r"""Variational autoencoder.
 
     Maximises the evidence lower bound, the mean over the rows of
@@ -33,8 +32,10 @@ class VAE(MissingCells, FindsLength):
 
     Parameters
     ----------
-    latent_dim : int, default=2
-        Dimension of z.
+    latent_dim : int or "auto", default="auto"
+        Dimension of z; "auto" is the one of 2, 3, 4, 6, 8, 12, 16, 24 and 32, below
+        the number of columns, at which factor analysis gives rows held out of five
+        folds the highest likelihood. Categories count as flags, counts as logarithms.
     likelihood : {"gaussian", "lognormal", "bernoulli", "poisson", \
             "negative_binomial", "categorical", "auto"}, list or Likelihood, \
             default=None
@@ -189,6 +190,7 @@ class VAE(MissingCells, FindsLength):
         sigma of p(x|z), for a Gaussian likelihood of all columns whose noise does not
         depend on z; one number for noise="shared" and a number. After `partial_fit`
         optimal noise is that of the latest batches, a running mean.
+    latent_dim_ : int
     lower_bound_ : float
         F of the training rows at the returned parameters, beta = 1, one draw per row.
     lower_bounds_ : ndarray of shape (n_iter_,)
@@ -227,14 +229,13 @@ class VAE(MissingCells, FindsLength):
     References
     ----------
     D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, eq. 10.
-    Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted Autoencoders",
-    ICLR 2016. G. Roeder, Y. Wu and D. Duvenaud, "Sticking the Landing", NeurIPS 2017.
-    G. Tucker et al., "Doubly Reparameterized Gradient Estimators", ICLR 2019.
-    O. Rybkin, K. Daniilidis and S. Levine, "Simple and Effective VAE Training with
-    Calibrated Decoders", ICML 2021. J. Tomczak and M. Welling, "VAE with a VampPrior",
-    AISTATS 2018. M. Tipping and C. Bishop, "Probabilistic Principal Component
-    Analysis", 1999; D. Barber, "Bayesian Reasoning and Machine Learning", section 21.2
-    (factor analysis): the linear start.
+    Y. Burda et al., "Importance Weighted Autoencoders", ICLR 2016. G. Roeder, Y. Wu and
+    D. Duvenaud, "Sticking the Landing", NeurIPS 2017. G. Tucker et al., "Doubly
+    Reparameterized Gradient Estimators", ICLR 2019. O. Rybkin, K. Daniilidis and S.
+    Levine, "Simple and Effective VAE Training with Calibrated Decoders", ICML 2021. J.
+    Tomczak and M. Welling, "VAE with a VampPrior", AISTATS 2018. M. Tipping and C.
+    Bishop, "Probabilistic Principal Component Analysis", 1999; D. Barber, "Bayesian
+    Reasoning and Machine Learning", section 21.2 (factor analysis): the linear start.
 
     Examples
     --------
@@ -253,16 +254,15 @@ class VAE(MissingCells, FindsLength):
     """
 
     _parameter_constraints = {
-        **MissingCells._parameter_constraints,
-        **LENGTH_CONSTRAINTS,
+        **FindsLatentDim._parameter_constraints,
         "prior": [StrOptions({"standard", "vamp"})],
         "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
     }
-    _shaping = (*MissingCells._shaping, "prior", "n_pseudo_inputs")
+    _shaping = (*FindsLatentDim._shaping, "prior", "n_pseudo_inputs")
 
     def __init__(
         self,
-        latent_dim=2,
+        latent_dim="auto",
         *,
         likelihood=None,
         noise="optimal",
@@ -363,7 +363,7 @@ class VAE(MissingCells, FindsLength):
     def partial_fit(self, X, y=None):
         """One pass over a batch of rows, at the constant learning rate `lr`.
 
-        The first batch also fixes what the network is started with. The warm-up takes
+        The first batch fixes `latent_dim_` and the start. The warm-up takes
         `warmup * max_epochs` calls of as many rows; `early_stopping` is for `fit`.
 
         Parameters

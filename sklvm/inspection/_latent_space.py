@@ -44,7 +44,7 @@ class LatentSpaceDisplay:
     >>> from sklvm import VAE
     >>> from sklvm.inspection import LatentSpaceDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> vae = VAE(max_epochs=5, tol=1000, random_state=0).fit(X)
+    >>> vae = VAE(2, max_epochs=5, tol=1000, random_state=0).fit(X)
     >>> display = LatentSpaceDisplay.from_estimator(vae, X, y)
     >>> display.Z.shape
     (150, 2)

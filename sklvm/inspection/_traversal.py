@@ -40,7 +40,7 @@ class LatentTraversalDisplay(MosaicDisplay):
     >>> from sklvm import VAE
     >>> from sklvm.inspection import LatentTraversalDisplay
     >>> X = load_digits().data / 16
-    >>> vae = VAE(max_epochs=5, tol=1000, random_state=0).fit(X)
+    >>> vae = VAE(2, max_epochs=5, tol=1000, random_state=0).fit(X)
     >>> display = LatentTraversalDisplay.from_estimator(vae, image_shape=(8, 8))
     >>> display.X.shape
     (2, 9, 64)

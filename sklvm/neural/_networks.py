@@ -155,7 +155,7 @@ class ConvEncoder(_ConvBody):
     >>> from sklvm import VAE
     >>> from sklvm.neural import ConvDecoder, ConvEncoder
     >>> X = load_digits().data / 16
-    >>> vae = VAE(encoder=ConvEncoder((8, 8)), decoder=ConvDecoder((8, 8)),
+    >>> vae = VAE(2, encoder=ConvEncoder((8, 8)), decoder=ConvDecoder((8, 8)),
     ...           max_epochs=3, tol=100, random_state=0).fit(X)
     >>> vae.transform(X).shape
     (1797, 2)

@@ -77,6 +77,7 @@ def prior_encoder(n_features, latent_dim=1):
 def frozen(X, encoder=None, decoder=None, *, y=None, estimator=VAE, **params):
     """A fit that leaves encoder and decoder as they are given (or initialised)."""
     params = {
+        "latent_dim": 2,
         "encoder": encoder,
         "decoder": decoder,
         "optimizer": recorder(),

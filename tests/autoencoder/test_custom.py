@@ -34,7 +34,7 @@ class Tanh(nn.Module):
 def test_modules_are_used_and_not_changed():
     encoder, decoder = Tanh(4, 4), Tanh(2, 4)
     before = {name: p.clone() for name, p in encoder.state_dict().items()}
-    est = VAE(encoder=encoder, decoder=decoder, max_epochs=3, random_state=0)
+    est = VAE(2, encoder=encoder, decoder=decoder, max_epochs=3, random_state=0)
     quietly(est.fit, X)
     assert est.encoder is encoder
     for name, value in encoder.state_dict().items():
@@ -52,7 +52,7 @@ def test_modules_are_used_and_not_changed():
 @pytest.mark.parametrize("which", ["encoder", "decoder"])
 def test_one_module_and_one_default(which):
     module = {"encoder": Tanh(4, 4), "decoder": Tanh(2, 4)}[which]
-    est = quietly(VAE(**{which: module}, max_epochs=2, random_state=0).fit, X)
+    est = quietly(VAE(2, **{which: module}, max_epochs=2, random_state=0).fit, X)
     assert np.isfinite(est.score(X))
 
 
@@ -74,7 +74,7 @@ def test_a_wrong_output_width_is_one_sentence(params, name, given, wanted):
     with pytest.raises(
         ValueError, match=rf"(?s)(?=.*{name})(?=.*\b{wanted}\b)"
     ) as error:
-        VAE(**params).fit(X)
+        VAE(2, **params).fit(X)
     assert one_sentence(error)
     assert str(given) in str(error.value)
 
@@ -85,7 +85,7 @@ def test_a_wrong_output_width_is_one_sentence(params, name, given, wanted):
 )
 def test_a_wrong_input_width_names_the_network(params, name):
     with pytest.raises((ValueError, RuntimeError), match=name):
-        VAE(**params).fit(X)
+        VAE(2, **params).fit(X)
 
 
 @pytest.mark.parametrize("which", ["encoder", "decoder"])
@@ -108,7 +108,7 @@ def test_the_encoder_sees_the_mask_when_there_are_gaps():
             seen.append(inputs.detach().clone())
             return self.affine(inputs)
 
-    est = VAE(encoder=Looking(), max_epochs=1, random_state=0)
+    est = VAE(2, encoder=Looking(), max_epochs=1, random_state=0)
     quietly(est.fit, gaps)
     est.transform(gaps)
     values, mask = seen[-1].chunk(2, -1)
@@ -118,7 +118,7 @@ def test_the_encoder_sees_the_mask_when_there_are_gaps():
 
 def test_a_module_with_dropout_is_deterministic_after_the_fit():
     encoder = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 4))
-    est = quietly(VAE(encoder=encoder, max_epochs=2, random_state=0).fit, X)
+    est = quietly(VAE(2, encoder=encoder, max_epochs=2, random_state=0).fit, X)
     assert_array_equal(est.transform(X), est.transform(X))
 
 

@@ -79,7 +79,7 @@ def test_a_callback_may_stop_within_an_epoch(X, n_batches, n_epochs):
 def test_a_module_that_works_in_place_leaves_x_alone(X):
     before = X.copy()
     encoder = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(6, 4))
-    VAE(**QUICK, encoder=encoder).fit(X).transform(X)
+    VAE(2, **QUICK, encoder=encoder).fit(X).transform(X)
     np.testing.assert_array_equal(X, before)
 
 

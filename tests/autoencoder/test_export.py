@@ -16,7 +16,13 @@ from .models import Poisson
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 RNG = np.random.default_rng(0)
-N, FIT = 1000, {"max_epochs": 2, "hidden_layer_sizes": (16,), "random_state": 0}
+N = 1000
+FIT = {
+    "latent_dim": 2,
+    "hidden_layer_sizes": (16,),
+    "max_epochs": 2,
+    "random_state": 0,
+}
 X = RNG.normal(size=(N, 5)).astype(np.float32)
 GAPS = np.where(RNG.random(X.shape) < 0.2, np.float32(np.nan), X)
 BITS = (X > 0).astype(np.float32)

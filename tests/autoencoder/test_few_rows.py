@@ -39,7 +39,7 @@ def test_products_that_differ_leave_the_chunk_large(vae, monkeypatch):
     [
         {"prior": "vamp", "n_pseudo_inputs": 5},
         {"posterior": "full", "latent_dim": 2},
-        {"encoder": nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 4))},
+        {"encoder": nn.Sequential(nn.LayerNorm(16), nn.Linear(16, 4)), "latent_dim": 2},
     ],
     ids=["vamp", "full", "encoder"],
 )

@@ -282,6 +282,7 @@ def test_networks_of_ones_own_have_no_linear_start():
 
 
 HELD_OUT = {
+    "latent_dim": 2,
     "hidden_layer_sizes": (16,),
     "max_epochs": 20,
     "early_stopping": True,

@@ -24,7 +24,7 @@ NETWORK = {
 @cache
 def _fitted(kind):
     if kind == "VAE":
-        return quietly(VAE(**NETWORK).fit, X)
+        return quietly(VAE(2, **NETWORK).fit, X)
     if kind == "VAE1":
         return quietly(VAE(latent_dim=1, **NETWORK).fit, X)
     if kind == "VAE3":

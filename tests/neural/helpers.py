@@ -9,6 +9,7 @@ from tests.autoencoder.models import quietly, standard_normal
 
 X = standard_normal(90, 4) * [3, 2, 1, 1]
 QUICK = {
+    "latent_dim": 2,
     "hidden_layer_sizes": (8,),
     "max_epochs": 4,
     "batch_size": 32,

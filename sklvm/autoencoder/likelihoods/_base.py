@@ -131,7 +131,14 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
         """log p(x|z), summed over the observed features; `observed` None means all."""
         return sum_observed(self.log_prob(x, outputs), observed)
 
-    # The linear start -------------------------------------------------------------
+    # Linear models of the features ------------------------------------------------
+
+    def numbers(self, X):
+        """Numbers of which a factor analysis says how many latents the rows have.
+
+        X is a float64 array with NaN where entries are missing, as the result has.
+        """
+        return X
 
     # Whether all features have a linear part.
     is_real = False

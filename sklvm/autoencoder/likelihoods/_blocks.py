@@ -177,6 +177,9 @@ class Blocks(Likelihood):
         for part, own, out, shown in self._each(x, outputs, observed):
             part.adapt(own, out, shown, weights)
 
+    def numbers(self, X):
+        return np.hstack([part.numbers(own) for part, own in self._of_data(X)])
+
     def linear_part(self, X):
         found, first_input, first_output = [], 0, 0
         triples = zip(self._of_data(X), self.columns, self._sizes(), strict=True)

@@ -142,6 +142,9 @@ class _Counts(Likelihood):
         v = (torch.log1p(x) - self._center) / self._scale
         return v if observed is None else torch.where(observed, v, 0.0)
 
+    def numbers(self, X):
+        return np.log1p(X)
+
     @staticmethod
     def _log_rate(outputs):
         return outputs.clamp(LEAST_LOG_RATE, MAX_LOG_RATE)

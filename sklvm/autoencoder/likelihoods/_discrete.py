@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.linalg import null_space
 
 from sklvm._warn import warn_user
 from sklvm.autoencoder.likelihoods._base import (
@@ -166,6 +167,9 @@ class Categorical(Likelihood):
             flags = [f * o.unsqueeze(-1) for f, o in zip(flags, shown, strict=True)]
         return torch.cat([f.flatten(-2) for f in flags], -1).to(x.dtype)
 
+    def numbers(self, X):
+        return np.hstack([np.zeros((len(X), 0)), *map(_uncorrelated, X.T)])
+
     # Features that have as many categories, if all of them have, are one group, and
     # computed at once: outputs of shape (..., n_group, n), x of shape (..., n_group).
 
@@ -213,3 +217,19 @@ class Categorical(Likelihood):
 
         codes = [draw(logits) for logits in self._groups(outputs)]
         return torch.cat(codes, -1).to(outputs.dtype)
+
+
+def _uncorrelated(codes):
+    """Flags of categories, turned so that they have variance 1 and no correlations.
+
+    Those that they have by themselves are no matter of a latent.
+    """
+    observed = ~np.isnan(codes)
+    _, category, counts = np.unique(
+        codes[observed], return_inverse=True, return_counts=True
+    )
+    root = np.sqrt(counts / max(counts.sum(), 1))
+    numbers = np.full((len(codes), max(len(counts) - 1, 0)), np.nan)
+    # What is orthogonal to the root has covariance I, as that is I less a projection.
+    numbers[observed] = (null_space(root[np.newaxis]) / root[:, np.newaxis])[category]
+    return numbers

@@ -165,6 +165,9 @@ class LogNormal(Standardised):
                 "another unit."
             )
 
+    def numbers(self, X):
+        return np.log(X)
+
     def linear_part(self, X):
         logs = np.log(np.asarray(X, dtype=np.float64))
         center, scale = self._center.numpy(), self._scale.numpy()
