@@ -131,9 +131,7 @@ class DensityAutoencoder(
         """What a `LatentVariableModel` of X consists of."""
         likelihood = self._make_likelihood(X, self._rows)
         n_features = X.shape[1]
-        has_missing = self.mask_rate > 0 or self._has_gaps
-        n_inputs = likelihood.n_inputs(n_features)
-        widths = n_inputs + has_missing * n_features, self._n_latents
+        widths = self._n_encoder_inputs(likelihood, n_features), self._n_latents
         encoder, decoder = self._make_networks(likelihood, X, widths, generator)
         return {
             "encoder": encoder,
@@ -142,10 +140,17 @@ class DensityAutoencoder(
             "latent_dim": self._n_latents,
             "posterior": self.posterior,
             "n_features": n_features,
-            "has_missing": has_missing,
+            "has_missing": self._sees_gaps(),
             "dynamic": self.binarize == "dynamic",
             "mask_rate": self.mask_rate,
         }
+
+    def _sees_gaps(self):
+        """Whether the encoder is told which entries are observed."""
+        return self.mask_rate > 0 or self._has_gaps
+
+    def _n_encoder_inputs(self, likelihood, n_features):
+        return likelihood.n_inputs(n_features) + self._sees_gaps() * n_features
 
     def _pass_over(self, X):
         """One pass over a batch of rows, or over each chunk of a source."""

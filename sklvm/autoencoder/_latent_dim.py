@@ -13,15 +13,19 @@ from sklearn.model_selection import KFold
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
+from sklvm.autoencoder._distributions import POSTERIORS
 from sklvm.autoencoder._linear_start import noise_by_column
 from sklvm.autoencoder._missing import MissingCells
 from sklvm.mixture import GaussianMixtureEM
 from sklvm.neural._device import as_dense
 from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
+from sklvm.neural._networks import run_blank_rows
 
 # A single latent bends worse than two, and more than the last are seldom of use.
 CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 N_FOLDS = 5
+# Latents for which a module of the user's own may have been made.
+MODULES_MAY_HAVE = range(1, 1025)
 # Rows and columns that are looked at, fewer where cells are missing, as these take
 # longer; and numbers at once, as X may be sparse.
 N_ROWS, N_COLUMNS, N_GAPPED_COLUMNS, N_NUMBERS = 5000, 200, 50, 2**23
@@ -43,23 +47,28 @@ class FindsLatentDim(MissingCells, FindsLength):
         ],
     }
 
-    def _check_combinations(self):
-        super()._check_combinations()
-        for name in ("encoder", "decoder"):
-            network = getattr(self, name)
-            if self.latent_dim == "auto" and isinstance(network, nn.Module):
-                raise ValueError(
-                    f"latent_dim='auto' looks at X alone, and {name}="
-                    f"{type(network).__name__} has a width of its own; set latent_dim "
-                    "to the dimension that it is for."
-                )
-
     def _train_anew(self, X, y, device, one_pass):
         self._found_latent_dim = self.latent_dim
         if self.latent_dim == "auto":
             likelihood = self._make_likelihood(X, self._rows)
-            self._found_latent_dim = count_factors(likelihood, X, self._draws_bits())
+            n_inputs = self._n_encoder_inputs(likelihood, X.shape[1])
+            self._found_latent_dim = self._of_modules(n_inputs)
+            if self._found_latent_dim is None:
+                found = count_factors(likelihood, X, self._draws_bits())
+                self._found_latent_dim = found
         super()._train_anew(X, y, device, one_pass)
+
+    def _of_modules(self, n_inputs):
+        """The dimension of z that a module of the user's own is for, or None."""
+        if isinstance(self.encoder, nn.Module):
+            width = n_outputs(self.encoder, n_inputs)
+            n_parameters = POSTERIORS[self.posterior].n_parameters
+            fits = (L for L in MODULES_MAY_HAVE if n_parameters(L) == width)
+        elif isinstance(self.decoder, nn.Module):
+            fits = (L for L in MODULES_MAY_HAVE if n_outputs(self.decoder, L))
+        else:
+            return None
+        return next(fits, None)
 
     @property
     def _n_latents(self):
@@ -69,6 +78,14 @@ class FindsLatentDim(MissingCells, FindsLength):
     def latent_dim_(self):
         """Dimension of z."""
         return self.net_.module.latent_dim
+
+
+def n_outputs(network, n_inputs):
+    """What a network makes of n_inputs numbers, None where it does not take them."""
+    try:
+        return run_blank_rows(network, n_inputs).shape[-1]
+    except Exception:
+        return None  # who builds the networks says what is wrong with it
 
 
 def count_factors(likelihood, X, draws_bits=False):

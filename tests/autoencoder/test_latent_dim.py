@@ -264,10 +264,26 @@ def test_a_search_tries_it_beside_numbers():
     assert search.best_estimator_.latent_dim_ == 4
 
 
+@pytest.mark.parametrize("posterior", ["diag", "full"])
+def test_a_module_says_what_it_is_for(posterior):
+    n_parameters = {"diag": 6, "full": 9}[posterior]
+    encoder, decoder = nn.Linear(12, n_parameters), nn.Linear(3, 12)
+    for own in ({"encoder": encoder, "decoder": decoder}, {"encoder": encoder}):
+        est = quietly(VAE(**own, posterior=posterior, **QUICK).fit, X)
+        assert est.latent_dim_ == 3
+    assert quietly(VAE(decoder=decoder, **QUICK).fit, X).latent_dim_ == 3
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    est = VAE(encoder=nn.Linear(24, n_parameters), posterior=posterior, **QUICK)
+    assert quietly(est.fit, gaps).latent_dim_ == 3
+
+
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
-def test_a_module_has_a_width_that_x_does_not_tell(name):
-    with pytest.raises(ValueError, match=f"latent_dim='auto'.*{name}=Linear.*set"):
-        VAE(**{name: nn.Linear(12, 4)}, **QUICK).fit(X)
+def test_a_module_that_is_for_no_number(name):
+    with pytest.raises(ValueError, match=f"{name}=Linear.*it must map rows of width"):
+        VAE(**{name: nn.Linear(11, 11)}, **QUICK).fit(X)
+
+
+def test_what_builds_a_network_takes_any_number():
     builder = VAE(encoder=ConvEncoder((3, 4), channels=(2,)), **QUICK)
     assert quietly(builder.fit, X).latent_dim_ == 4
 
