@@ -4,7 +4,9 @@ Labels are whole numbers of any size and sign, booleans or text. A model knows t
 classes as 0 to K - 1, in their order, and void labels as K, K + 1, ...
 """
 
+import json
 import numbers
+import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -35,7 +37,12 @@ class PixelLabels:
     table : ndarray of shape (n_symbols,)
         The label of each number: the classes, then the void labels.
     void_numbers : tuple of int
+    name : int
+        32 bits that other labels hardly have, 0 where labels are their numbers.
     """
+
+    # Models of earlier versions have none: what they code does not name the labels.
+    name = 0
 
     def __init__(self, classes, void=()):
         # In models of earlier versions void is one of the classes.
@@ -47,6 +54,7 @@ class PixelLabels:
             self.table = np.concatenate([classes, np.array(others, classes.dtype)])
         numbers = {label: at for at, label in enumerate(self.table.tolist())}
         self.void_numbers = tuple(numbers[label] for label in void)
+        self.name = _name_of(self.table.tolist())
 
     @property
     def n_symbols(self):
@@ -85,6 +93,13 @@ class PixelLabels:
             f"{name} has the label {_said(label)}, which is none of the {len(known)} "
             "labels of the fit; fit with it, set n_classes, or name it in void_class."
         )
+
+
+def _name_of(labels):
+    labels = [v if isinstance(v, str) else int(v) for v in labels]
+    if labels == list(range(len(labels))):
+        return 0
+    return zlib.crc32(json.dumps(labels).encode())
 
 
 def learn_labels(arrays, n_classes=None, void_class=None, name="X"):

@@ -6,11 +6,11 @@ candidates, the rest share what is left by their frequencies. Each of the two ki
 bits has its contexts, of which several predictions come, and a `Gate` that mixes them.
 """
 
-import zlib
 from collections import defaultdict
 
 import numpy as np
 
+from sklvm.label_maps._check_sums import digest
 from sklvm.label_maps._contexts import (
     AdaptiveCounts,
     Context,
@@ -206,12 +206,6 @@ class LabelMapModel:
                     out[i] = each
         return out
 
-    def check_sum(self, labels):
-        """Two numbers of 16 bits: of the model, the shape and every pixel of a map."""
-        head = np.array([self.name, *labels.shape], dtype="<u8").tobytes()
-        content = np.ascontiguousarray(labels, dtype="<i4").tobytes()
-        return divmod(zlib.crc32(head + content), 1 << 16)
-
     def _digest(self):
         """A number of 32 bits that models which differ in anything differ in."""
         parts = [np.array([self.n_labels, self.sees_images])]
@@ -224,11 +218,7 @@ class LabelMapModel:
         if self.sees_images:
             tones = self.tones
             parts += [tones.lowest, tones.scale, tones.tones, tones.steepness]
-        digest = 0
-        for part in parts:
-            little = np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
-            digest = zlib.crc32(little.tobytes(), digest)
-        return digest
+        return digest(parts)
 
 
 def _sample(flat):

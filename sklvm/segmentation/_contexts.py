@@ -81,6 +81,10 @@ class ContextTable:
         costs = np.log(total) - np.log(frequencies)
         self.orders.append((keys, costs, starts, numbers))
 
+    def integers(self):
+        """The arrays that codes depend on."""
+        return [part for keys, _, starts, _ in self.orders for part in (keys, starts)]
+
     def costs_of(self, contexts, symbols):
         """-ln p of the symbols (n,) in contexts (n, lengths): (n,)."""
         costs = self.orders[0][1][0, symbols]

@@ -310,6 +310,11 @@ class LearnedRate(RateModel):
             costs.append(AS_WRONG * loss - self._component(q, code))
         return codes[np.argsort(costs, kind="stable")[:N_PROMISING]]
 
+    def integers(self):
+        tables = [*self.on_tables, self.beside_table]
+        parts = [part for table in tables for part in table.integers()]
+        return [*self.image_shape, self.n_classes, self.h, self.weights, *parts]
+
     # Coding ---------------------------------------------------------------------------
 
     def walk(self, coder, code=None, component=None):
