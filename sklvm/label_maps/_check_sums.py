@@ -41,12 +41,14 @@ def write_check_sum(coder, numbers):
         coder.uniform(1 << CHECK_BITS, number)
 
 
-def read_check_sum(coder, known):
+def read_check_sum(coder, known, sees_images=False):
     """The one of `known` that the stream has, or a CodeError."""
     numbers = tuple(coder.uniform(1 << CHECK_BITS) for _ in range(2))
     if numbers not in known:
+        image = ", or its image is not that of `encode`" if sees_images else ""
         raise CodeError(
-            "its checksum is wrong, as its bytes were altered or another model wrote it"
+            "its checksum is wrong, as its bytes were altered or another model wrote "
+            f"it{image}"
         )
     return numbers
 

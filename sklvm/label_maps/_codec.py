@@ -164,6 +164,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
                 reset=True,
                 image_shape=self.image_shape,
                 n_classes=self.n_classes,
+                takes_void=False,
             )
             images = read_images(self, images, maps.shapes, reset=True)
             model = LabelMapModel(self.n_classes_, images is not None)
@@ -172,12 +173,14 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
 
     def _read(self, X, images):
         check_is_fitted(self)
-        maps = read_label_maps(self, X, reset=False, any_shape=True)
+        maps = read_label_maps(self, X, reset=False, any_shape=True, takes_void=False)
         for number, shape in enumerate(maps.shapes):
-            if shape[0] * shape[1] > MOST_PIXELS or max(shape) > 1 << SIDE_BITS:
+            is_large = shape[0] * shape[1] > MOST_PIXELS or max(shape) > 1 << SIDE_BITS
+            if is_large and shape != self.image_shape_:
                 raise ValueError(
-                    f"X[{number}] has the shape {shape}, and maps may have "
-                    f"{MOST_PIXELS} pixels; cut it into tiles."
+                    f"X[{number}] has the shape {shape}, and maps of another shape than"
+                    f" image_shape_={self.image_shape_} may have {MOST_PIXELS} pixels "
+                    f"and sides of {1 << SIDE_BITS}; cut it into tiles."
                 )
         return maps.maps, read_images(self, images, maps.shapes, reset=False)
 
@@ -266,7 +269,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
             with naming(number):
                 if heads[number][1]:
                     known = check_sum(self._name, labels.shape, labels)
-                    read_check_sum(coders[number], [known])
+                    read_check_sum(coders[number], [known], images is not None)
                 coders[number].check_end()
             maps[number] = labels
         labels = [self._pixel_labels.labels(labels) for labels in maps]
@@ -316,7 +319,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
         """log2 p(y | x) of each map: minus its code length, in bits.
 
         What `encode` adds is left out: its checksum, the shape, and rounding up to
-        bytes.
+        bytes; and that it tells the label alone of a map of one, if that is shorter.
 
         Parameters
         ----------

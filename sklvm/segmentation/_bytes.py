@@ -292,7 +292,7 @@ class SegmentationCodec:
                         check_sum(name, labels.shape, each.codes, labels),
                         _former_check_sum(each.codes, labels),
                     ]
-                    numbers = read_check_sum(each.coder, known)
+                    numbers = read_check_sum(each.coder, known, images is not None)
                 # Given their components, every map has one code only. No float is to
                 # decide what is read, so they need not be the likeliest here as well.
                 parts = labels, each.codes, guess, each.lossless, numbers
@@ -313,7 +313,7 @@ class SegmentationCodec:
                     # Streams of earlier versions name a part of the model.
                     names = name, model.name
                     known = [check_sum(n, labels.shape, labels) for n in names]
-                    read_check_sum(each.coder, known)
+                    read_check_sum(each.coder, known, images is not None)
                 each.coder.check_end()
             each.labels = labels
 
