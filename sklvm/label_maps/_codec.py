@@ -306,7 +306,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
             shape = full
         # Of an altered shape nobody is to wait for the map.
         if is_other or not checksum:
-            expected = shape_check(self._name, shape)
+            expected = shape_check(self._name, shape, self.model_.stirs_shapes)
             if coder.uniform(1 << CHECK_BITS, expected) != expected:
                 raise CodeError("its bytes were altered, or another model wrote it")
         if is_other and (shape[0] * shape[1] > MOST_PIXELS or shape == full):

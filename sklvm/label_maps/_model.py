@@ -90,7 +90,12 @@ class LabelMapModel:
     ----------
     name : int
         32 bits that another model hardly has.
+    stirs_shapes : bool
+        Whether its streams tell altered shapes by `shape_check` with stirring.
     """
+
+    # Of models of earlier versions.
+    stirs_shapes = False
 
     def __init__(self, n_labels, sees_images):
         self.n_labels = n_labels
@@ -128,6 +133,7 @@ class LabelMapModel:
         self._fit_hits(pixels, around, first, beside)
         self._fit_misses(pixels, around, first, places)
         self.name = self._digest()
+        self.stirs_shapes = True
         return self
 
     def rows(self, shape):

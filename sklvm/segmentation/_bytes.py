@@ -215,9 +215,10 @@ class SegmentationCodec:
         sides = (None, None) if shape is None else [side - 1 for side in shape]
         shape = tuple(1 + coder.uniform(1 << SIDE_BITS, side) for side in sides)
         # Of an altered shape nobody is to wait for the map.
-        expected = shape_check(
-            self.map_model_.name if self._has_map_model else 0, shape
-        )
+        named = (0, False)
+        if self._has_map_model:
+            named = self.map_model_.name, self.map_model_.stirs_shapes
+        expected = shape_check(named[0], shape, named[1])
         if coder.uniform(1 << CHECK_BITS, expected) != expected:
             raise CodeError("its bytes were altered, or another model wrote it")
         full = self.image_shape_

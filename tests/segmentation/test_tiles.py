@@ -273,7 +273,7 @@ def head(est, sides, check=None):
     for side in sides:
         coder.uniform(1 << 16, side - 1)
     if check is None:
-        check = shape_check(est.map_model_.name, sides)
+        check = shape_check(est.map_model_.name, sides, stirs=True)
     coder.uniform(1 << 16, check)
     return coder.finish()
 
