@@ -1,6 +1,5 @@
 """Label maps as bytes, exactly: LabelMapCodec."""
 
-import zlib
 from numbers import Integral
 
 import numpy as np
@@ -9,6 +8,15 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_sample_weight, unchanged_on_error, weighted_mean
+from sklvm.label_maps._check_sums import (
+    CHECK_BITS,
+    check_sum,
+    read_check_sum,
+    read_one_label,
+    shape_check,
+    write_check_sum,
+    write_one_label,
+)
 from sklvm.label_maps._images import read_images
 from sklvm.label_maps._model import LabelMapModel
 from sklvm.label_maps._range_coder import CodeError, CodeLength, Decoder, Encoder
@@ -18,7 +26,6 @@ from sklvm.label_maps._streams import check_streams, naming
 from sklvm.state._classes import stateful
 from sklvm.state._estimators import FittedStateMixin
 
-CHECK_BITS = 16
 # Bits of a side, and the most pixels, of maps of another shape than those of the fit.
 SIDE_BITS, MOST_PIXELS = 16, 1 << 24
 
@@ -157,6 +164,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
                 reset=True,
                 image_shape=self.image_shape,
                 n_classes=self.n_classes,
+                takes_void=False,
             )
             images = read_images(self, images, maps.shapes, reset=True)
             model = LabelMapModel(self.n_classes_, images is not None)
@@ -165,12 +173,14 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
 
     def _read(self, X, images):
         check_is_fitted(self)
-        maps = read_label_maps(self, X, reset=False, any_shape=True)
+        maps = read_label_maps(self, X, reset=False, any_shape=True, takes_void=False)
         for number, shape in enumerate(maps.shapes):
-            if shape[0] * shape[1] > MOST_PIXELS or max(shape) > 1 << SIDE_BITS:
+            is_large = shape[0] * shape[1] > MOST_PIXELS or max(shape) > 1 << SIDE_BITS
+            if is_large and shape != self.image_shape_:
                 raise ValueError(
-                    f"X[{number}] has the shape {shape}, and maps may have "
-                    f"{MOST_PIXELS} pixels; cut it into tiles."
+                    f"X[{number}] has the shape {shape}, and maps of another shape than"
+                    f" image_shape_={self.image_shape_} may have {MOST_PIXELS} pixels "
+                    f"and sides of {1 << SIDE_BITS}; cut it into tiles."
                 )
         return maps.maps, read_images(self, images, maps.shapes, reset=False)
 
@@ -195,16 +205,24 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
         streams : list of bytes
         """
         maps, images = self._read(X, images)
-        coders = [Encoder() for _ in maps]
-        name = self.model_.name
-        for coder, labels in zip(coders, maps, strict=True):
-            self._walk_head(coder, name, labels.shape, bool(checksum))
+        checksum, name = bool(checksum), self._name
+        coders = [self._begin(labels.shape, checksum) for labels in maps]
         self.model_.walk_all(coders, [labels.shape for labels in maps], maps, images)
         if checksum:
             for coder, labels in zip(coders, maps, strict=True):
-                for part in self.model_.check_sum(labels):
-                    coder.uniform(1 << CHECK_BITS, part)
-        return [coder.finish() for coder in coders]
+                write_check_sum(coder, check_sum(name, labels.shape, labels))
+        streams = [coder.finish() for coder in coders]
+        for number, labels in enumerate(maps):
+            if labels.min() == labels.max():
+                coder = self._begin(labels.shape, checksum)
+                one = write_one_label(coder, len(self.classes_), name, labels)
+                streams[number] = min((streams[number], one), key=len)
+        return streams
+
+    def _begin(self, shape, checksum):
+        coder = Encoder()
+        self._walk_head(coder, shape, checksum)
+        return coder
 
     def decode(self, streams, images=None, *, checksum=True):
         """The maps that `encode` has written.
@@ -230,33 +248,53 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
             If bytes are not what `encode` writes with this model.
         """
         check_is_fitted(self)
-        check_streams(streams)
-        name, coders, heads = self.model_.name, [], []
+        streams, coders, heads, maps = check_streams(streams), [], [], []
         for number, data in enumerate(streams):
-            with naming(number, data):
-                coders.append(Decoder(bytes(data)))
-                heads.append(self._walk_head(coders[-1], name))
+            with naming(number):
+                coders.append(Decoder(data))
+                heads.append(self._walk_head(coders[-1]))
                 if checksum and not heads[-1][1]:
                     raise CodeError("it has no checksum, and checksum=True")
         shapes = [shape for shape, _ in heads]
         images = read_images(self, images, shapes, reset=False)
-        maps = self.model_.walk_all(coders, shapes, None, images)
-        for number, (coder, labels) in enumerate(zip(coders, maps, strict=True)):
-            with naming(number, streams[number]):
+        maps = self._maps_of_one_label(coders, shapes)
+        rest = [number for number, labels in enumerate(maps) if labels is None]
+        read = self.model_.walk_all(
+            [coders[i] for i in rest],
+            [shapes[i] for i in rest],
+            None,
+            None if images is None else [images[i] for i in rest],
+        )
+        for number, labels in zip(rest, read, strict=True):
+            with naming(number):
                 if heads[number][1]:
-                    read = tuple(coder.uniform(1 << CHECK_BITS) for _ in range(2))
-                    if read != self.model_.check_sum(labels):
-                        raise CodeError(
-                            "its checksum is wrong, as its bytes were altered or "
-                            "another model wrote it"
-                        )
-                coder.check_end()
+                    known = check_sum(self._name, labels.shape, labels)
+                    read_check_sum(coders[number], [known], images is not None)
+                coders[number].check_end()
+            maps[number] = labels
         labels = [self._pixel_labels.labels(labels) for labels in maps]
         is_one = set(shapes) == {self.image_shape_}
         form = "maps" if self._map_form == "rows" and not is_one else self._map_form
         return as_form(form, labels)
 
-    def _walk_head(self, coder, name, shape=None, checksum=None):
+    @property
+    def _name(self):
+        """What streams name the model by."""
+        return self.model_.name ^ self._pixel_labels.name
+
+    def _maps_of_one_label(self, coders, shapes):
+        """Those that are known to be, None for others."""
+        read = len(self.classes_), self._name
+        labels = [
+            read_one_label(coder, *read, shape)
+            for coder, shape in zip(coders, shapes, strict=True)
+        ]
+        return [
+            None if label is None else np.full(shape, label, dtype=np.int32)
+            for label, shape in zip(labels, shapes, strict=True)
+        ]
+
+    def _walk_head(self, coder, shape=None, checksum=None):
         """Code whether there is a checksum, the model and the shape, or read them."""
         full = self.image_shape_
         mode = None if shape is None else 2 * (shape != full) + checksum
@@ -268,8 +306,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
             shape = full
         # Of an altered shape nobody is to wait for the map.
         if is_other or not checksum:
-            expected = zlib.crc32(np.array([name, *shape], "<u8").tobytes())
-            expected %= 1 << CHECK_BITS
+            expected = shape_check(self._name, shape, self.model_.stirs_shapes)
             if coder.uniform(1 << CHECK_BITS, expected) != expected:
                 raise CodeError("its bytes were altered, or another model wrote it")
         if is_other and (shape[0] * shape[1] > MOST_PIXELS or shape == full):
@@ -282,7 +319,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
         """log2 p(y | x) of each map: minus its code length, in bits.
 
         What `encode` adds is left out: its checksum, the shape, and rounding up to
-        bytes.
+        bytes; and that it tells the label alone of a map of one, if that is shorter.
 
         Parameters
         ----------

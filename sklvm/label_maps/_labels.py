@@ -4,7 +4,9 @@ Labels are whole numbers of any size and sign, booleans or text. A model knows t
 classes as 0 to K - 1, in their order, and void labels as K, K + 1, ...
 """
 
+import json
 import numbers
+import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,8 +17,24 @@ from sklvm.state._classes import stateful
 MOST_CLASSES = 4096
 # Integers that lie closer together are counted; others are sorted.
 SPAN = 2**16
+# Characters of a label in a message.
+LONGEST_SAID = 40
 # Pixels that are looked at together.
 PIECE = 2**20
+
+
+class LabelError(ValueError):
+    """A label that is none of those there may be.
+
+    Its second argument ends the sentence where an estimator has `void_class`.
+    """
+
+    def __str__(self):
+        return self.sentence(takes_void=True)
+
+    def sentence(self, takes_void):
+        sentence, void_remedy = self.args
+        return f"{sentence}{void_remedy}." if takes_void else f"{sentence}."
 
 
 @stateful
@@ -35,7 +53,12 @@ class PixelLabels:
     table : ndarray of shape (n_symbols,)
         The label of each number: the classes, then the void labels.
     void_numbers : tuple of int
+    name : int
+        32 bits that other labels hardly have, 0 where labels are their numbers.
     """
+
+    # Models of earlier versions have none: what they code does not name the labels.
+    name = 0
 
     def __init__(self, classes, void=()):
         # In models of earlier versions void is one of the classes.
@@ -47,6 +70,7 @@ class PixelLabels:
             self.table = np.concatenate([classes, np.array(others, classes.dtype)])
         numbers = {label: at for at, label in enumerate(self.table.tolist())}
         self.void_numbers = tuple(numbers[label] for label in void)
+        self.name = _name_of(self.table.tolist())
 
     @property
     def n_symbols(self):
@@ -69,22 +93,30 @@ class PixelLabels:
             distinct, inverse = distinct_labels(labels[piece], name)
             unknown = [label for label in distinct if label not in lookup]
             if unknown:
-                raise ValueError(self._says_unknown(unknown[0], name))
+                raise self._unknown(unknown[0], name)
             out[piece] = np.array([lookup[v] for v in distinct], np.int32)[inverse]
         return out
 
-    def _says_unknown(self, label, name):
+    def _unknown(self, label, name):
         known = self.table.tolist()
         if isinstance(label, str) != isinstance(known[0], str):
             kind = "text" if isinstance(known[0], str) else "whole numbers"
-            return (
+            return ValueError(
                 f"{name} has the label {_said(label)}, and those of the fit are {kind}"
                 "; give labels of that kind."
             )
-        return (
+        return LabelError(
             f"{name} has the label {_said(label)}, which is none of the {len(known)} "
-            "labels of the fit; fit with it, set n_classes, or name it in void_class."
+            "labels of the fit; fit with it or set n_classes",
+            ", or name it in void_class",
         )
+
+
+def _name_of(labels):
+    labels = [v if isinstance(v, str) else int(v) for v in labels]
+    if labels == list(range(len(labels))):
+        return 0
+    return zlib.crc32(json.dumps(labels).encode())
 
 
 def learn_labels(arrays, n_classes=None, void_class=None, name="X"):
@@ -182,16 +214,22 @@ def _whole(value, name):
     """A float as the integer that it is."""
     value = float(value)
     if np.isnan(value):
-        raise ValueError(
-            f"{name} contains NaN, which is no label; give those pixels a label, as by "
-            f"np.nan_to_num({name}, nan=255), and name it in void_class."
-        )
+        raise no_label(name)
     if not value.is_integer():
         raise ValueError(
             f"{name} has the value {value}, which is no label; give whole numbers or "
             "text, one per pixel."
         )
     return int(value)
+
+
+def no_label(name):
+    """The error of NaN."""
+    return LabelError(
+        f"{name} contains NaN, which is no label; give those pixels a label, as by "
+        f"np.nan_to_num({name}, nan=255)",
+        ", and name it in void_class",
+    )
 
 
 def _check_within(classes, n_classes, is_text, name):
@@ -207,10 +245,10 @@ def _check_within(classes, n_classes, is_text, name):
         )
     for label in classes[-1:] + classes[:1]:
         if not 0 <= label < n_classes:
-            raise ValueError(
-                f"{name} has the class {label} and n_classes={n_classes}; classes are "
-                f"0 to {n_classes - 1}, so set n_classes, name it in void_class, or "
-                f"mend {name}."
+            raise LabelError(
+                f"{name} has the class {_said(label)} and n_classes={n_classes}; "
+                f"classes are 0 to {n_classes - 1}, so set n_classes or mend {name}",
+                ", or name it in void_class",
             )
 
 
@@ -220,8 +258,11 @@ def _with_room(dtype, labels, name):
         return np.dtype(object) if dtype.kind == "O" else np.array(labels).dtype
     low, high = min(labels), max(labels)
     if dtype.kind == "f":
+        # Between two that it holds there may be some that it does not.
         with np.errstate(over="ignore"):
-            fits = np.array([low, high], dtype).tolist() == [low, high]
+            fits = max(map(abs, labels)) < 2**1024 and (
+                np.array(labels, dtype).tolist() == labels
+            )
     elif dtype.kind == "b":
         fits = low >= 0 and high <= 1
     else:
@@ -231,8 +272,8 @@ def _with_room(dtype, labels, name):
     dtype = np.result_type(np.min_scalar_type(low), np.min_scalar_type(high))
     if dtype.kind not in "iu":
         raise ValueError(
-            f"{name} and void_class have labels from {low} to {high}, which no type of "
-            "integers holds; give other labels."
+            f"The labels are from {_said(low)} to {_said(high)}, which no type of "
+            f"numbers holds; give other labels in {name}, such as their order."
         )
     return dtype
 
@@ -244,4 +285,5 @@ def _pieces(array):
 
 
 def _said(label):
-    return repr(label) if isinstance(label, str) else str(label)
+    text = repr(label) if isinstance(label, str) else str(label)
+    return text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}..."

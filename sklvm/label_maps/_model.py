@@ -6,11 +6,11 @@ candidates, the rest share what is left by their frequencies. Each of the two ki
 bits has its contexts, of which several predictions come, and a `Gate` that mixes them.
 """
 
-import zlib
 from collections import defaultdict
 
 import numpy as np
 
+from sklvm.label_maps._check_sums import digest
 from sklvm.label_maps._contexts import (
     AdaptiveCounts,
     Context,
@@ -90,7 +90,12 @@ class LabelMapModel:
     ----------
     name : int
         32 bits that another model hardly has.
+    stirs_shapes : bool
+        Whether its streams tell altered shapes by `shape_check` with stirring.
     """
+
+    # Of models of earlier versions.
+    stirs_shapes = False
 
     def __init__(self, n_labels, sees_images):
         self.n_labels = n_labels
@@ -128,6 +133,7 @@ class LabelMapModel:
         self._fit_hits(pixels, around, first, beside)
         self._fit_misses(pixels, around, first, places)
         self.name = self._digest()
+        self.stirs_shapes = True
         return self
 
     def rows(self, shape):
@@ -206,12 +212,6 @@ class LabelMapModel:
                     out[i] = each
         return out
 
-    def check_sum(self, labels):
-        """Two numbers of 16 bits: of the model, the shape and every pixel of a map."""
-        head = np.array([self.name, *labels.shape], dtype="<u8").tobytes()
-        content = np.ascontiguousarray(labels, dtype="<i4").tobytes()
-        return divmod(zlib.crc32(head + content), 1 << 16)
-
     def _digest(self):
         """A number of 32 bits that models which differ in anything differ in."""
         parts = [np.array([self.n_labels, self.sees_images])]
@@ -224,11 +224,7 @@ class LabelMapModel:
         if self.sees_images:
             tones = self.tones
             parts += [tones.lowest, tones.scale, tones.tones, tones.steepness]
-        digest = 0
-        for part in parts:
-            little = np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
-            digest = zlib.crc32(little.tobytes(), digest)
-        return digest
+        return digest(parts)
 
 
 def _sample(flat):

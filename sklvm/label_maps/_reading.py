@@ -9,7 +9,7 @@ import numpy as np
 from sklvm._alone import validate_data
 from sklvm.columns._forms import is_of_frames, plain
 from sklvm.columns._numbers import refuse_mask, validate_rows
-from sklvm.label_maps._labels import learn_labels
+from sklvm.label_maps._labels import LabelError, learn_labels, no_label
 from sklvm.label_maps._shapes import (
     as_form,
     as_maps,
@@ -19,7 +19,11 @@ from sklvm.label_maps._shapes import (
     form_of,
 )
 
+WHOLE = numbers.Integral | np.bool_
+# Below it every whole number is a float of 64 bits.
+LARGEST_EXACT = 2.0**53
 VOID_REMEDY = "give void_class where a pixel has no class"
+OTHER_REMEDY = "give a label of its own where a pixel has none"
 
 
 @dataclass
@@ -58,6 +62,7 @@ def read_label_maps(
     n_classes=None,
     void_class=None,
     any_shape=False,
+    takes_void=True,
 ):
     """X as `LabelMaps`.
 
@@ -76,8 +81,21 @@ def read_label_maps(
         Looked at with `reset` only.
     any_shape : bool, default=False
         Whether maps may be larger than those of the fit.
+    takes_void : bool, default=True
+        Whether the estimator has `void_class`, which is a remedy then.
     """
-    refuse_mask(X, "X", VOID_REMEDY)
+    refuse_mask(X, "X", VOID_REMEDY if takes_void else OTHER_REMEDY)
+    if isinstance(X, list | tuple) and not len(X):
+        raise ValueError(f"X={X!r} has no maps; give one or more.")
+    try:
+        return _read(estimator, X, reset, image_shape, n_classes, void_class, any_shape)
+    except LabelError as error:
+        raise ValueError(error.sentence(takes_void)) from None
+
+
+def _read(estimator, X, reset, image_shape, n_classes, void_class, any_shape):
+    if is_of_frames(X) and getattr(X, "ndim", 2) == 1:
+        X = np.asarray(X)  # a column of maps
     form = form_of(X)
     if form == "rows":
         rows = _read_rows(estimator, X, reset)
@@ -87,6 +105,9 @@ def read_label_maps(
         stacks = [rows.reshape(-1, *shape)]
     else:
         arrays = [_pixels(array) for array in as_maps(X, form)]
+        if form == "list":
+            for i, (given, array) in enumerate(zip(X, arrays, strict=True)):
+                _check_not_rounded(given, array, f"X[{i}]")
         if reset:
             shape = common_shape(arrays, image_shape, form)
             estimator.n_features_in_ = math.prod(shape)
@@ -108,19 +129,20 @@ def read_label_maps(
 
 def _read_rows(estimator, X, reset):
     """Flat rows as an array of numbers or text, after scikit-learn's checks."""
-    X = plain(X)
+    given, X = X, plain(X)
     values = np.asarray(X) if is_of_frames(X) else X
-    if isinstance(values, np.ndarray) and values.dtype.kind in "OU" and values.size:
-        kinds = _kinds_of(values)
-        if kinds and all(issubclass(kind, str) for kind in kinds):
-            validate_data(estimator, X, reset=reset, skip_check_array=True)
-            _check_two_axes(values)
-            return values
-        if any(issubclass(kind, str) for kind in kinds):
-            raise ValueError(_says_mixed("X", values))
+    exact = _text_or_integers(X, values)
     try:
-        return validate_rows(
-            estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
+        if exact is not None:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            _check_two_axes(exact)
+            return exact
+        rows = validate_rows(
+            estimator,
+            values if type(X).__module__.startswith("pyarrow") else X,
+            reset=reset,
+            dtype="numeric",
+            ensure_all_finite=True,
         )
     except ValueError as error:
         if " features as input" in str(error):
@@ -130,10 +152,43 @@ def _read_rows(estimator, X, reset):
             ) from None
         if "contains NaN" not in str(error):
             raise
+        raise no_label("X") from None
+    _check_not_rounded(given, rows, "X")
+    return rows
+
+
+def _text_or_integers(X, values):
+    """An array of those if X is a frame or an array of them, else None.
+
+    By way of the checks of numbers large ones would be rounded.
+    """
+    if not isinstance(values, np.ndarray) or not values.size:
+        return None
+    if values.dtype.kind in "biu":
+        return values if is_of_frames(X) else None
+    if values.dtype.kind not in "OU":
+        return None
+    kinds = _kinds_of(values)
+    if all(issubclass(kind, str) for kind in kinds):
+        return values
+    if any(issubclass(kind, str) for kind in kinds):
+        raise _mixed("X", values)
+    return _pixels(values) if all(issubclass(kind, WHOLE) for kind in kinds) else None
+
+
+def _check_not_rounded(given, values, name):
+    """Raise where NumPy has made floats of whole numbers that these do not hold.
+
+    It does so with lists and frames in which they stand beside other types.
+    """
+    is_array = not (isinstance(given, list | tuple) or is_of_frames(given))
+    if values.dtype.kind != "f" or (is_array and np.asarray(given).dtype.kind == "f"):
+        return
+    if np.abs(values).max(initial=0) >= LARGEST_EXACT:
         raise ValueError(
-            "X contains NaN, which is no label; give those pixels a label, as by "
-            "np.nan_to_num(X, nan=255), and name it in void_class."
-        ) from None
+            f"{name} has whole numbers beyond 2^53 beside numbers of another type, "
+            "which would be rounded; give integers of one type."
+        )
 
 
 def _check_two_axes(values):
@@ -157,25 +212,37 @@ def _pixels(array):
     if all(issubclass(k, str) for k in kinds):
         return array
     if not all(issubclass(k, numbers.Real | np.bool_) for k in kinds):
-        raise ValueError(_says_mixed("X", array))
+        raise _mixed("X", array)
     if all(issubclass(k, bool | np.bool_) for k in kinds):
         return array.astype(bool)
-    are_whole = all(issubclass(k, numbers.Integral | np.bool_) for k in kinds)
     try:
-        return array.astype(np.int64 if are_whole else np.float64)
+        if all(issubclass(k, WHOLE) for k in kinds):
+            return _integers(array)
+        floats = array.astype(np.float64)
+        _check_not_rounded(array, floats, "X")
+        return floats
     except OverflowError:
         raise ValueError(
             "X has integers beyond 64 bits; give other labels, such as their order."
         ) from None
 
 
+def _integers(array):
+    """Objects as integers of 64 bits, with a sign if they can be."""
+    try:
+        return array.astype(np.int64)
+    except OverflowError:
+        return array.astype(np.uint64)
+
+
 def _kinds_of(values):
     return set(map(type, values.ravel().tolist()))
 
 
-def _says_mixed(name, values):
+def _mixed(name, values):
     kinds = sorted({kind.__name__ for kind in _kinds_of(values)})
-    return (
+    return LabelError(
         f"{name} has labels of the kinds {', '.join(kinds)}; give whole numbers or text"
-        " in every pixel, and name the label of those that have none in void_class."
+        " in every pixel",
+        ", and name the label of those that have none in void_class",
     )

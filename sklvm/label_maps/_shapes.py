@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from sklvm.columns._forms import plain
+from sklvm.columns._numbers import check_numbers
 
 # Colours and their opacity.
 MOST_CHANNELS = 4
@@ -53,7 +54,7 @@ def as_maps(X, form, name="X"):
                 "one pixel or more."
             )
         return list(arrays)
-    arrays = [plain(x, f"{name}[{i}]") for i, x in enumerate(X)]
+    arrays = [np.asarray(plain(x, f"{name}[{i}]")) for i, x in enumerate(X)]
     for i, array in enumerate(arrays):
         if array.ndim > 2:
             raise ValueError(_says_channels(array[None], name, is_list=True))
@@ -143,8 +144,12 @@ def flat_images(images, image_shape, cut=None):
     is_list = _is_list_of_maps(images)
     if not is_list and getattr(images, "ndim", 2) <= 2:
         return images, None
-    arrays = [plain(image, "images") for image in images] if is_list else plain(images)
-    arrays = [np.asarray(a).reshape(*a.shape[:2], -1) for a in arrays if _is_image(a)]
+    if is_list:
+        arrays = [plain(image, f"images[{i}]") for i, image in enumerate(images)]
+    else:
+        arrays = _numbers(plain(images, "images"))
+    arrays = [_numbers(np.asarray(a)) for a in arrays]
+    arrays = [a.reshape(*a.shape[:2], -1) for a in arrays if _is_image(a)]
     if len({a.shape[2] for a in arrays}) != 1 or len(arrays) != len(images):
         raise ValueError(
             "images must be (height, width) or (height, width, channels) with as many "
@@ -172,6 +177,14 @@ def as_list(arrays, name):
     if isinstance(arrays, list | tuple):
         return [np.asarray(plain(a, f"{name}[{i}]")) for i, a in enumerate(arrays)]
     return list(np.asarray(plain(arrays, name)))
+
+
+def _numbers(images):
+    """Objects and text as numbers, if they are some; others as they are."""
+    if images.dtype.kind not in "OUS" or not images.size:
+        return images
+    flat = check_numbers(images.reshape(1, -1), "images", dtype=np.float64)
+    return flat.reshape(images.shape)
 
 
 def _is_image(array):

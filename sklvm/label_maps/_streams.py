@@ -9,7 +9,7 @@ from sklvm.label_maps._range_coder import CodeError
 
 
 def check_streams(streams):
-    """A list of one or more streams; what they are is seen as they are read."""
+    """A list of one or more streams, as a list of bytes."""
     if isinstance(streams, bytes | bytearray | memoryview):
         raise ValueError(
             f"streams={streams!r:.40} is bytes; give a list, [stream] of a single one."
@@ -19,13 +19,15 @@ def check_streams(streams):
         raise ValueError(
             f"streams={streams!r:.40} must be a list of one or more bytes objects."
         )
+    for number, data in enumerate(streams):
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise ValueError(f"Stream {number} is {type(data).__name__}, not bytes.")
+    return [bytes(data) for data in streams]
 
 
 @contextmanager
-def naming(number, data):
-    """Say which stream it is that is no bytes, or whose bytes are not a code."""
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise ValueError(f"Stream {number} is {type(data).__name__}, not bytes.")
+def naming(number):
+    """Say which stream it is whose bytes are not a code."""
     try:
         yield
     except CodeError as error:

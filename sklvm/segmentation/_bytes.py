@@ -1,11 +1,22 @@
 """Bytes of sparse maps, of what they leave open, and of a checksum."""
 
 import zlib
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sklvm.label_maps._check_sums import (
+    CHECK_BITS,
+    check_sum,
+    digest,
+    read_check_sum,
+    read_one_label,
+    shape_check,
+    write_check_sum,
+    write_one_label,
+)
 from sklvm.label_maps._range_coder import CodeError, Decoder, Encoder
 from sklvm.label_maps._shapes import as_form
 from sklvm.label_maps._streams import check_streams, naming
@@ -19,13 +30,30 @@ from sklvm.segmentation._tiles import (
     is_larger,
     is_too_large,
     join_all,
-    shape_check,
     windows,
 )
 
-CHECK_BITS = 16
 # Cumulative frequencies of maps of the shape of the fit, and of others.
 OTHER_SHAPE = 0, 255, 256
+
+
+@dataclass
+class Stream:
+    """A stream on its way to a map.
+
+    It has the codes of its tiles and the components that code them, or is the code of
+    the whole map, or tells the one label of all pixels.
+    """
+
+    number: int
+    coder: Decoder
+    lossless: bool
+    has_checksum: bool
+    shape: tuple = None
+    is_whole: bool = False
+    codes: np.ndarray = None
+    components: tuple = None
+    labels: np.ndarray = None
 
 
 class SegmentationCodec:
@@ -45,13 +73,14 @@ class SegmentationCodec:
             `class_weight` so much of their weights.
         lossless : bool, default=False
             The maps themselves: the sparse map and what its decoded map leaves open, or
-            the code of :class:`LabelMapCodec`, which has no seeds, whichever is
-            shorter.
+            the code of :class:`LabelMapCodec`, which has no seeds, or the label of
+            a map that has one only, whichever is shortest.
         checksum : bool or None, default=None
-            Add 32 bits over the seeds and the map, so that altered bytes, another
-            model, or a network that rounds differently, are a ValueError and not
-            another map: give `decode` checksum=True as well. None is True for lossless
-            streams.
+            Add 32 bits over the model, the seeds and the map, so that altered bytes,
+            another model, or a network that rounds differently, are a ValueError and
+            not another map: give `decode` checksum=True as well. None is True for
+            lossless streams. Without, many streams of another model are read as other
+            maps.
 
         Returns
         -------
@@ -62,7 +91,7 @@ class SegmentationCodec:
         """
         max_distortion = check_max_distortion(self, max_distortion)
         checksum = lossless if checksum is None else checksum
-        modes = 2 * bool(lossless), 1 * bool(checksum)
+        lossless, checksum = bool(lossless), bool(checksum)
         maps, images = self._check_rows(X, images)
         for i, shape in enumerate(maps.shapes):
             self._check_shape(i, shape)
@@ -71,53 +100,87 @@ class SegmentationCodec:
         decoded = maps.joined(self._decode(codes, images))
         labels, starts = maps.joined(maps.maps), maps.starts
         codes = [codes[i:j] for i, j in pairwise(starts)]
-        streams = [
-            self._to_bytes(*parts, *modes)
-            for parts in zip(labels, codes, decoded, strict=True)
-        ]
-        if not lossless or not self._has_map_model:
+        name = self._name() if lossless or checksum else None
+        streams = []
+        for true, code, guess in zip(labels, codes, decoded, strict=True):
+            out = true if lossless else guess
+            numbers = check_sum(name, out.shape, code, out) if checksum else None
+            streams.append(self._to_bytes(true, code, guess, lossless, numbers))
+        if not lossless:
             return streams
-        whole = self._whole_to_bytes(labels, images, checksum)
-        return [min(pair, key=len) for pair in zip(whole, streams, strict=True)]
+        if self._has_map_model:
+            whole = self._whole_to_bytes(labels, images, checksum, name)
+            streams = [min(pair, key=len) for pair in zip(whole, streams, strict=True)]
+        for number, one in self._ones_to_bytes(labels, checksum, name).items():
+            streams[number] = min((streams[number], one), key=len)
+        return streams
+
+    def _name(self):
+        """32 bits that a model which decodes otherwise hardly has."""
+        labels = self._pixel_labels
+        map_name = self.map_model_.name if self._has_map_model else 0
+        decoder = self._fitted_module()[0].decoder.state_dict().values()
+        return digest(
+            [
+                [*self.image_shape_, labels.name, map_name, *labels.void_numbers],
+                *self.rate_model_.integers(),
+                *self.residual_model_.table.integers(),
+                *(weights.cpu().numpy() for weights in decoder),
+            ]
+        )
 
     @property
     def _has_map_model(self):
         # Models of version 0.1 have none, and their streams no bit that tells.
         return "map_model_" in vars(self)
 
-    def _to_bytes(self, labels, codes, decoded, lossless, checksum, components=None):
-        """A map of the codes of its tiles."""
-        coder = self._head(labels.shape, lossless, checksum, is_whole=False)
+    def _to_bytes(self, labels, codes, decoded, lossless, numbers, components=None):
+        """A map of the codes of its tiles; `numbers` are a checksum or None."""
+        coder = self._head(labels.shape, lossless, numbers is not None)
+        self._walk_is_whole(coder, lossless, 0)
         components = [None] * len(codes) if components is None else components
         for code, component in zip(codes, components, strict=True):
             self.rate_model_.walk(coder, code.ravel(), component)
         if lossless:
             self.residual_model_.walk(coder, decoded, labels)
-        if checksum:
-            for part in _check_sums(codes, labels if lossless else decoded):
-                coder.uniform(1 << CHECK_BITS, part)
+        if numbers is not None:
+            write_check_sum(coder, numbers)
         return coder.finish()
 
-    def _head(self, shape, lossless, checksum, is_whole):
+    def _head(self, shape, lossless, checksum):
         coder = Encoder()
-        coder.uniform(4, lossless + checksum)
+        coder.uniform(4, 2 * lossless + checksum)
         self._walk_shape(coder, shape)
-        if lossless and self._has_map_model:
-            coder.uniform(2, int(is_whole))
         return coder
 
-    def _whole_to_bytes(self, labels, images, checksum):
+    def _walk_is_whole(self, coder, lossless, is_whole=None):
+        """Code whether a map has no seeds, or read it."""
+        return lossless and self._has_map_model and coder.uniform(2, is_whole)
+
+    def _whole_to_bytes(self, labels, images, checksum, name):
         """Maps without seeds, by the model of label maps."""
-        model, shapes = self.map_model_, [m.shape for m in labels]
+        shapes = [m.shape for m in labels]
         if images is not None:
             images = self._joined_images(images, shapes)
-        coders = [self._head(shape, 2, 1 * bool(checksum), True) for shape in shapes]
-        model.walk_all(coders, shapes, labels, images)
+        coders = [self._head(shape, True, checksum) for shape in shapes]
+        for coder in coders:
+            self._walk_is_whole(coder, True, 1)
+        self.map_model_.walk_all(coders, shapes, labels, images)
         if checksum:
             for coder, each in zip(coders, labels, strict=True):
-                for part in model.check_sum(each):
-                    coder.uniform(1 << CHECK_BITS, part)
+                write_check_sum(coder, check_sum(name, each.shape, each))
         return [coder.finish() for coder in coders]
+
+    def _ones_to_bytes(self, labels, checksum, name):
+        """The streams of maps of one label, which is all that they tell."""
+        n_symbols = self._pixel_labels.n_symbols
+        return {
+            number: write_one_label(
+                self._head(each.shape, True, checksum), n_symbols, name, each
+            )
+            for number, each in enumerate(labels)
+            if each.min() == each.max()
+        }
 
     def _joined_images(self, images, shapes):
         """The images (H, W, C) of maps, from flat ones of their tiles."""
@@ -152,9 +215,10 @@ class SegmentationCodec:
         sides = (None, None) if shape is None else [side - 1 for side in shape]
         shape = tuple(1 + coder.uniform(1 << SIDE_BITS, side) for side in sides)
         # Of an altered shape nobody is to wait for the map.
-        expected = shape_check(
-            self.map_model_.name if self._has_map_model else 0, shape
-        )
+        named = (0, False)
+        if self._has_map_model:
+            named = self.map_model_.name, self.map_model_.stirs_shapes
+        expected = shape_check(named[0], shape, named[1])
         if coder.uniform(1 << CHECK_BITS, expected) != expected:
             raise CodeError("its bytes were altered, or another model wrote it")
         full = self.image_shape_
@@ -182,93 +246,100 @@ class SegmentationCodec:
         Raises
         ------
         ValueError
-            If bytes are not what `encode` writes. Altered bytes may be the code of
-            another map, unless there is a checksum.
+            If bytes are not what `encode` writes. Altered bytes, and those of another
+            model, may be the code of another map, unless there is a checksum.
         """
         check_is_fitted(self)
-        check_streams(streams)
+        streams, name = check_streams(streams), self._name()
         images, image_shapes = check_images(
             self, images, len(streams), reset=False, in_tiles=True
         )
-        read = [self._read(number, data) for number, data in enumerate(streams)]
-        shapes = [shape for shape, *_ in read]
+        read = [
+            self._read(number, data, name, checksum)
+            for number, data in enumerate(streams)
+        ]
+        shapes = [each.shape for each in read]
         check_same_shapes(image_shapes, shapes)
-        for number, (_, _, mode, *_) in enumerate(read):
-            if checksum and not mode & 1:
-                with naming(number, streams[number]):
-                    raise CodeError("it has no checksum")
-        whole = [number for number, (_, code, *_) in enumerate(read) if code is None]
-        seeded = [number for number in range(len(read)) if number not in set(whole)]
         tiles = [len(windows(shape, self.image_shape_)) for shape in shapes]
         starts = np.cumsum([0, *tiles])
-        decoded = [None] * len(read)
-        for read_some, numbers in (
-            (self._read_whole, whole),
-            (self._read_seeded, seeded),
+        for read_some, some in (
+            (self._read_whole, [each for each in read if each.is_whole]),
+            (self._read_seeded, [each for each in read if each.codes is not None]),
         ):
-            if numbers:
-                some = None
+            if some:
+                beside = None
                 if images is not None:
-                    ranges = [np.arange(*starts[i : i + 2]) for i in numbers]
-                    some = images[np.concatenate(ranges)]
-                parts = [read[i] for i in numbers], some, streams, numbers
-                for number, labels in zip(numbers, read_some(*parts), strict=True):
-                    decoded[number] = labels
-        labels = [self._pixel_labels.labels(m) for m in decoded]
+                    ranges = [np.arange(*starts[e.number : e.number + 2]) for e in some]
+                    beside = images[np.concatenate(ranges)]
+                read_some(some, beside, name)
+        labels = [self._pixel_labels.labels(each.labels) for each in read]
         form = self._map_form
         if form == "rows" and set(shapes) != {self.image_shape_}:
             form = "maps"  # rows of another length would not tell their shape
         return as_form(form, labels)
 
-    def _read_seeded(self, read, images, streams, numbers):
+    def _read_seeded(self, read, images, name):
         """The maps of streams with seeds."""
-        shapes = [shape for shape, *_ in read]
-        codes = np.concatenate([codes for _, codes, *_ in read])
+        codes = np.concatenate([each.codes for each in read])
         decoded = self._decode(codes, images)
-        decoded = join_all(decoded, shapes, self.image_shape_)
-        out = []
-        for number, guess, (_, codes, mode, coder, components) in zip(
-            numbers, decoded, read, strict=True
-        ):
-            with naming(number, streams[number]):
-                rest = self._read_rest(coder, mode, codes, guess)
+        decoded = join_all(decoded, [each.shape for each in read], self.image_shape_)
+        for each, guess in zip(read, decoded, strict=True):
+            with naming(each.number):
+                labels, numbers = guess, None
+                if each.lossless:
+                    labels = self.residual_model_.walk(each.coder, guess)
+                if each.has_checksum:
+                    known = [
+                        check_sum(name, labels.shape, each.codes, labels),
+                        _former_check_sum(each.codes, labels),
+                    ]
+                    numbers = read_check_sum(each.coder, known, images is not None)
                 # Given their components, every map has one code only. No float is to
                 # decide what is read, so they need not be the likeliest here as well.
-                parts = rest, codes, guess, mode & 2, mode & 1, components
-                if self._to_bytes(*parts) != streams[number]:
+                parts = labels, each.codes, guess, each.lossless, numbers
+                if self._to_bytes(*parts, each.components) != each.coder.data:
                     raise CodeError("its bytes are not those of the map that it codes")
-            out.append(rest)
-        return out
+            each.labels = labels
 
-    def _read_whole(self, read, images, streams, numbers):
+    def _read_whole(self, read, images, name):
         """The maps of streams without."""
-        shapes = [shape for shape, *_ in read]
+        shapes = [each.shape for each in read]
         if images is not None:
             images = self._joined_images(images, shapes)
-        coders = [coder for *_, coder, _ in read]
-        maps = self.map_model_.walk_all(coders, shapes, None, images)
-        for number, labels, (*_, mode, coder, _) in zip(
-            numbers, maps, read, strict=True
-        ):
-            with naming(number, streams[number]):
-                if mode & 1:
-                    parts = tuple(coder.uniform(1 << CHECK_BITS) for _ in range(2))
-                    if parts != self.map_model_.check_sum(labels):
-                        raise CodeError("its checksum is wrong")
-                coder.check_end()
-        return maps
+        coders, model = [each.coder for each in read], self.map_model_
+        maps = model.walk_all(coders, shapes, None, images)
+        for each, labels in zip(read, maps, strict=True):
+            with naming(each.number):
+                if each.has_checksum:
+                    # Streams of earlier versions name a part of the model.
+                    names = name, model.name
+                    known = [check_sum(n, labels.shape, labels) for n in names]
+                    read_check_sum(each.coder, known, images is not None)
+                each.coder.check_end()
+            each.labels = labels
 
-    def _read(self, number, data):
-        with naming(number, data):
-            coder = Decoder(bytes(data))
-            mode = coder.uniform(4)
-            shape = self._walk_shape(coder)
-            if mode & 2 and self._has_map_model and coder.uniform(2):
-                return shape, None, mode, coder, None
-            tiles = windows(shape, self.image_shape_)
-            parts = [self._read_tile(coder, window) for window in tiles]
-            codes, components = zip(*parts, strict=True)
-        return shape, np.stack(codes), mode, coder, components
+    def _read(self, number, data, name, checksum):
+        """What can be read of a stream without its map."""
+        with naming(number):
+            coder = Decoder(data)
+            lossless, has_checksum = divmod(coder.uniform(4), 2)
+            read = Stream(number, coder, bool(lossless), bool(has_checksum))
+            if checksum and not has_checksum:
+                raise CodeError("it has no checksum")
+            read.shape = self._walk_shape(coder)
+            if lossless:
+                n_symbols = self._pixel_labels.n_symbols
+                label = read_one_label(coder, n_symbols, name, read.shape)
+                if label is not None:
+                    read.labels = np.full(read.shape, label, dtype=np.int32)
+                    return read
+            read.is_whole = bool(self._walk_is_whole(coder, lossless))
+            if not read.is_whole:
+                tiles = windows(read.shape, self.image_shape_)
+                parts = [self._read_tile(coder, window) for window in tiles]
+                codes, read.components = zip(*parts, strict=True)
+                read.codes = np.stack(codes)
+        return read
 
     def _read_tile(self, coder, window):
         """The code (H, W) of one tile, and its component."""
@@ -281,19 +352,9 @@ class SegmentationCodec:
             raise CodeError("it has a seed outside of its map")
         return code, component
 
-    def _read_rest(self, coder, mode, codes, decoded):
-        lossless, checksum = mode & 2, mode & 1
-        if lossless:
-            decoded = self.residual_model_.walk(coder, decoded)
-        if checksum:
-            for part in _check_sums(codes, decoded):
-                if coder.uniform(1 << CHECK_BITS) != part:
-                    raise CodeError("its checksum is wrong")
-        return decoded
 
-
-def _check_sums(codes, labels):
-    """Two numbers of 16 bits that depend on every pixel of the codes and the map."""
+def _former_check_sum(codes, labels):
+    """The numbers of streams of earlier versions, which do not name the model."""
     parts = [codes, labels]
     if len(codes) > 1:
         parts.append(labels.shape)

@@ -51,6 +51,10 @@ def check_images(estimator, images, n_rows, *, reset, in_tiles=False):
             "leave them out, or fit with images."
         )
     refuse_mask(images, "images")
+    if isinstance(images, list | tuple) and not len(images):
+        raise ValueError(
+            f"images={images!r} and there are {n_rows} maps; give an image for each."
+        )
     cut = windows if in_tiles else None
     images, shapes = flat_images(images, estimator.image_shape_, cut)
     images = check_numbers(images, "images", dtype=np.float32)

@@ -20,6 +20,29 @@ def cumulative(frequencies):
     return [0, *np.cumsum(frequencies).tolist()]
 
 
+def context_keys(n_symbols, first, left, above, *corners):
+    """Keys of contexts, the shortest first: `first`, then with symbols around as well.
+
+    For one pixel in Python's integers, or for many in arrays: the keys are the same, as
+    64 bits hold those of 4,096 symbols.
+
+    Parameters
+    ----------
+    n_symbols : int
+        The symbols around are 0 to n_symbols, the last for none.
+    first : int or ndarray
+        What is known besides.
+    left, above, *corners : int or ndarray
+    """
+    k = n_symbols + 1
+    second = first * k + left
+    third = second * k + above
+    fourth = third
+    for corner in corners:
+        fourth = fourth * k + corner
+    return first, second, third, fourth
+
+
 @stateful
 class ContextTable:
     """p(symbol | context) of the longest context that has been seen.
@@ -57,6 +80,10 @@ class ContextTable:
         starts = np.pad(frequencies.cumsum(axis=1), ((0, 0), (1, 0)))
         costs = np.log(total) - np.log(frequencies)
         self.orders.append((keys, costs, starts, numbers))
+
+    def integers(self):
+        """The arrays that codes depend on."""
+        return [part for keys, _, starts, _ in self.orders for part in (keys, starts)]
 
     def costs_of(self, contexts, symbols):
         """-ln p of the symbols (n,) in contexts (n, lengths): (n,)."""

@@ -13,6 +13,7 @@ import numpy as np
 from sklvm.label_maps._range_coder import BIT_TOTAL
 from sklvm.segmentation._contexts import (
     ContextTable,
+    context_keys,
     cumulative,
     integer_frequencies,
 )
@@ -143,15 +144,10 @@ class LearnedRate(RateModel):
 
     def _on_contexts(self, layout, code):
         """Keys of the contexts of all sites, the shortest first."""
-        k = self.n_classes + 1
         grid = np.where(code[layout.sites] < 0, self.n_classes, code[layout.sites])
-        left, above, above_left, above_right = layout.neighbours(grid, self.n_classes)
-        first = layout.bands
-        second = first * k + left
-        third = second * k + above
-        return np.stack(
-            [first, second, third, (third * k + above_left) * k + above_right], axis=1
-        )
+        around = layout.neighbours(grid, self.n_classes)
+        keys = context_keys(self.n_classes, layout.bands, *around)
+        return np.stack(keys, axis=1)
 
     def _surroundings(self, layout, code):
         """Of the pixels beside a lattice their kind, and contexts of their classes.
@@ -314,6 +310,11 @@ class LearnedRate(RateModel):
             costs.append(AS_WRONG * loss - self._component(q, code))
         return codes[np.argsort(costs, kind="stable")[:N_PROMISING]]
 
+    def integers(self):
+        tables = [*self.on_tables, self.beside_table]
+        parts = [part for table in tables for part in table.integers()]
+        return [*self.image_shape, self.n_classes, self.h, self.weights, *parts]
+
     # Coding ---------------------------------------------------------------------------
 
     def walk(self, coder, code=None, component=None):
@@ -338,7 +339,6 @@ class LearnedRate(RateModel):
     def _walk_lattice(self, coder, q, given, code):
         """Which sites are seeds, then their classes row by row."""
         layout = self.layouts[q]
-        k = self.n_classes + 1
         rows, columns = layout.grid_shape
         values = (given[layout.sites] >= 0).tolist()
         flags = coder.bits([int(self.h[q, 0])] * len(values), values)
@@ -349,10 +349,10 @@ class LearnedRate(RateModel):
             for column in range(1, columns + 1):
                 if flags[site]:
                     first = int(layout.bands[site])
-                    second = first * k + row[column - 1]
-                    third = second * k + above[column]
-                    fourth = (third * k + above[column - 1]) * k + above[column + 1]
-                    table = self.on_tables[q].cumulative((first, second, third, fourth))
+                    left, up = row[column - 1], above[column]
+                    corners = above[column - 1], above[column + 1]
+                    keys = context_keys(self.n_classes, first, left, up, *corners)
+                    table = self.on_tables[q].cumulative(keys)
                     pixel = layout.sites[site]
                     code[pixel] = row[column] = coder.choose(table, int(given[pixel]))
                 site += 1

@@ -56,6 +56,10 @@ class RateModel(ABC):
         return self
 
     @abstractmethod
+    def integers(self):
+        """The numbers and arrays that codes depend on, in a list."""
+
+    @abstractmethod
     def walk(self, coder, code=None, component=None):
         """Code the map with an `Encoder`, or read it with a `Decoder`.
 
@@ -88,6 +92,9 @@ class ListRate(RateModel):
         code = np.full(self.n_pixels, -1, dtype=np.int32)
         code[pixels] = classes
         return code
+
+    def integers(self):
+        return [self.n_pixels, self.n_classes]
 
     def walk(self, coder, code=None, component=None):
         end = self.n_symbols - 1
@@ -143,6 +150,9 @@ class SubsetRate(RateModel):
     def prices(self, code, classes):
         n = min((code >= 0).sum(), self.n_pixels - 1)
         return np.full(self.n_pixels, self.rates[n + 1] - self.rates[n])
+
+    def integers(self):
+        return [self.n_pixels, self.n_classes, self.frequencies]
 
     def walk(self, coder, code=None, component=None):
         reads = code is None

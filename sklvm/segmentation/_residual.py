@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklvm.segmentation._contexts import ContextTable
+from sklvm.segmentation._contexts import ContextTable, context_keys
 from sklvm.state._classes import stateful
 
 
@@ -33,14 +33,12 @@ class ResidualModel:
 
     def _contexts(self, true, guess):
         """Keys of the contexts of all pixels (P, lengths), the shortest first."""
-        k, width = self.n_classes + 1, true.shape[1]
-        padded = np.full((true.shape[0] + 1, width + 2), self.n_classes)
+        padded = np.full((true.shape[0] + 1, true.shape[1] + 2), self.n_classes)
         padded[1:, 1:-1] = true
-        first = self._around(guess)
-        second = first * k + padded[1:, :-2]
-        third = second * k + padded[:-1, 1:-1]
-        fourth = (third * k + padded[:-1, 2:]) * k + padded[:-1, :-2]
-        return np.stack([first, second, third, fourth], axis=-1).reshape(-1, 4)
+        left, above = padded[1:, :-2], padded[:-1, 1:-1]
+        corners = padded[:-1, 2:], padded[:-1, :-2]
+        keys = context_keys(self.n_classes, self._around(guess), left, above, *corners)
+        return np.stack(keys, axis=-1).reshape(-1, 4)
 
     def walk(self, coder, guess, true=None):
         """Code the true map (H, W), or read it."""
@@ -50,15 +48,16 @@ class ResidualModel:
                 coder.choose(self.table.cumulative(context), value)
             return true
         width = guess.shape[1]
-        k, blank = self.n_classes + 1, self.n_classes
+        blank = self.n_classes
         cumulative, choose = self.table.cumulative, coder.choose
         rows = [[blank] * (width + 2)]
-        for keys in self._around(guess).tolist():
+        for firsts in self._around(guess).tolist():
             above, row = rows[-1], [blank] * (width + 2)
-            for column, first in enumerate(keys, start=1):
-                second = first * k + row[column - 1]
-                third = second * k + above[column]
-                fourth = (third * k + above[column + 1]) * k + above[column - 1]
-                row[column] = choose(cumulative((first, second, third, fourth)))
+            for column, first in enumerate(firsts, start=1):
+                corners = above[column + 1], above[column - 1]
+                keys = context_keys(
+                    blank, first, row[column - 1], above[column], *corners
+                )
+                row[column] = choose(cumulative(keys))
             rows.append(row)
         return np.array(rows[1:], dtype=np.int32)[:, 1:-1]

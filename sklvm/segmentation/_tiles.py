@@ -4,7 +4,6 @@ A map that is larger than those of the fit is cut into as few even tiles as fit 
 them, row by row, each of which is coded as a map of its size is; no pixel is in two.
 """
 
-import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -59,11 +58,6 @@ def check_tiles(arrays, image_shape, name="X"):
                 f"{MOST_PIXELS} pixels and {MOST_TILES} tiles of image_shape="
                 f"{image_shape}; cut it into several maps."
             )
-
-
-def shape_check(name, shape):
-    """16 bits of the shape of a map and the name of a model."""
-    return zlib.crc32(np.array([name, *shape], "<u8").tobytes()) % (1 << 16)
 
 
 @dataclass

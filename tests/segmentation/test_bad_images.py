@@ -124,3 +124,24 @@ def test_codes_of_another_size():
         est.distortion(FEW, np.full((29, P), -1))
     with pytest.raises(ValueError, match="2D"):
         est.inverse_transform(np.full(P, -1))
+
+
+def test_images_of_objects_are_numbers():
+    maps = specks(0, 3)
+    images = images_of(maps).reshape(3, 4, 5, 2)
+    streams = seeing().encode(maps, images.astype(object), lossless=True)
+    assert streams == seeing().encode(maps, images, lossless=True)
+    with pytest.raises(ValueError, match="images has text"):
+        seeing().encode(maps, images.astype(str))
+    with pytest.raises(ValueError, match="images has complex"):
+        seeing().encode(maps, images + 1j)
+    with pytest.raises(ValueError, match=r"images=\[\] and there are 3 maps"):
+        seeing().encode(maps, [])
+
+
+def test_another_image_is_named():
+    maps = specks(0, 6)
+    images = images_of(maps)
+    streams = seeing().encode(maps, images, lossless=True)
+    with pytest.raises(ValueError, match="its image is not that of `encode`"):
+        seeing().decode(streams, images[::-1])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklvm.label_maps._range_coder import BIT_TOTAL, Decoder, Encoder
+from sklvm.segmentation._contexts import context_keys
 
 
 class Reference:
@@ -94,3 +95,16 @@ def test_the_time_is_linear():
     # A tenth of a second; it is ten where each symbol touches all the bytes.
     assert time.process_time() - start < 2
     assert len(stream) == pytest.approx(60000 * np.log2(262145) / 8, rel=1e-2)
+
+
+def test_keys_of_contexts_are_those_of_exact_integers():
+    """Of as many classes as there may be, where 64 bits are nearly full."""
+    k, rng = 4096, np.random.default_rng(0)
+    around = rng.integers(k + 1, size=(4, 50))
+    around[:, 0] = k
+    first = rng.integers(4 * k + 4, size=50).astype(np.int32)
+    first[0] = 4 * k + 3
+    many = np.stack(context_keys(k, first, *around), axis=1).tolist()
+    one_by_one = zip(first.tolist(), *around.tolist(), strict=True)
+    assert many == [list(context_keys(k, *each)) for each in one_by_one]
+    assert len({row[-1] for row in many}) == 50

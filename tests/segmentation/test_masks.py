@@ -180,11 +180,11 @@ def test_a_seed_outside_of_its_map_is_no_stream():
     code = np.full(SHAPE, -1, dtype=np.int32)
     code[4, 5] = 1
     maps = HELD_OUT_MAPS[0][:2, :2]
-    stream = est._to_bytes(maps, code[None], maps, 0, 0)
+    stream = est._to_bytes(maps, code[None], maps, False, None)
     refused(est.decode, [stream], words=("Stream 0", "outside"))
     code[4, 5] = -1
     # A full shape has one code only, and this is not it.
-    assert len(est.decode([est._to_bytes(maps, code[None], maps, 0, 0)])) == 1
+    assert len(est.decode([est._to_bytes(maps, code[None], maps, False, None)])) == 1
 
 
 def test_maps_are_no_tables():
