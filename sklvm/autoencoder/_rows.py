@@ -20,6 +20,7 @@ from sklvm.autoencoder.likelihoods._make import (
 from sklvm.columns import Schema
 from sklvm.columns._blocks import find_columns
 from sklvm.columns._column import REAL
+from sklvm.columns._forms import frame_of_arrow
 from sklvm.columns._numbers import are_few_rows, validate_rows
 from sklvm.columns._schema import gives_frame
 from sklvm.columns._tables import holds_words, in_frame_of, is_frame
@@ -167,7 +168,9 @@ class Table:
 
     def encode(self, estimator, X, reset, hidden=()):
         if reset:
-            validate_data(estimator, X, reset=True, skip_check_array=True)
+            validate_data(
+                estimator, frame_of_arrow(X), reset=True, skip_check_array=True
+            )
         values = self.schema.encode(X, "refuse", hidden=hidden)
         values = (self._logged(values) - self.center) / self.scale
         return values.astype(np.float32)

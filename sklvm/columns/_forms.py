@@ -4,6 +4,8 @@ Of a masked array it takes what lies below the mask, of dates the nanoseconds si
 1970, of a list of numbers and words only words. Every table goes through `plain` first.
 """
 
+import sys
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -16,8 +18,10 @@ def plain(X, name="X"):
     """X as a form of which NumPy takes what was meant.
 
     Lists, masked arrays and tensors become arrays, with NaN (None among objects) where
-    there is a mask. Frames, sparse matrices and plain arrays come back as they are.
+    there is a mask, tables of Arrow those of pandas. Other frames, sparse matrices and
+    plain arrays come back as they are.
     """
+    X = frame_of_arrow(X, name)
     if issparse(X):
         _check_dtype(X, name)
         return X
@@ -46,6 +50,20 @@ def is_masked(X):
     if isinstance(X, list | tuple):
         return any(is_masked(row) for row in X)
     return isinstance(X, np.ma.MaskedArray) and bool(np.ma.getmaskarray(X).any())
+
+
+def frame_of_arrow(X, name="X"):
+    """X as a DataFrame of pandas where it is a table of pyarrow, else X."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow is None or not isinstance(X, arrow.Table | arrow.RecordBatch):
+        return X
+    try:
+        return X.to_pandas()
+    except ImportError:
+        raise TypeError(
+            f"{name} is a {type(X).__name__} of pyarrow, which pandas reads; install "
+            f"pandas, or give polars.from_arrow({name})."
+        ) from None
 
 
 def is_of_frames(X):

@@ -19,6 +19,7 @@ from sklvm.columns._checks import (
     unreadable,
 )
 from sklvm.columns._column import Block, Column
+from sklvm.columns._forms import frame_of_arrow
 from sklvm.columns._hints import warn_of_columns
 from sklvm.columns._tables import ArrayTable, is_frame, read_table
 from sklvm.columns._text import as_table
@@ -246,7 +247,7 @@ class Schema:
         estimator.n_features_in_ = len(self.columns)
         if self.is_frame and all(isinstance(name, str) for name in self.names):
             estimator.feature_names_in_ = np.array(self.names, dtype=object)
-        validate_data(estimator, X, reset=False, skip_check_array=True)
+        validate_data(estimator, frame_of_arrow(X), reset=False, skip_check_array=True)
 
 
 def gives_frame(estimator, schema, like=None):

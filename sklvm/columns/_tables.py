@@ -20,7 +20,7 @@ from sklvm.columns._cells import (
     category_cells,
     object_cells,
 )
-from sklvm.columns._forms import plain
+from sklvm.columns._forms import frame_of_arrow, plain
 from sklvm.state._classes import stateful
 
 OBJECT = np.dtype(object)
@@ -28,6 +28,7 @@ OBJECT = np.dtype(object)
 
 def read_table(X):
     """X as one of the tables below, not copied and never changed."""
+    X = frame_of_arrow(X)
     for library, table in (("pandas", PandasTable), ("polars", PolarsTable)):
         module = sys.modules.get(library)
         if module is not None and isinstance(X, module.DataFrame):

@@ -13,6 +13,7 @@ from sklvm._alone import validate_data
 from sklvm._base import check_sample_weight, effective_sample_size
 from sklvm._warn import warn_user
 from sklvm.columns import Schema
+from sklvm.columns._forms import frame_of_arrow
 from sklvm.mixture._blocks import (
     check_counts,
     check_same_blocks,
@@ -281,13 +282,12 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         self._schema = schema
         self._fitted_components = deepcopy(self.components)
         self.columns_ = {c.name: c.kind for c in schema.columns}
-        self.categories_ = {
-            c.name: c.categories for c in schema.columns if c.categories is not None
-        }
+        discrete = [c for c in schema.columns if c.categories is not None]
+        self.categories_ = {c.name: c.categories for c in discrete}
 
     def _check_rows(self, X, reset):
         if reset:
-            validate_data(self, X, reset=True, skip_check_array=True)
+            validate_data(self, frame_of_arrow(X), reset=True, skip_check_array=True)
         return self._schema.encode(X, self.handle_unknown)
 
     def _impossible_rows(self, X):
