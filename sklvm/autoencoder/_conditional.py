@@ -219,7 +219,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
         "prior": [nn.Module, HasMethods("build"), None],
     }
-    _shaping = (*FittedConditional._shaping, "n_prior_components", "prior")
+    _architecture = (*FittedConditional._architecture, "n_prior_components", "prior")
     _n_steps_no_change = 1500  # until z tells answers apart, there is a plateau
     _n_rise = 50  # of more, y with two branches has less
     _data_name = "y"
@@ -335,7 +335,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
             `lower_bound_` is the objective of the batch while it was trained on.
         """
         for pair in pairs(X, y):
-            self._fit(*pair, one_pass=True)
+            self._fit(*pair, single_epoch=True)
         return self
 
     def _make_module(self, X, y, generator):

@@ -41,7 +41,7 @@ class DensityAutoencoder(
         "binarize": [StrOptions({"dynamic"}), None],
         "mask_rate": [Interval(Real, 0.0, 0.5, closed="both")],
     }
-    _shaping = (*RowEstimates._shaping, "binarize", "mask_rate")
+    _architecture = (*RowEstimates._architecture, "binarize", "mask_rate")
     _bits_remedy = "set binarize='dynamic' or binarise X"
 
     # Checks -----------------------------------------------------------------------
@@ -155,7 +155,7 @@ class DensityAutoencoder(
     def _pass_over(self, X):
         """One pass over a batch of rows, or over each chunk of a source."""
         for table, _ in weighted_tables(X, None):
-            self._fit(table, None, one_pass=True)
+            self._fit(table, None, single_epoch=True)
         return self
 
     # The latent -------------------------------------------------------------------

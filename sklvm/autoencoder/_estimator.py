@@ -61,8 +61,8 @@ class BaseAutoencoder(BaseNeuralEstimator):
         "encoder": [nn.Module, HasMethods("build"), None],
         "decoder": [nn.Module, HasMethods("build"), None],
     }
-    _shaping = (
-        *BaseNeuralEstimator._shaping,
+    _architecture = (
+        *BaseNeuralEstimator._architecture,
         *("latent_dim", "likelihood", "noise", "min_noise", "posterior"),
         *("encoder", "decoder", "hidden_layer_sizes"),
     )

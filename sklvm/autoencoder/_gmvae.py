@@ -240,8 +240,8 @@ class GMVAE(TrainsInStages):
         "pretraining": [Interval(Real, 0.0, 1.0, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
     }
-    _shaping = (
-        *TrainsInStages._shaping,
+    _architecture = (
+        *TrainsInStages._architecture,
         *("n_components", "covariance_type", "weights", "categorical", "reg_covar"),
     )
 

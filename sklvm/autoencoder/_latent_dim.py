@@ -47,7 +47,7 @@ class FindsLatentDim(MissingCells, FindsLength):
         ],
     }
 
-    def _train_anew(self, X, y, device, one_pass):
+    def _train_anew(self, X, y, device, single_epoch):
         self._found_latent_dim = self.latent_dim
         if self.latent_dim == "auto":
             likelihood = self._make_likelihood(X, self._rows)
@@ -56,7 +56,7 @@ class FindsLatentDim(MissingCells, FindsLength):
             if self._found_latent_dim is None:
                 found = count_factors(likelihood, X, self._draws_bits())
                 self._found_latent_dim = found
-        super()._train_anew(X, y, device, one_pass)
+        super()._train_anew(X, y, device, single_epoch)
 
     def _of_modules(self, n_inputs):
         """The dimension of z that a module of the user's own is for, or None."""

@@ -53,16 +53,16 @@ class RowEstimates(BaseAutoencoder):
             for part, variance in zip(parts, variances, strict=True):
                 part.raise_noise(variance)
 
-    def _finish(self, X, y, one_pass):
+    def _finalize(self, X, y, single_epoch):
         self.__dict__.pop("noise_", None)
-        if one_pass:
+        if single_epoch:
             self.lower_bound_ = float(self.lower_bounds_[-1])
         else:
             self._set_noise(X)
             self.lower_bound_ = float(self._lower_bounds_of_rows(X).mean())
         if not np.isfinite(self.lower_bound_):
             raise DivergedError(self.n_iter_, -self.lower_bound_)
-        if not one_pass:
+        if not single_epoch:
             self._warn_of_collapse(X)
         noise = self.net_.module.likelihood.noise_level()
         if noise is not None:

@@ -65,11 +65,11 @@ class TrainsInStages(FittedComponents):
     def _n_trainings(self, n_rows):
         return 2 * self.n_init
 
-    def _train_anew(self, X, y, device, one_pass):
+    def _train_anew(self, X, y, device, single_epoch):
         """All restarts; the one with the highest held-out F stays."""
         first = self._draw_seed()
-        if one_pass:
-            self._train_once(X, device, first, first, one_pass)
+        if single_epoch:
+            self._train_once(X, device, first, first, single_epoch)
             return
         others = np.random.RandomState(first).randint(2**31 - 1, size=self.n_init - 1)
         attempts, best = [], None
@@ -101,7 +101,7 @@ class TrainsInStages(FittedComponents):
             interrupt = Interrupted(interrupt)
         raise interrupt
 
-    def _train_once(self, X, device, seed, split_seed, one_pass=False):
+    def _train_once(self, X, device, seed, split_seed, single_epoch=False):
         """One training of the three stages; of the last one pass only, if so asked."""
         self.net_ = self._make_net(X, None, device, seed)
         self.net_.split_seed_ = split_seed
@@ -123,10 +123,10 @@ class TrainsInStages(FittedComponents):
         resp = self._start_components(X, seed)
         if n_alone and self.net_.was_stopped_:
             return  # by a callback, which means the whole training
-        if one_pass:
+        if single_epoch:
             # Of later batches nobody knows responsibilities to hold q(z|x) at.
             module.start_heads()
-            self._train(X, None, one_pass)
+            self._train(X, None, single_epoch)
             return
         module.has_fixed_resp = self.warmup > 0
         try:
@@ -182,8 +182,8 @@ class TrainsInStages(FittedComponents):
             callbacks.append(ComponentMaintenance())
         return callbacks
 
-    def _finish(self, X, y, one_pass):
-        super()._finish(X, y, one_pass)
+    def _finalize(self, X, y, single_epoch):
+        super()._finalize(X, y, single_epoch)
         module = self.net_.module
         if len(getattr(self, "attempts_", [0])) == 1:
             self.attempts_ = np.array([self.lower_bound_])

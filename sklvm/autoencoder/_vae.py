@@ -258,7 +258,7 @@ class VAE(FindsLatentDim):
         "prior": [StrOptions({"standard", "vamp"})],
         "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
     }
-    _shaping = (*FindsLatentDim._shaping, "prior", "n_pseudo_inputs")
+    _architecture = (*FindsLatentDim._architecture, "prior", "n_pseudo_inputs")
 
     def __init__(
         self,

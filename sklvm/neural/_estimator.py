@@ -68,7 +68,7 @@ class BaseNeuralEstimator(TrainsItsNet):
     }
     checkpoint = None  # a parameter of all estimators of the package
     # Parameters that shape the module: training that goes on cannot change them.
-    _shaping = (*("activation", "optimizer", "compile", "net_params"),)
+    _architecture = (*("activation", "optimizer", "compile", "net_params"),)
 
     # Whether the processes of torchrun train one model together.
     _trains_together = True
@@ -94,12 +94,12 @@ class BaseNeuralEstimator(TrainsItsNet):
         """Give the module those parameters that may change between two fits."""
 
     @abstractmethod
-    def _finish(self, X, y, one_pass):
+    def _finalize(self, X, y, single_epoch):
         """Publish what is known only after training, `lower_bound_` among it."""
 
     # Fitting ----------------------------------------------------------------------
 
-    def _fit(self, X, y, one_pass=False):
+    def _fit(self, X, y, single_epoch=False):
         """Train for `max_epochs`, or for one pass over the rows."""
         self._validate_params()
         self._check_combinations()
@@ -112,24 +112,24 @@ class BaseNeuralEstimator(TrainsItsNet):
         ):
             device = ranks.device(resolve_device(self.device))
             given = X, y
-            resumes = hasattr(self, "net_") and (one_pass or self.warm_start)
+            resumes = hasattr(self, "net_") and (single_epoch or self.warm_start)
             X, y = self._validate_rows(X, y, reset=not resumes)
             if resumes:
                 self._check_continues()
                 self.net_.move(device)
                 self._warn_unless_exact()
             else:
-                self._shape = {n: frozen(getattr(self, n)) for n in self._shaping}
+                self._shape = {n: frozen(getattr(self, n)) for n in self._architecture}
             self._check_ranks(ranks, X, y)
             with (
-                self._checkpointing(X, y, resumes, one_pass) as checkpoint,
+                self._checkpointing(X, y, resumes, single_epoch) as checkpoint,
                 self.net_.restored_on_error() if resumes else nullcontext(),
             ):
-                interrupt = self._climb(X, y, given, device, resumes, one_pass)
+                interrupt = self._climb(X, y, given, device, resumes, single_epoch)
                 if interrupt is None:
                     checkpoint.remove()
         raise_interrupt(interrupt, self)
-        if not one_pass and ranks.rank == 0:
+        if not single_epoch and ranks.rank == 0:
             self._warn_unless_converged()
         return self
 
@@ -160,20 +160,20 @@ class BaseNeuralEstimator(TrainsItsNet):
         return 1
 
     @with_callbacks
-    def _climb(self, X, y, given, device, resumes, one_pass):
+    def _climb(self, X, y, given, device, resumes, single_epoch):
         """Train and set the fitted attributes; None, or the Ctrl-C that ended it."""
         is_finished = False
         n_parts = 1 if resumes else self._n_trainings(X.shape[0])
-        task = nullcontext() if one_pass else self._watched(*given, n_parts)
+        task = nullcontext() if single_epoch else self._watched(*given, n_parts)
         try:
             with task, noticed_ctrl_c(), memory_errors(self._memory_remedy):
                 if resumes:
                     self._configure(self.net_.module)
-                    self._train(X, y, one_pass, warms_up=False)
+                    self._train(X, y, single_epoch, warms_up=False)
                 else:
-                    self._train_anew(X, y, device, one_pass)
+                    self._train_anew(X, y, device, single_epoch)
                 try:
-                    self._finish(X, y, one_pass)
+                    self._finalize(X, y, single_epoch)
                 except KeyboardInterrupt as interrupt:
                     raise Interrupted(interrupt) from None
                 is_finished = True
@@ -185,19 +185,19 @@ class BaseNeuralEstimator(TrainsItsNet):
             return None
         try:
             if not is_finished:
-                self._finish_early(X, y)
+                self._finalize_early(X, y)
         except DivergedError:
             raise interrupt from None
         return interrupt
 
-    def _finish_early(self, X, y):
-        """`_finish` of an interrupted training, on few rows so that nobody waits."""
+    def _finalize_early(self, X, y):
+        """`_finalize` of an interrupted training, on few rows so that nobody waits."""
         few = slice(None, None, -(-X.shape[0] // N_FEW))
-        self._finish(X[few], None if y is None else y[few], one_pass=False)
+        self._finalize(X[few], None if y is None else y[few], single_epoch=False)
         self.converged_ = False
 
-    def _checkpointing(self, X, y, resumes, one_pass):
-        if one_pass:
+    def _checkpointing(self, X, y, resumes, single_epoch):
+        if single_epoch:
             return nullcontext(NO_CHECKPOINT)
         start = None
         if resumes and self.checkpoint is not None:
@@ -224,12 +224,12 @@ class BaseNeuralEstimator(TrainsItsNet):
                 "sklvm.save(resumable=True) to go on exactly."
             )
 
-    def _train_anew(self, X, y, device, one_pass):
+    def _train_anew(self, X, y, device, single_epoch):
         """Build the net and train it; a subclass may have stages or restarts."""
         self.net_ = self._make_net(X, y, device, self._draw_seed())
         self._configure(self.net_.module)
         self._warn_of_data(X)
-        self._train(X, y, one_pass)
+        self._train(X, y, single_epoch)
 
     def _warn_of_data(self, X):
         """Say where a training on X is possible and hardly what was meant."""

@@ -87,15 +87,15 @@ class FindsLength(BaseNeuralEstimator):
         n_epochs = math.ceil(self._n_steps_no_change / self._steps_per_epoch(n_rows))
         return max(self.n_iter_no_change, n_epochs)
 
-    def _train_anew(self, X, y, device, one_pass):
+    def _train_anew(self, X, y, device, single_epoch):
         n, seed = X.shape[0], self._draw_seed()
         found = {}
-        if not one_pass and self._needs_folds(n):
+        if not single_epoch and self._needs_folds(n):
             found = self._best_length_in_folds(X, device, seed)
         self.net_ = self._make_net(X, y, device, seed)
         self._configure(self.net_.module)
         self._warn_of_data(X)
-        self._train(X, y, one_pass, n_run=found.get("best_epoch_"))
+        self._train(X, y, single_epoch, n_run=found.get("best_epoch_"))
         self.__dict__.update(found)
         if self.early_stopping == "auto" and hasattr(self, "held_out_bound_"):
             self._cool_down(X, y)
@@ -187,8 +187,8 @@ class FindsLength(BaseNeuralEstimator):
             curve.errors_.append(curve.errors_[-1])
         return curve.steps_, curve.losses_, curve.errors_
 
-    def _set_trace_attributes(self, n_before, one_pass):
-        super()._set_trace_attributes(n_before, one_pass)
+    def _set_trace_attributes(self, n_before, single_epoch):
+        super()._set_trace_attributes(n_before, single_epoch)
         self.__dict__.pop("held_out_bound_", None)
         stopper = self._stopper()
         if stopper is not None:

@@ -41,7 +41,7 @@ class TrainsItsNet(
     _hold_out_remedy = "early_stopping=False"
 
     @abstractmethod
-    def _finish_early(self, X, y):
+    def _finalize_early(self, X, y):
         """Publish what is known only after training, of one that was broken off."""
 
     def _n_epochs(self, n_rows):
@@ -49,7 +49,7 @@ class TrainsItsNet(
         return self.max_epochs
 
     def _train(
-        self, X, y, one_pass=False, *, n_epochs=None, n_run=None, lr=None,
+        self, X, y, single_epoch=False, *, n_epochs=None, n_run=None, lr=None,
         warms_up=True, may_stop=True, is_usable=True, task="training",
     ):  # fmt: skip
         """Train the net for `n_epochs`, None for `max_epochs`, or for one pass.
@@ -61,12 +61,12 @@ class TrainsItsNet(
         net = self.net_
         device = torch.device(net.device)
         train, valid = Dataset(place(X, device), place(y, device)), None
-        if not one_pass and self._holds_out(len(train)):
+        if not single_epoch and self._holds_out(len(train)):
             rows, valid_rows = self._split(len(train), net.split_seed_)
             if self.early_stopping:
                 valid = Subset(train, valid_rows)
             train = Subset(train, rows)
-        self._set_up(net, len(train), valid, one_pass, n_epochs, warms_up, lr)
+        self._set_up(net, len(train), valid, single_epoch, n_epochs, warms_up, lr)
         if n_run is not None:
             net.max_epochs = n_run
         net.callbacks = self._make_callbacks(
@@ -80,10 +80,10 @@ class TrainsItsNet(
             net.check_finite()
         except KeyboardInterrupt as interrupt:
             net.drop_unfinished_epoch()
-            if one_pass or not is_usable or not net.history_:
+            if single_epoch or not is_usable or not net.history_:
                 raise
             self._keep_best_weights()
-            self._set_trace_attributes(n_before, one_pass)
+            self._set_trace_attributes(n_before, single_epoch)
             raise Interrupted(interrupt) from None
         finally:
             for epoch in net.history_[n_before:]:
@@ -92,7 +92,7 @@ class TrainsItsNet(
             for callback in net.callbacks:
                 if isinstance(callback, ProgressBar):
                     callback.close()
-        self._set_trace_attributes(n_before, one_pass)
+        self._set_trace_attributes(n_before, single_epoch)
 
     def _run(self, rows, task, attributes=None):
         """Train the net on the rows, as a task of this name.
@@ -117,10 +117,10 @@ class TrainsItsNet(
         other.net_ = copy.deepcopy(self.net_)
         other.net_.callbacks = self.net_.callbacks
         other._keep_best_weights()
-        other._set_trace_attributes(n_before, one_pass=False)
+        other._set_trace_attributes(n_before, single_epoch=False)
         try:
             with silent():
-                other._finish_early(X, y)
+                other._finalize_early(X, y)
         except DivergedError:
             return None
         return vars(other)
@@ -144,11 +144,11 @@ class TrainsItsNet(
         """Epochs without improvement after which early stopping ends the training."""
         return self.n_iter_no_change
 
-    def _set_up(self, net, n_rows, valid, one_pass, n_epochs, warms_up, lr=None):
+    def _set_up(self, net, n_rows, valid, single_epoch, n_epochs, warms_up, lr=None):
         """Tell the net what this training is to be."""
         n_epochs = n_epochs or self._n_epochs(n_rows)
         net.set_params(
-            max_epochs=1 if one_pass else n_epochs,
+            max_epochs=1 if single_epoch else n_epochs,
             batch_size=self.batch_size,
             lr_schedule=self.lr_schedule,
             max_grad_norm=self.max_grad_norm,
@@ -160,7 +160,7 @@ class TrainsItsNet(
         # How many calls of partial_fit will follow is not known: no schedule there.
         rise = self._rise(net.module, valid is not None) if net.step_ == 0 else 0
         n_ramp = min(rise, n_steps // 10)
-        net.begin(lr or self.lr, None if one_pass else n_steps, n_ramp)
+        net.begin(lr or self.lr, None if single_epoch else n_steps, n_ramp)
 
     def _split(self, n, seed):
         """The n rows' numbers: those to train on, and those held out."""
@@ -215,7 +215,7 @@ class TrainsItsNet(
             callbacks.append(ProgressBar(type(self).__name__, max_epochs))
         return callbacks
 
-    def _set_trace_attributes(self, n_before, one_pass):
+    def _set_trace_attributes(self, n_before, single_epoch):
         history = self.net_.history_
         self.lower_bounds_ = -np.array([epoch["train_loss"] for epoch in history])
         self.n_iter_ = len(history)
@@ -224,7 +224,9 @@ class TrainsItsNet(
         if stopper is not None:
             self.best_epoch_ = stopper.best_epoch_
         stopped = self.n_iter_ - n_before < self.net_.max_epochs
-        self.converged_ = not one_pass and (stopped or not self._still_rises(n_before))
+        self.converged_ = not single_epoch and (
+            stopped or not self._still_rises(n_before)
+        )
 
     def _stopper(self):
         """What has stopped the training early and kept the best weights, or None."""

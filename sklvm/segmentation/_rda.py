@@ -280,7 +280,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "channels": ["array-like"],
     }
-    _shaping = (
+    _architecture = (
         *("activation", "optimizer", "compile", "net_params", "image_shape"),
         *("n_classes", "rate_model", "void_class", "channels"),
     )

@@ -97,7 +97,7 @@ class TrainedInParts(BaseNeuralEstimator):
     def _n_trainings(self, n_rows):
         return 3 if self.refine is None else 2
 
-    def _train_anew(self, X, y, device, one_pass):
+    def _train_anew(self, X, y, device, single_epoch):
         self.net_ = self._make_net(X, y, device, self._draw_seed())
         n_decoder = max(1, round(DECODER * self.max_epochs))
         n_left = self.max_epochs - n_decoder
@@ -184,7 +184,7 @@ class TrainedInParts(BaseNeuralEstimator):
         rate_model = copy.deepcopy(self.rate_model_)
         self.rate_model_ = rate_model.fit(np.reshape(codes, (len(codes), -1)))
 
-    def _finish_early(self, X, y):
+    def _finalize_early(self, X, y):
         """On few maps without a search, which takes its time; P(L) stays as it is."""
         # Training that goes on is the decoder's.
         self.net_._initialize_optimizer()
@@ -193,7 +193,7 @@ class TrainedInParts(BaseNeuralEstimator):
         self._fit_map_model(X[few], None if y is None else y[few])
         self.converged_ = False
 
-    def _finish(self, X, y, one_pass):
+    def _finalize(self, X, y, single_epoch):
         if self.rate_model != "list":
             # Codes of the whole range again, now that the decoder is as it stays.
             self._refine_training_maps(X, y)

@@ -2,7 +2,7 @@
 
 A file chooses among these and what the user hands to `load`; it can never make Python
 import anything. The names are those of the file format: a class that moves or is
-renamed keeps its own, `stateful(name=...)`.
+renamed keeps its own, by `register`.
 """
 
 from importlib import import_module
