@@ -22,7 +22,7 @@ from sklvm.neural._length import LENGTH_CONSTRAINTS, FindsLength
 from sklvm.neural._networks import run_blank_rows
 
 # A single latent bends worse than two, and more than the last are seldom of use.
-CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 N_FOLDS = 5
 # Latents for which a module of the user's own may have been made.
 MODULES_MAY_HAVE = range(1, 1025)
