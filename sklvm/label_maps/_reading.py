@@ -138,11 +138,7 @@ def _read_rows(estimator, X, reset):
             _check_two_axes(exact)
             return exact
         rows = validate_rows(
-            estimator,
-            values if type(X).__module__.startswith("pyarrow") else X,
-            reset=reset,
-            dtype="numeric",
-            ensure_all_finite=True,
+            estimator, X, reset=reset, dtype="numeric", ensure_all_finite=True
         )
     except ValueError as error:
         if " features as input" in str(error):
@@ -153,7 +149,7 @@ def _read_rows(estimator, X, reset):
         if "contains NaN" not in str(error):
             raise
         raise no_label("X") from None
-    _check_not_rounded(given, rows, "X")
+    _check_not_rounded(given if isinstance(given, list | tuple) else X, rows, "X")
     return rows
 
 

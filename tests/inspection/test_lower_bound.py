@@ -12,6 +12,7 @@ from sklvm.inspection import LowerBoundDisplay
 from ..autoencoder.models import quietly
 from ..mixture.families import FAMILIES, blobs, make, run
 from ..mixture.reference import bernoulli_em, bernoulli_log_joint, responsibilities
+from ..segmentation.models import tiny
 from .models import X, fitted
 from .pictures import has_line, lines_of
 
@@ -38,7 +39,7 @@ def test_the_trace_of_a_fit(kind):
 
 def test_trainings_of_one_fit_are_told_apart():
     """The encoder maximises another quantity than the decoder."""
-    est = fitted("RDA")
+    est = tiny(refine=None)
     display = LowerBoundDisplay.from_estimator(est)
     names = ["training of the decoder", "training of the encoder"]
     assert [name for name, _ in display.parts] == [*names, names[0]]
