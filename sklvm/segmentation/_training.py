@@ -111,7 +111,11 @@ class TrainedInParts(BaseNeuralEstimator):
         # The moments of what was trained before would push the weights on.
         self.net_._initialize_optimizer()
         self._train_decoder(
-            X, y, refined, n_epochs=max(1, n_left), warms_up=False, may_stop=False
+            *(X, y, refined),
+            n_epochs=max(1, n_left),
+            warms_up=False,
+            may_stop=False,
+            task="finetuning of the decoder",
         )
         if best_epoch is not None:
             self.best_epoch_ = best_epoch

@@ -37,25 +37,26 @@ def test_the_trace_of_a_fit(kind):
     assert "nats" in display.ax_.get_ylabel()
 
 
-def test_trainings_of_one_fit_are_told_apart():
-    """The encoder maximises another quantity than the decoder."""
-    est = tiny(refine=None)
+@pytest.mark.parametrize("refine", ["greedy", None])
+def test_trainings_of_one_fit_are_told_apart(refine):
+    """The encoder maximises another quantity, and the end is of other codes."""
+    est = tiny(refine=refine)
     display = LowerBoundDisplay.from_estimator(est)
-    names = ["training of the decoder", "training of the encoder"]
-    assert [name for name, _ in display.parts] == [*names, names[0]]
+    encoder = ["training of the encoder"] if refine is None else []
+    names = ["training of the decoder", *encoder, "finetuning of the decoder"]
+    assert [name for name, _ in display.parts] == names
     assert sum(n for _, n in display.parts) == est.n_iter_
     start = 0
     for (_, n), line in zip(display.parts, display.lines_, strict=True):
         assert_array_equal(line.get_xdata(), np.arange(start + 1, start + n + 1))
         assert_array_equal(line.get_ydata(), est.lower_bounds_[start : start + n])
         start += n
-    colours = [line.get_color() for line in display.lines_]
-    assert colours[0] == colours[2] != colours[1]
+    assert len({line.get_color() for line in display.lines_}) == len(names)
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert legend == names
-    first, second = (n for _, n in display.parts[:2])
     marks = [line.get_xdata()[0] for line in display.ax_.lines[1::2]]
-    assert marks == [first + 0.5, first + second + 0.5]
+    ends = np.cumsum([n for _, n in display.parts])
+    assert marks == (ends[:-1] + 0.5).tolist()
 
 
 def test_the_pretraining_of_a_gmvae_has_a_mark():
