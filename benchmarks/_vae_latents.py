@@ -13,18 +13,13 @@ import warnings
 import numpy as np
 import torch
 from _report import print_header, print_machine, print_row
-from _vae_tables import few_rows, split
+from _vae_tables import add_arguments, few_rows, split  # noqa: F401 (of the command)
 from _vae_tables_data import TABLES
 from sklearn.decomposition import PCA
 
 from sklvm import VAE, GaussianMixtureEM
 from sklvm.autoencoder import Gaussian
 from sklvm.autoencoder._latent_dim import count_factors
-
-
-def add_arguments(parser):
-    parser.add_argument("--only", nargs="*", choices=TABLES, default=list(TABLES))
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
 
 
 def run(arguments):
