@@ -10,16 +10,19 @@ Gaussian: 1,000 rows of 10 columns, a tenth of whose cells are missing.
 import time
 import warnings
 
+import _vae_tables
 import numpy as np
 import torch
 from _report import print_header, print_machine, print_row
-from _vae_tables import add_arguments, few_rows, split  # noqa: F401 (of the command)
+from _vae_tables import few_rows, split
 from _vae_tables_data import TABLES
 from sklearn.decomposition import PCA
 
 from sklvm import VAE, GaussianMixtureEM
 from sklvm.autoencoder import Gaussian
 from sklvm.autoencoder._latent_dim import count_factors
+
+add_arguments = _vae_tables.add_arguments
 
 
 def run(arguments):

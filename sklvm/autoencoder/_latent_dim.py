@@ -6,12 +6,14 @@ the highest log-likelihood, a mean over the folds. What x is of columns that are
 Gaussian, their likelihood says.
 """
 
+import copy
 import warnings
 
 import numpy as np
 from sklearn.model_selection import KFold
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from sklvm.autoencoder._distributions import POSTERIORS
 from sklvm.autoencoder._linear_start import noise_by_column
@@ -61,10 +63,10 @@ class FindsLatentDim(MissingCells, FindsLength):
     def _of_modules(self, n_inputs):
         """The dimension of z that a module of the user's own is for, or None."""
         if isinstance(self.encoder, nn.Module):
-            width = n_outputs(self.encoder, n_inputs)
+            width = n_outputs(copy.deepcopy(self.encoder), n_inputs)
             n_parameters = POSTERIORS[self.posterior].n_parameters
             fits = (L for L in MODULES_MAY_HAVE if n_parameters(L) == width)
-        elif isinstance(self.decoder, nn.Module):
+        elif isinstance(self.decoder, nn.Module) and not is_made_later(self.decoder):
             fits = (L for L in MODULES_MAY_HAVE if n_outputs(self.decoder, L))
         else:
             return None
@@ -78,6 +80,11 @@ class FindsLatentDim(MissingCells, FindsLength):
     def latent_dim_(self):
         """Dimension of z."""
         return self.net_.module.latent_dim
+
+
+def is_made_later(network):
+    """Whether it has lazy layers, which take whatever comes first."""
+    return any(map(is_lazy, network.parameters()))
 
 
 def n_outputs(network, n_inputs):
@@ -105,7 +112,7 @@ def count_factors(likelihood, X, draws_bits=False):
         uniform = np.random.default_rng(0).random(some.shape)
         some = np.where(np.isnan(some), some, uniform < some)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # those of NumPy among them
         values = _complete(_standardised(likelihood.numbers(some)))
     candidates = [L for L in CANDIDATES if values.shape[1] > L]
     if len(candidates) < 2 or len(values) < N_FOLDS:

@@ -44,10 +44,9 @@ class MissingCells(DensityAutoencoder):
         filled = np.array(rows)
         incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
         if len(incomplete):
-            values = self._map_chunks(self._best_guess, rows[incomplete], n_importance)
-            filled[incomplete] = np.where(
-                np.isnan(rows[incomplete]), values, rows[incomplete]
-            )
+            some = rows[incomplete]
+            values = self._map_chunks(self._best_guess, some, n_importance)
+            filled[incomplete] = np.where(np.isnan(some), values, some)
         return self._rows.filled(self, X, filled)
 
     def _best_guess(self, batch, q, p, eps):
@@ -89,12 +88,9 @@ class MissingCells(DensityAutoencoder):
         incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
         if len(incomplete):
             draw = self._missing_drawer(n_draws)
-            values = self._map_chunks(draw, rows[incomplete], n_importance).swapaxes(
-                0, 1
-            )
-            draws[:, incomplete] = np.where(
-                np.isnan(rows[incomplete]), values, rows[incomplete]
-            )
+            some = rows[incomplete]
+            values = self._map_chunks(draw, some, n_importance).swapaxes(0, 1)
+            draws[:, incomplete] = np.where(np.isnan(some), values, some)
         if not self._rows.is_table and not is_frame(X):
             return draws
         return [self._rows.filled(self, X, draw) for draw in draws]

@@ -134,9 +134,8 @@ class MixtureModel(LatentVariableModel):
         """q(w|x), and p(w) or, with a network q(z|w,x), its bound."""
         if self.head_x is None:
             return self.posterior(batch), self.prior()
-        if (
-            self.has_fixed_resp
-        ):  # the components have moved, and the heads were not trained
+        # While these are fixed the components move, and the heads are not trained.
+        if self.has_fixed_resp:
             self.start_heads()
         *body, last = self.encoder
         features = self.encoder_input(batch)

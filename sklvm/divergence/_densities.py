@@ -152,9 +152,11 @@ def _of_scipy(name, frozen):
 def _takes_rows_last(log_prob, draw, shape):
     """Whether it wants draws along the last axis, as those of Dirichlet and Wishart."""
     n = 1 + max(shape, default=0)  # more than there are columns
+    X = np.asarray(draw(n, 0)).reshape(n, *shape)
     try:
-        return np.shape(log_prob(draw(n, 0))) != (n,)
+        return np.shape(log_prob(X)) != (n,)
     except ValueError:
+        log_prob(np.moveaxis(X, 0, -1))  # of its own draws it has to know this
         return True
 
 

@@ -45,8 +45,9 @@ class Phase(ABC):
         """What the phase has come to, for checkpoints."""
         return {}
 
-    def set_changing_state(self, state):  # noqa: B027
+    def set_changing_state(self, state):
         """Take what `changing_state` gave."""
+        vars(self).update(state)
 
     def weights_of_classes(self, device):
         """What an error in a pixel of each class counts for (k,), or None for 1."""

@@ -8,10 +8,10 @@ from scipy.sparse import csr_matrix
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.decomposition import FactorAnalysis
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 import sklvm
 from sklvm import VAE
@@ -195,8 +195,7 @@ def test_the_number_is_published():
     assert est.latent_dim_ == est.transform(X[:3]).shape[1] == 4
     assert est.get_feature_names_out().tolist() == [f"vae{j}" for j in range(4)]
     assert quietly(VAE(3, **QUICK).fit, X).latent_dim_ == 3
-    with pytest.raises((AttributeError, NotFittedError)):
-        VAE().latent_dim_  # noqa: B018
+    assert not hasattr(VAE(), "latent_dim_")
 
 
 def test_it_is_the_same_for_every_seed_and_in_folds():
@@ -275,6 +274,14 @@ def test_a_module_says_what_it_is_for(posterior):
     gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
     est = VAE(encoder=nn.Linear(24, n_parameters), posterior=posterior, **QUICK)
     assert quietly(est.fit, gaps).latent_dim_ == 3
+
+
+def test_a_module_that_fits_itself_to_any_width_stays_as_it_is():
+    """It says nothing of z, so that the factors do, and is not made by a look."""
+    decoder = nn.LazyLinear(12)
+    est = VAE(decoder=decoder, **QUICK)
+    assert quietly(est.fit, X).latent_dim_ == 4
+    assert is_lazy(decoder.weight)
 
 
 @pytest.mark.parametrize("name", ["encoder", "decoder"])

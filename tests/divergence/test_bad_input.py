@@ -205,6 +205,18 @@ def test_probabilities_do_not_compare_with_densities(discrete, continuous):
         kl(continuous, discrete)
 
 
+def test_a_distribution_that_refuses_its_own_draws_says_why():
+    class Broken(stats.rv_continuous):
+        def _rvs(self, size=None, random_state=None):
+            return random_state.normal(size=size)
+
+        def _logpdf(self, x):
+            raise ValueError("no logarithm today")
+
+    with pytest.raises(ValueError, match="no logarithm today"):
+        kl(Broken()(), stats.norm())
+
+
 def test_a_discrete_target_has_no_nearest_gaussian():
     for direction in ("inclusive", "exclusive"):
         with pytest.raises(ValueError, match=r"target.*discrete"):
