@@ -11,7 +11,7 @@ import numpy as np
 
 from sklvm.label_maps._fields import NAMES
 from sklvm.label_maps._gate import CONFIDENCE, LOGIT
-from sklvm.label_maps._hashing import HashTable, multipliers
+from sklvm.label_maps._hashing import HashTable, distinct, multipliers
 from sklvm.state._classes import stateful
 
 # Observations of each bit that every context begins with.
@@ -117,20 +117,20 @@ class CountTables:
         """
         entries, predictions = [], []
         for column in keys.T:
-            distinct, rows = np.unique(column, return_inverse=True)
+            first, rows, _ = distinct(column)
             inside, left = rows * N_FOLDS + folds, []
-            entries.append([distinct])
+            entries.append([column[first]])
             for each in (zeros, ones):
-                by_fold = np.bincount(inside, each, minlength=len(distinct) * N_FOLDS)
+                by_fold = np.bincount(inside, each, minlength=len(first) * N_FOLDS)
                 total = by_fold.reshape(-1, N_FOLDS).sum(axis=1)
                 entries[-1].append(total)
                 left.append(total[rows[sample]] - by_fold[inside[sample]])
             predictions.append(logits_and_confidences(*left))
-        distinct, zeros, ones = (
+        held, zeros, ones = (
             np.concatenate(part) for part in zip(*entries, strict=True)
         )
         values = logits_and_confidences(zeros, ones)
-        self.table = HashTable(distinct, values, zeros + ones)
+        self.table = HashTable(held, values, zeros + ones)
         return np.stack(predictions, axis=1)
 
     def __getitem__(self, keys):

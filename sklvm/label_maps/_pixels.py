@@ -6,7 +6,7 @@ import numpy as np
 
 from sklvm.label_maps._contexts import N_FOLDS
 from sklvm.label_maps._fields import NAMES, Field, wavefront_numbers
-from sklvm.label_maps._hashing import multipliers
+from sklvm.label_maps._hashing import distinct, multipliers
 
 # Neighbours among which a second candidate is looked for and a candidate is counted.
 N_NEAR, MOST_NEAR, MOST_RANK = 12, 5, 3
@@ -107,13 +107,13 @@ def known_pixels(maps, images, n_labels, tones, n_rows):
     chosen = evenly(maps)
     views = _views(maps, images, chosen, tones, n_rows)
     keys = np.concatenate([view.keys(n_labels) for view in views])
-    first, row_of, counts = _distinct(keys)
+    first, row_of, counts = distinct(keys)
     if len(first) > MOST_DISTINCT and len(chosen) > 1:
         # Hardly a pixel is like another: fewer maps have fewer rows.
         chosen = chosen[:: -(-len(first) // MOST_DISTINCT)]
         views = _views(maps, images, chosen, tones, n_rows)
         keys = np.concatenate([view.keys(n_labels) for view in views])
-        first, row_of, counts = _distinct(keys)
+        first, row_of, counts = distinct(keys)
     starts = np.cumsum([0, *(view.maps.size for view in views)])
     return Pixels(
         _rows_at(views, starts, first, counts, n_labels),
@@ -131,20 +131,6 @@ def _views(maps, images, chosen, tones, n_rows):
             parts = number, len(chosen) == 1, seen, n_rows
             views.append(View.of(maps[i][:, ::mirror], *parts))
     return views
-
-
-def _distinct(keys):
-    """Where each of the different keys is, which one every key is, and how often.
-
-    As np.unique, in half of its memory.
-    """
-    order = np.argsort(keys)
-    keys = keys[order]
-    is_new = np.r_[True, keys[1:] != keys[:-1]]
-    bounds = np.flatnonzero(is_new)
-    row_of = np.empty(len(keys), dtype=np.int32)
-    row_of[order] = np.cumsum(is_new, dtype=np.int32) - 1
-    return order[bounds], row_of, np.diff(bounds, append=len(keys))
 
 
 def _rows_at(views, starts, first, counts, n_labels):
