@@ -1,11 +1,11 @@
 """What a fitted `SparseSegmentationRDA` answers."""
 
+from itertools import chain
+
 import numpy as np
-import torch
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import Bunch, gen_batches
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from sklvm._base import (
     check_count,
@@ -14,7 +14,6 @@ from sklvm._base import (
     weighted_mean,
 )
 from sklvm.label_maps._shapes import as_form
-from sklvm.neural._device import inference
 from sklvm.segmentation._checks import (
     check_codes,
     check_images,
@@ -24,7 +23,7 @@ from sklvm.segmentation._checks import (
     check_same_shapes,
     check_weights,
 )
-from sklvm.segmentation._networks import seed_planes
+from sklvm.segmentation._decoding import FittedNetworks, decoder
 from sklvm.segmentation._refine import (
     Task,
     best_of,
@@ -35,82 +34,28 @@ from sklvm.segmentation._refine import (
     until_distortion,
 )
 
-# Small maps are decoded together, at most so many of them and so many pixels.
-BLOCK_MAPS, BLOCK_PIXELS = 32, 8192
-
 
 class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
     """Codes, maps, rates and bytes of a fitted model."""
 
     # Decoding and searching -----------------------------------------------------------
 
-    def _block_size(self):
-        n_pixels = self.image_shape_[0] * self.image_shape_[1]
-        return max(1, min(BLOCK_MAPS, BLOCK_PIXELS // n_pixels))
-
     def _counted(self, labels):
         """Where an error counts, of maps of numbers: neither void nor outside."""
         return self._pixel_labels.counted(labels)
 
-    def _in_blocks(self, function, *arrays):
-        """`function` of blocks of rows that are all of one size.
-
-        So what it computes of a row does not depend on how many there are: sums in
-        another order would round differently.
-        """
-        size, parts = self._block_size(), []
-        n = len(arrays[0])
-        for start in range(0, n, size):
-            rows = slice(start, min(start + size, n))
-            block = [None if a is None else a[rows] for a in arrays]
-            short = size - (rows.stop - start)
-            if short:
-                block = [
-                    None
-                    if a is None
-                    else np.concatenate([a, np.repeat(a[:1], short, 0)])
-                    for a in block
-                ]
-            parts.append(function(*block)[: size - short])
-        return np.concatenate(parts)
-
-    def _to_device(self, array, dtype=None):
-        if array is None:
-            return None
-        return torch.as_tensor(np.ascontiguousarray(array), dtype=dtype).to(
-            self.net_.device
-        )
+    def _networks(self):
+        return FittedNetworks(*self._fitted_module())
 
     def _decode(self, codes, images):
         """Dense maps (n, H, W) of codes (n, H, W)."""
-        module = self._fitted_module()[0]
-
-        def decode(codes, images):
-            planes = torch.from_numpy(seed_planes(codes, self.n_classes_))
-            planes = planes.to(self.net_.device)
-            with inference():
-                logits = module.class_logits(planes, self._to_device(images))
-            labels = logits.argmax(dim=1).cpu().numpy().astype(np.int32)
-            return np.where(codes >= 0, codes, labels)
-
-        return self._in_blocks(decode, codes, images)
+        return self._networks().decoded(codes, images)
 
     def _own_codes(self, labels, images, weights):
         """The codes of the encoder itself: seeds that are likelier than not."""
         self._check_encoder()
-        module = self._fitted_module()[0]
-
-        def encode(labels, images, weights):
-            with inference():
-                logits = module.seed_logits(
-                    self._to_device(labels),
-                    self._to_device(images),
-                    self._to_device(weights, torch.float32),
-                )
-            seeded = (logits.cpu().numpy() > 0) & self._counted(labels)
-            return np.where(seeded, labels, -1)
-
-        return self._in_blocks(encode, labels, images, weights)
+        logits = self._networks().seed_logits(labels, images, weights)
+        return np.where((logits > 0) & self._counted(labels), labels, -1)
 
     def _check_encoder(self):
         if self.refine is None and self.net_.module.encoder is None:
@@ -153,42 +98,28 @@ class FittedSegmentations(OneToOneFeatureMixin, TransformerMixin):
 
     def _run_searches(self, begin, labels, images, weights):
         """The states that searches of maps (n, H, W) end with: `begin(task, i)`."""
-        blank = None
+        networks, blank = self._networks(), None
         if images is None:
-            blank = self._decode(np.full((1, *self.image_shape_), -1, np.int32), None)
-        states = []
-        blocks = list(gen_batches(len(labels), self._block_size()))
-        name = f"{type(self).__name__}: search of codes"
-        for rows in tqdm(blocks, desc=name, disable=not self.verbose):
+            blank = networks.decoded(
+                np.full((1, *self.image_shape_), -1, np.int32), None
+            )
+
+        def search(rows):
             searches = [
                 begin(self._task(labels[i], weights[i]), i)
                 for i in range(rows.start, rows.stop)
             ]
-            decode = self._decoder(None if images is None else images[rows], blank)
-            states += run(searches, decode)
-        return states
+            beside = None if images is None else images[rows]
+            return run(searches, decoder(networks, beside, blank))
+
+        name = f"{type(self).__name__}: search of codes" if self.verbose else None
+        return list(
+            chain.from_iterable(networks.over_blocks(search, len(labels), name))
+        )
 
     def _task(self, labels, weight):
         parts = labels, self._counted(labels), self.rate_model_
         return Task(*parts, weight, self.class_weight_)
-
-    def _decoder(self, images, blank):
-        """What `run` calls for a block: of codes of numbers of maps their maps.
-
-        Without images all blank codes decode to one map, `blank`.
-        """
-
-        def decode(numbers, codes):
-            codes = np.stack(codes)
-            if images is not None:
-                return self._decode(codes, images[numbers])
-            decoded = np.repeat(blank, len(codes), axis=0)
-            seeded = (codes >= 0).any(axis=(1, 2))
-            if seeded.any():
-                decoded[seeded] = self._decode(codes[seeded], None)
-            return decoded
-
-        return decode
 
     def _check_rows(self, X, images):
         """X as `Maps`, and flat images or None."""
