@@ -157,6 +157,7 @@ def need(suffix):
 RUN = {".pt2": run_pt2, ".onnx": run_onnx}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, suffix", in_both(CASES, ENCODERS_IN_ONNX))
 def test_encoder_is_transform(fitted, encoder_of, name, suffix):
     need(suffix)
@@ -191,6 +192,7 @@ CONDITIONAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, suffix", in_both(CONDITIONAL, {"labels"}))
 def test_conditional(name, suffix, tmp_path):
     need(suffix)

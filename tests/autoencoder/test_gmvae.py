@@ -184,6 +184,7 @@ def test_a_row_alone_or_among_others(method):
     assert_allclose(values(data), together, **near)
 
 
+@pytest.mark.slow
 def test_the_network_never_exceeds_the_exact_bound():
     network = known(X, categorical="network", n_score_draws=1)
     exact = known(X, categorical="exact", n_score_draws=1)

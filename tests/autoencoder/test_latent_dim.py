@@ -129,6 +129,7 @@ def test_rows_without_anything_and_copies_of_columns():
     assert counted(gaps) in (4, 6, 8)
 
 
+@pytest.mark.slow
 def test_of_many_columns_some_are_looked_at():
     wide = factors(4, 300, 3 * N_COLUMNS + 1)
     assert counted(wide) == 4
@@ -198,6 +199,7 @@ def test_the_number_is_published():
     assert not hasattr(VAE(), "latent_dim_")
 
 
+@pytest.mark.slow
 def test_it_is_the_same_for_every_seed_and_in_folds():
     small = X[:60]
     in_folds = {"max_epochs": 200, "early_stopping": "auto"}

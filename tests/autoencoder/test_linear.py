@@ -69,6 +69,7 @@ def test_training_reaches_the_maximum_likelihood(objective):
     assert est.noise_ == pytest.approx(ppca(X, 2)[2], rel=0.04)
 
 
+@pytest.mark.slow
 def test_training_reaches_the_score_of_scikit_learn():
     """Its PCA divides by n - 1, and is otherwise the same model."""
     assert trained().score(HELD_OUT) == pytest.approx(

@@ -142,6 +142,7 @@ def test_gaps_that_the_fit_has_not_seen():
             getattr(est, method)(gaps)
 
 
+@pytest.mark.slow
 def test_training_with_gaps_reaches_the_evidence():
     """Linear networks cannot be exact for every mask; a small MLP comes close."""
     X, held_out = rows(600), rows(300, seed=1)
@@ -163,6 +164,7 @@ def test_training_with_gaps_reaches_the_evidence():
     assert error < 0.5 * np.sqrt(np.mean((mean_fill - exact) ** 2))
 
 
+@pytest.mark.slow
 def test_bernoulli_gaps():
     X = bits(200)
     gaps = X.copy()
@@ -183,6 +185,7 @@ def test_bernoulli_gaps():
     assert right > 0.65
 
 
+@pytest.mark.slow
 def test_labels_as_masked_features():
     """Semi-supervised: two further columns, known for one row in ten."""
     rng = np.random.default_rng(0)

@@ -82,6 +82,7 @@ def test_the_score_is_a_lower_bound(vae, integral, name, request):
     assert abs(errors[2].mean()) < 0.01
 
 
+@pytest.mark.slow
 def test_a_column_alone_is_scored_in_its_own_unit(vae, integral, complete):
     some = complete.iloc[::2]
     for j, name in enumerate(COLUMNS):
@@ -94,6 +95,7 @@ def test_a_column_alone_is_scored_in_its_own_unit(vae, integral, complete):
         assert error.max() < 0.3
 
 
+@pytest.mark.slow
 def test_a_mixture_of_components_is_integrated_too(complete, gaps):
     params = PARAMS | {"max_epochs": 30}
     est = quietly(GMVAE(3, mask_rate=0.25, **params).fit, mixed_table(500))
@@ -289,6 +291,7 @@ def test_draws_of_an_array_are_an_array():
 # Some columns given others.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given, at", [(["year", "plan"], [0, 3]), ("clicks", [5])])
 def test_conditional_scores_are_those_of_the_integral(
     vae, integral, complete, given, at
@@ -324,6 +327,7 @@ def test_columns_are_given_in_any_way(vae, complete, given):
     assert_array_equal(vae.conditional_score_samples(complete, given, 50), expected)
 
 
+@pytest.mark.slow
 def test_conditional_scores_over_what_is_observed(vae, integral, gaps):
     expected = integral.log_evidence(gaps) - integral.log_evidence_of(gaps, [0, 3])
     actual = vae.conditional_score_samples(gaps, ["year", "plan"], 20000)

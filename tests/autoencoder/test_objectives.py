@@ -112,6 +112,7 @@ def test_three_forms_agree_on_a_random_network(likelihood, posterior):
     assert all(0 < error < 0.2 for error in errors)
 
 
+@pytest.mark.slow
 def test_the_closed_forms_take_noise_away():
     """Their variances differ, or there would be one form only."""
     spread = {name: np.std(draws(name).lower_bounds_) for name in BOUND}

@@ -34,6 +34,7 @@ def fitted(prior, **params):
     return quietly(VAE(1, **params).fit, clusters(300))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["standard", "vamp"])
 def test_log_likelihood_is_the_mean_over_the_prior(prior):
     """Plain Monte Carlo over latents that `sample` draws, with its standard error."""
@@ -55,6 +56,7 @@ def test_the_standard_prior_is_standard():
     assert kstest(fitted("standard").sample(2000)[1][:, 0], "norm").pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_vamp_closes_the_holes():
     """Samples fall where the data are, more often than under a standard prior."""
 
@@ -90,6 +92,7 @@ def test_every_objective_takes_the_prior(objective):
     )
 
 
+@pytest.mark.slow
 def test_three_forms_agree_under_a_vamp_prior():
     bounds = [
         fitted(
@@ -108,6 +111,7 @@ def test_three_forms_agree_under_a_vamp_prior():
     assert np.ptp(means) < 4.5 * error
 
 
+@pytest.mark.slow
 def test_pseudo_inputs_learn():
     """One pseudo-input is a single Gaussian, fifty follow the four clusters."""
     held_out = clusters(200, seed=1)

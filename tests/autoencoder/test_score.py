@@ -201,6 +201,7 @@ def test_a_few_rows_without_names_are_noticed():
         est.transform(frame.to_numpy()[:1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -243,6 +244,7 @@ def test_log_likelihood_rises_with_the_number_of_draws():
     assert (np.diff(values) > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "n_rows, n_features, hidden_layer_sizes",
     [(1000, 100, (4,)), (50, 4, (1000,))],

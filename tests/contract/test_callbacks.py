@@ -136,6 +136,7 @@ def test_a_part_may_have_more_steps_than_it_was_to():
     assert recorder.count("iteration") == 4
 
 
+@pytest.mark.slow
 def test_folds_and_trainings_are_told():
     (X,) = three_blobs(0, 300)
     recorder = Recorder(looks=False)
@@ -218,6 +219,7 @@ def test_callbacks_reach_the_estimator_inside(est):
     assert "_skl_callbacks" not in vars(inside)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_bar_of_a_search_goes_down_to_epochs(n_jobs, capfd):
     (X,) = three_blobs(0, 100)

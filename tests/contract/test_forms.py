@@ -163,6 +163,7 @@ def assert_all_right(name, wanted):
     assert not faults, "\n" + "\n".join(lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_forms_where_rows_are_read(name):
     assert_all_right(name, lambda method: method in QUICK)

@@ -99,6 +99,7 @@ def check(entry, params, delay):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("entry, params", list(cases()))
 def test_ctrl_c(entry, params):

@@ -85,6 +85,7 @@ def test_inclusive_is_the_moments():
     assert_allclose(fit.optima[0].mean, fit.mean)
 
 
+@pytest.mark.slow
 def test_exclusive_to_six_digits():
     root = optimize.root(exclusive_conditions, [0.5, 0.0], tol=1e-12)
     assert root.success
@@ -105,6 +106,7 @@ def test_exclusive_to_six_digits():
     assert 0 <= fit.standard_error < 1e-6
 
 
+@pytest.mark.slow
 def test_the_two_directions_disagree_as_they_should():
     """Each is the best in its own divergence; the exclusive one is narrower."""
     inclusive, exclusive = nearest("inclusive"), nearest("exclusive")
@@ -190,6 +192,7 @@ def test_modes_far_apart_in_the_plane():
 # Targets that are Gaussians, and targets of every origin.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["inclusive", "exclusive"])
 def test_a_gaussian_is_nearest_to_itself(direction):
     mean, sd = 1000.3, 0.02

@@ -122,6 +122,7 @@ def test_modes_of_a_log_density_that_underflows():
     assert_allclose(kl(p, q, random_state=0).divergence, expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0.0, 5.0, 100.0])
 def test_densities_that_are_infinite_at_an_end(start):
     """An end that is not 0 has few floats near it, which the error knows."""
@@ -143,6 +144,7 @@ def test_draws_on_which_a_density_is_infinite():
         kl(stats.beta(1e-3, 1), stats.beta(2e-3, 1), random_state=0)
 
 
+@pytest.mark.slow
 def test_moments_where_quadrature_misses_mass():
     fit = fit_gaussian(SPIKE, n_samples=100_000, random_state=0)
     deviation = np.sqrt(0.95 + 0.95 * 0.05 * 50**2)
@@ -165,6 +167,7 @@ def test_no_gaussian_is_within_bounds(p):
         fit_gaussian(p, "exclusive")
 
 
+@pytest.mark.slow
 def test_a_narrow_optimum_is_kept():
     p = mixture([0.3, 0.3, 0.4], [-10.0, 0.0, 10.0], [1.0, 0.1, 2.0])
     optima = fit_gaussian(p, "exclusive", random_state=0).optima
@@ -172,6 +175,7 @@ def test_a_narrow_optimum_is_kept():
     assert_allclose(modes, [(-10, 1), (0, 0.01), (10, 4)], rtol=1e-2, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_optima_of_one_mean_and_two_scales():
     p = mixture([0.5, 0.5], [0.0, 0.0], [1.0, 0.01])
     wide, narrow = fit_gaussian(p, "exclusive", random_state=0).optima
@@ -180,6 +184,7 @@ def test_optima_of_one_mean_and_two_scales():
     assert wide.divergence < narrow.divergence
 
 
+@pytest.mark.slow
 def test_draws_that_repeat_in_float32_are_no_sign_of_a_discrete_one():
     fit = fit_gaussian(distributions.Normal(100.0, 0.01), random_state=0)
     assert_allclose(fit.mean, 100, atol=1e-3)

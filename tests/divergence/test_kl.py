@@ -88,6 +88,7 @@ def test_scipy_distributions():
     assert kl(light, heavy).divergence == pytest.approx(exact, rel=1e-7)
 
 
+@pytest.mark.slow
 @quick
 @given(st.integers(0, 2**32 - 1))
 def test_mixtures_on_the_line_against_an_integral(seed):

@@ -257,6 +257,7 @@ def test_active_units_of_a_conditional_model():
 # Sparse segmentations.
 
 
+@pytest.mark.slow
 def test_sparse_segmentations():
     est = fitted()
     S = est.transform(HELD_OUT)

@@ -51,6 +51,7 @@ def test_score_is_the_mean_code_length_in_bits():
     assert codec.score(HELD_OUT, sample_weight=weights) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_probabilities_of_all_maps_add_up_to_one():
     codec = LabelMapCodec(n_classes=3).fit(scenes(0, 20, (2, 3), 3))
     numbers = np.arange(3**6)
@@ -96,6 +97,7 @@ def test_a_map_does_not_depend_on_those_beside_it():
     assert codec.encode(HELD_OUT[::-1]) == together[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_labels", [1, 2, 3, 20, 40])
 def test_numbers_of_labels(n_labels):
     maps = scenes(0, 20, n_labels=n_labels)
@@ -213,6 +215,7 @@ def test_copies_and_files_write_the_same_bytes(tmp_path):
         assert_array_equal(other.decode(streams), HELD_OUT)
 
 
+@pytest.mark.slow
 def test_clone_and_searches():
     codec = clone(LabelMapCodec(n_classes=5))
     assert codec.n_classes == 5

@@ -20,6 +20,7 @@ from sklvm.label_maps._range_coder import Decoder, Encoder
 from .maps import HELD_OUT, X, fitted, photographs, scenes
 
 
+@pytest.mark.slow
 def test_another_model_refuses_the_streams():
     others = [
         LabelMapCodec().fit(scenes(2, 60)),
@@ -43,6 +44,7 @@ def test_a_stream_without_a_checksum_has_to_be_asked_for():
     assert_array_equal(codec.decode(streams, checksum=False), HELD_OUT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(16, 20), (7, 30)])
 def test_altered_streams(shape):
     codec, rng = fitted(), np.random.default_rng(0)

@@ -49,6 +49,7 @@ def other(kind):
     return OTHERS[kind]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checksum", [True, False])
 @pytest.mark.parametrize("kind", OTHERS)
 def test_either_refuses_the_streams_of_the_other(kind, checksum):
@@ -64,6 +65,7 @@ def test_either_refuses_the_streams_of_the_other(kind, checksum):
                 reader.decode([stream], checksum=checksum)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checksum", [True, False])
 def test_with_images_and_without(checksum):
     plain, seeing = fitted(), fitted(with_images=True)
@@ -79,6 +81,7 @@ def test_with_images_and_without(checksum):
             others.decode([stream], images[:1], checksum=checksum)
 
 
+@pytest.mark.slow
 def test_labels_that_are_equal_are_the_same_labels():
     streams = fitted().encode(HELD_OUT)
     for dtype in (np.uint8, np.int64, float):

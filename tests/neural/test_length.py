@@ -67,6 +67,7 @@ def test_batches_change_how_many_epochs_are_5000_steps():
     assert est.net_.max_epochs == 2500
 
 
+@pytest.mark.slow
 def test_noise_is_not_learned_by_heart():
     """Where nothing is to be learned the start, or little after it, is the best."""
     X = standard_normal(60, 5)
@@ -77,6 +78,7 @@ def test_noise_is_not_learned_by_heart():
     assert est.score(fresh) > long.score(fresh) + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["optimal", "shared"])
 def test_the_noise_is_that_of_new_rows(noise):
     """Networks err less on the rows that they were trained on.
@@ -93,6 +95,7 @@ def test_the_noise_is_that_of_new_rows(noise):
     assert np.mean(squares / n / est.noise_**2) == pytest.approx(1, abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_curve_is_learned():
     est = fit(curve(200), max_epochs=200, lr=0.03)
     assert est.best_epoch_ > 20
@@ -112,6 +115,7 @@ def test_the_folds_repeat_with_random_state():
     assert one.held_out_bound_ != other.held_out_bound_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_rows", [60, 1100])
 def test_max_epochs_is_the_most(n_rows):
     est = fit(curve(n_rows), max_epochs=220)
@@ -135,6 +139,7 @@ def test_callbacks_see_the_last_training_alone():
     assert log == ["begin", *["epoch"] * est.n_iter_]
 
 
+@pytest.mark.slow
 def test_short_trainings_are_left_alone():
     """Fewer than 200 steps."""
     est = fit(max_epochs=199)
@@ -196,6 +201,7 @@ def test_a_conditional_model_has_folds_too():
     assert np.isfinite(est.held_out_bound_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [VAE, ConditionalVAE])
 def test_a_start_that_is_the_best_has_a_second_chance(estimator):
     """Where steps change nothing the start stays the best, whatever follows."""
@@ -214,6 +220,7 @@ def test_a_start_that_is_the_best_has_a_second_chance(estimator):
     assert est.best_epoch_ == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [VAE, ConditionalVAE])
 def test_held_out_rows_are_never_below_the_start(estimator):
     """Nothing is to be learned, and large steps lead away."""
@@ -227,6 +234,7 @@ def test_held_out_rows_are_never_below_the_start(estimator):
     assert est.held_out_bound_ >= start.held_out_bound_ - 0.01
 
 
+@pytest.mark.slow
 def test_a_curve_goes_on_as_it_was():
     """Where held-out rows gain for long there is no second chance to give."""
     est = fit(curve(1100), max_epochs=400, lr=0.03)
@@ -278,6 +286,7 @@ def test_held_out_rows_far_below_the_training_rows_are_told():
     assert message.endswith(".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_rows", [60, 1100])
 def test_ordinary_rows_are_told_nothing(n_rows):
     params = FEW | {"tol": np.inf}

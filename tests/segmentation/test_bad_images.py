@@ -17,6 +17,7 @@ SEEN = images_of(SPECKS)
 # Images.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", READS_X)
 def test_images_are_given_exactly_where_the_fit_had_them(method):
     refused(getattr(seeing(), method), SPECKS, words=("images",))

@@ -105,6 +105,7 @@ def test_images_are_on_both_sides():
     assert_array_equal(est.decode(lossless, images), maps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("void_class", [0, 2])
 def test_lossless_keeps_void_pixels(void_class):
     est = fitted(void_class=void_class)

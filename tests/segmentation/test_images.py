@@ -114,6 +114,7 @@ def test_frames_of_images_and_float32(est):
     assert_array_equal(est.transform(HELD_OUT, SEEN.astype(np.float32)), expected)
 
 
+@pytest.mark.slow
 def test_a_channel_that_never_changes():
     images = IMAGES.reshape(-1, P, 2).copy()
     images[..., 1] = 2.0

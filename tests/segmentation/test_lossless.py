@@ -43,6 +43,7 @@ def test_with_images():
     assert (sizes(streams) <= sizes(seeded) + 1).all()
 
 
+@pytest.mark.slow
 def test_a_checksum_is_the_default():
     est = fitted()
     streams = est.encode(HELD_OUT, lossless=True)

@@ -62,6 +62,7 @@ def coded(kind, rate_model, maps, **how):
     return est, est.encode(maps, many, **how), beside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_model", ["list", "learned"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_either_refuses_the_streams_of_the_other(kind, rate_model):

@@ -86,6 +86,7 @@ def test_tiles_share_what_a_map_may_have(most, distortions, weighted):
 # What is asked of large maps is asked of their tiles ----------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{}, {"class_weight": "balanced"}])
 @pytest.mark.parametrize("rate_model", RATE_MODELS)
 def test_a_large_map_is_its_tiles(rate_model, params):
@@ -204,6 +205,7 @@ def test_both_kinds_of_lossless_streams(monkeypatch):
             assert_array_equal(labels, true)
 
 
+@pytest.mark.slow
 def test_void_pixels_across_tiles():
     est = fitted(void_class=VOID)
     labels = scene(11, 9).copy()

@@ -99,6 +99,7 @@ def test_fit_transform_is_fit_and_transform():
     assert_array_equal(quietly(other.fit_transform, TINY_X), tiny().transform(TINY_X))
 
 
+@pytest.mark.slow
 def test_warm_start_goes_on(est):
     once = est.score(HELD_OUT)
     first = est.n_iter_

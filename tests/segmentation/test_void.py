@@ -138,6 +138,7 @@ def test_models_of_version_0_1_go_on_as_they_were(void_class):
     assert np.isfinite(again.fit(X).lower_bound_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_model", RATE_MODELS)
 def test_samples_are_without_it(rate_model):
     maps, S = fitted(void_class=VOID, rate_model=rate_model).sample(20)

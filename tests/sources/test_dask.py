@@ -31,6 +31,7 @@ def client():
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_workers_equal_one_process(family, client):
     X = rows(family)
@@ -83,6 +84,7 @@ def test_an_error_on_a_worker_is_the_users(client):
         GaussianMixtureEM(K).fit(da.from_array(X, chunks=(1000, -1)))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_that_dies_changes_nothing():
     """Its partitions are computed again, by the one that takes its place."""
@@ -109,6 +111,7 @@ def test_a_worker_that_dies_changes_nothing():
     assert_same(two, one, tol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_goes_away_is_told():
     X = rows("full")

@@ -46,6 +46,7 @@ class TestFit:
         assert est.n_iter_ == fitted[family].n_iter_
         assert est.score(X) == pytest.approx(fitted[family].score(X), abs=1e-12)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [1, 7, 999, N])
     @pytest.mark.parametrize("n_jobs", [1, 2])
     def test_neither_chunks_nor_threads_nor_order_matter(self, size, n_jobs, fitted):

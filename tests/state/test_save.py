@@ -124,6 +124,7 @@ def test_without_statistics_partial_fit_says_so(path):
         loaded.partial_fit(*case.data)
 
 
+@pytest.mark.slow
 def test_a_file_without_what_a_training_needs_is_small(path):
     """At most 1.1 times the parameters, moments and all else left out."""
     X = np.random.default_rng(0).normal(size=(300, 64))

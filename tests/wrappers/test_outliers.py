@@ -83,6 +83,7 @@ def test_rows_with_a_pattern_of_their_own(monkeypatch):
     assert_allclose(alone, rare[:20], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["breast cancer", "wine", "answers"])
 def test_missing_cells_do_not_decide(table):
     """At equal contamination, less than a factor of two between 0, 1 and 2 of them."""

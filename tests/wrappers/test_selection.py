@@ -89,6 +89,7 @@ def test_the_one_standard_error_rule():
     assert selection.best_n_components == 1 + np.flatnonzero(within)[0]
 
 
+@pytest.mark.slow
 def test_seeds_and_jobs():
     model = clone(MODEL).set_params(random_state=None)
     first, second, parallel = (
