@@ -65,26 +65,39 @@ class Gate:
         self.w2 = _integers(w2 * out * 2**WEIGHT)
         self.b2 = _integers(b2 * out * 2 ** (WEIGHT + HIDDEN))
 
-    def bit_frequencies(self, predictions):
-        """Of bits (n,), from logits and confidences (n, n_inputs, 2), int64."""
+
+class BitFrequencies:
+    """Of bits (n,), from logits and confidences (n, n_inputs, 2) below 2^15, int64."""
+
+    def __init__(self, gate):
+        self.gate = gate
+        self.first = Product(gate.w1, 1 << 15)
+        largest = self.first.largest + int(np.abs(gate.b1).max())
+        self.second = Product(gate.w2, largest >> (FIRST - HIDDEN))
+
+    def __call__(self, predictions):
+        gate = self.gate
         x = predictions.reshape(len(predictions), -1)
-        hidden = np.maximum(product(x, self.w1) + self.b1, 0) >> (FIRST - HIDDEN)
-        out = (product(hidden, self.w2) + self.b2) >> HIDDEN
+        hidden = np.maximum(self.first(x) + gate.b1, 0) >> (FIRST - HIDDEN)
+        out = (self.second(hidden) + gate.b2) >> HIDDEN
         z = (out[:, :-1] * predictions[..., 0]).sum(axis=1) + out[:, -1]
         z = np.minimum(np.maximum(z >> WEIGHT, -LARGEST), LARGEST)
-        return self.frequencies[z + LARGEST]
+        return gate.frequencies[z + LARGEST]
 
 
-def product(x, weights):
-    """x @ weights of integers (n, p) and (p, q), int64.
+class Product:
+    """x @ weights of integers (n, p) and (p, q), int64, for x of at most `largest_x`.
 
     By the floats of a BLAS, many times as fast, where no sum, in whatever order, can
     reach 2^53: below that doubles are integers, and nothing is rounded.
     """
-    largest = max(int(x.max(initial=0)), -int(x.min(initial=0)))
-    if largest * int(np.abs(weights).sum(axis=0).max()) >= EXACT:
-        return x @ weights
-    return (x.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
+
+    def __init__(self, weights, largest_x):
+        self.largest = largest_x * int(np.abs(weights).sum(axis=0).max())
+        self.weights = weights.astype(float) if self.largest < EXACT else weights
+
+    def __call__(self, x):
+        return (x.astype(self.weights.dtype) @ self.weights).astype(np.int64)
 
 
 def _integers(values):

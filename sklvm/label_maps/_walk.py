@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklvm.label_maps._fields import Field
+from sklvm.label_maps._gate import BitFrequencies
 from sklvm.label_maps._pixels import MissRows
 
 
@@ -34,6 +35,8 @@ class Walk:
             self.beside += list(np.moveaxis(tones, -1, 0))
         self.seen = np.zeros((len(coders), model.n_labels), dtype=np.int64)
         self.hit_keys, self.miss_keys = model.hit_keys(), model.miss_keys()
+        self.hit_frequencies = BitFrequencies(model.hit_gate)
+        self.miss_frequencies = BitFrequencies(model.miss_gate)
         self.columns = model.adaptive_columns(self.hit_keys)
         self.counts = model.adaptive.begin(len(self.columns), len(coders))
 
@@ -65,7 +68,7 @@ class Walk:
         counted = model.adaptive.predictions(*self.counts[:, slots])
         mixed = np.concatenate([model.hit_tables[keys], counted], axis=1)
         hits = None if true is None else true == first
-        hits = self._hits(model.hit_gate.bit_frequencies(mixed), hits)
+        hits = self._hits(self.hit_frequencies(mixed), hits)
         bits = np.repeat(hits.view(np.int8), slots.shape[1])
         np.add.at(self.counts, (bits, slots.ravel()), 1)
         if hits.all():
@@ -103,7 +106,7 @@ class Walk:
             keys = self.miss_keys(
                 asked.around, asked.candidates, asked.first, asked.beside()
             )
-            frequencies = model.miss_gate.bit_frequencies(model.miss_tables[keys])
+            frequencies = self.miss_frequencies(model.miss_tables[keys])
             frequencies = frequencies.reshape(len(first), -1).tolist()
         true = [None] * len(first) if true is None else true.tolist()
         return [
