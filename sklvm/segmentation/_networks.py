@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from sklvm.neural._networks import ACTIVATIONS, initialised
+from sklvm.neural._side_by_side import side_by_side
 from sklvm.state._classes import stateful
 
 # Pixels over which the distance plane falls by a factor of e.
@@ -109,11 +110,15 @@ def seed_planes(codes, n_classes):
     planes[(*seeded, n_classes)] = 1
     planes[..., -2:] = np.moveaxis(place_planes(codes.shape[1:]), 0, -1)
     classes = np.eye(n_classes, dtype=np.float32)
-    for code, plane in zip(codes, planes, strict=True):
-        if (code >= 0).any():
-            distance, nearest = distance_transform_edt(code < 0, return_indices=True)
-            plane[..., n_classes + 1 : -3] = classes[code[tuple(nearest)]]
-            plane[..., -3] = np.exp(-distance / REACH)
+
+    def fill(code, plane):
+        distance, nearest = distance_transform_edt(code < 0, return_indices=True)
+        plane[..., n_classes + 1 : -3] = classes[code[tuple(nearest)]]
+        plane[..., -3] = np.exp(-distance / REACH)
+
+    pairs = zip(codes, planes, strict=True)
+    seeded = [pair for pair in pairs if (pair[0] >= 0).any()]
+    side_by_side(lambda pair: fill(*pair), seeded)
     return np.moveaxis(planes, -1, 1)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sklvm.neural._side_by_side import side_by_side
 from sklvm.segmentation._refine import (
     FIRST_SEEDS,
     GROWTH,
@@ -47,11 +48,12 @@ class Replayed:
     tabu: np.ndarray
     hidden: bool  # whether the decoder goes without the image, all the search long
     changes: list = field(default_factory=list)
+    prices: dict = field(default_factory=dict)  # of the pixels that are being changed
     no_improvement: int = 0
 
 
 # Of a search, what the map does not tell.
-KEPT = "steps_left", "tabu", "hidden", "changes", "no_improvement"
+KEPT = "steps_left", "tabu", "hidden", "changes", "prices", "no_improvement"
 
 
 class Replay:
@@ -126,16 +128,20 @@ class Replay:
 
     def learn(self, rows, codes, decoded, rng):
         """Go on with the searches of these maps, whose codes have been decoded."""
-        for row, code, labels in zip(rows, codes, decoded, strict=True):
-            search = self.searches[row]
-            labels = np.where(code >= 0, code, labels)
-            wrong = (labels != search.task.labels) & search.task.counted
-            self._accept(search, wrong)
-            self._change(search, rng)
-            search.steps_left -= 1
+        searches = [self.searches[row] for row in rows]
+        parts = zip(searches, codes, decoded, rng.spawn(len(rows)), strict=True)
+        side_by_side(lambda each: self._go_on(*each), list(parts))
+        for row, search in zip(rows, searches, strict=True):
             if search.steps_left == 0 or search.no_improvement >= PATIENCE:
                 self.finished[row] = search.state.code, search.task.weight
                 del self.searches[row]
+
+    def _go_on(self, search, code, labels, rng):
+        labels = np.where(code >= 0, code, labels)
+        wrong = (labels != search.task.labels) & search.task.counted
+        self._accept(search, wrong)
+        self._change(search, rng)
+        search.steps_left -= 1
 
     def _accept(self, search, wrong):
         """Keep the changes that pay."""
@@ -144,9 +150,8 @@ class Replay:
             state.wrong = wrong
         if not search.changes:
             return
-        prices = search.task.prices(state.code)
         owner = owners(search.changes, wrong.shape)
-        parts = search.changes, prices, state.wrong, wrong, owner
+        parts = search.changes, search.prices, state.wrong, wrong, owner
         kept = effects(search.task, *parts) < 0
         for change, keep in zip(search.changes, kept, strict=True):
             if not keep:
@@ -162,12 +167,14 @@ class Replay:
         state = search.state
         seeds = np.argwhere(state.code >= 0)
         n_seeds = int(np.ceil(GROWTH * len(seeds))) if len(seeds) else FIRST_SEEDS
+        prices = search.task.prices(state.code)
         if len(seeds) > FIRST_SEEDS and rng.random() < REMOVAL:
             group = rng.permutation(seeds)[: len(seeds) // 3]
-            search.changes = removals(state, None, group, rng)
-            return
-        prices = search.task.prices(state.code)
-        search.changes = propose_seeds(search.task, state, prices, n_seeds, search.tabu)
+            search.changes = removals(state, prices, group, rng)
+        else:
+            parts = search.task, state, prices, n_seeds, search.tabu
+            search.changes = propose_seeds(*parts)
+        search.prices = {at: float(prices[at]) for c in search.changes for at in c}
         if not search.changes:
             search.no_improvement = PATIENCE
 
