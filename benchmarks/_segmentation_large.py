@@ -104,7 +104,7 @@ def add_arguments(parser):
     parser.add_argument("--size", choices=["90", "360"], default="90", help="of a tile")
     parser.add_argument("--train-maps", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--rate-model", default="list")
+    parser.add_argument("--rate-model", default="learned")
 
 
 def fitted(arguments):

@@ -17,7 +17,6 @@ from sklvm import SparseSegmentationRDA
 N_CLASSES = 12
 SETTINGS = {
     "n_classes": N_CLASSES,
-    "rate_model": "learned",
     "distortion_weight": 2.0,
     "random_state": 0,
     "tol": np.inf,

@@ -56,7 +56,7 @@ def print_searches(model, maps):
 
 def add_arguments(parser):
     add_model_arguments(parser, epochs=30)
-    parser.add_argument("--rate-model", choices=RATE_MODELS, default="list")
+    parser.add_argument("--rate-model", choices=RATE_MODELS, default="learned")
     parser.add_argument("--first", action="store_true", help="the first tries alone")
 
 

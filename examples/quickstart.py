@@ -92,7 +92,6 @@ ESTIMATORS = [
         SparseSegmentationRDA(
             image_shape=(8, 8),
             distortion_weight=5.0,
-            rate_model="learned",
             channels=(16, 32),
             max_epochs=6,
             tol=np.inf,

@@ -263,6 +263,7 @@ REGISTRY = [
         quick={
             "image_shape": (4, 5),
             "n_classes": 3,
+            "rate_model": "list",  # the default is among the variants
             "channels": (8, 8),
             "max_epochs": 8,
             "lr": 0.01,

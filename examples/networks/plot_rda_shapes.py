@@ -62,7 +62,6 @@ SETTINGS = {
     "image_shape": (SIDE, SIDE),
     "n_classes": 4,
     "distortion_weight": 1.0,
-    "rate_model": "learned",
     "channels": (16, 32, 48),
     "max_epochs": 15,
     "lr": 4e-3,

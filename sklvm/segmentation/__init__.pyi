@@ -32,7 +32,7 @@ class SparseSegmentationRDA(BaseEstimator):
         image_shape: tuple[Any, ...] | None = None,
         n_classes: int | None = None,
         distortion_weight: float = 1.0,
-        rate_model: Literal["list", "subset", "learned"] = "list",
+        rate_model: Literal["learned", "list", "subset"] = "learned",
         gradient: Literal[
             "straight_through", "concrete", "reinforce"
         ] = "straight_through",

@@ -81,7 +81,7 @@ def tiny(**params):
 def own_seeds(gradient):
     """What the encoder itself says where a wrong pixel costs as much as a few seeds."""
     params = {"distortion_weight": 12.0, "max_epochs": 40, "batch_size": 4}
-    return tiny(gradient=gradient, refine=None, **params)
+    return tiny(gradient=gradient, refine=None, rate_model="list", **params)
 
 
 @cache

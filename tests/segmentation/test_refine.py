@@ -243,7 +243,7 @@ def test_void_pixels_are_never_seeded_nor_count_nor_decoded(void_class):
 
 
 def test_a_map_of_void_but_for_a_pixel():
-    est = fitted(void_class=2)
+    est = fitted(void_class=2, rate_model="list")
     maps = np.full((P, P), 2)
     np.fill_diagonal(maps, np.arange(P) % 2)
     S = est.transform(maps)
