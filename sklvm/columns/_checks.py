@@ -1,16 +1,14 @@
 """What is wrong with a column, in one sentence with the remedy."""
 
-import re
-
 import numpy as np
 
 from sklvm.columns._auto import FEW_ROWS, is_whole
+from sklvm.columns._written import written_as
 
 MAX_CATEGORIES = 4096
 MAX_FRACTIONS = 100  # categories that are no whole numbers: grades, dial positions
 NEARLY_ALL = 0.9
 
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 _AS_NUMBER = "drop such columns, or turn them into numbers such as"
 
 # What a column can be that no kind is for -> what it has, and the remedy. The first
@@ -39,6 +37,11 @@ UNFIT = {
         "turn them into numbers by pandas.to_numeric, or into a categorical dtype if "
         "they are codes",
     ),
+    "quantity as text": (
+        "quantities written as text, with units, signs or separators,",
+        "turn them into numbers, as by Series.str.replace and pandas.to_numeric, or "
+        "into a categorical dtype if they are codes",
+    ),
     "date as text": ("dates written as text", f"{_AS_NUMBER} days since a date"),
     "identifier": (
         "another value in (nearly) every row, as an identifier has,",
@@ -66,13 +69,9 @@ def unfit(cells):
     if cells.labels is None:
         return "identifier" if _numbers_the_rows(x) else None
     if cells.sort == "text":
-        rows = np.bincount(x.astype(np.intp))
-        for key, pattern in (
-            ("number as text", _is_number),
-            ("date as text", _is_date),
-        ):
-            if rows @ [pattern(text) for text in cells.labels] >= NEARLY_ALL * len(x):
-                return key
+        what = written_as(cells.labels, np.bincount(x.astype(np.intp)))
+        if what is not None:
+            return f"{what} as text"
     n = len(cells.labels)
     if len(x) > FEW_ROWS and n >= NEARLY_ALL * len(x):
         return "identifier"
@@ -201,15 +200,3 @@ def _numbers_the_rows(x):
         and len(np.unique(x)) == len(x)
         and is_whole(x)
     )
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_date(text):
-    return _DATE.match(text) is not None

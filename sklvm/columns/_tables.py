@@ -203,7 +203,7 @@ class PandasTable:
             return category_cells(column.cat.codes.to_numpy(), dtype.categories)
         if pd.api.types.is_bool_dtype(dtype):
             return boolean_cells(column.to_numpy(dtype=np.float64, na_value=np.nan))
-        if dtype.kind in "mM":
+        if dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype):
             return Cells("date", np.where(column.isna(), np.nan, 0.0))
         if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
             values = column.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -9,7 +9,12 @@ def summarise(kind, cells, categories, whole):
     """What a column holds, in a few words."""
     missing = np.isnan(cells.values).mean()
     found = _content(kind, cells.observed(), categories, whole)
-    return f"{found}, {100 * missing:.2g} % missing" if missing else found
+    return f"{found}, {percent(missing)} missing" if missing else found
+
+
+def percent(share):
+    """A share with two digits, or those that tell it from 1."""
+    return f"{100 * share:.{2 if share < 0.99 else 4}g} %"
 
 
 def as_table(rows):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklvm._warn import warn_user
+from sklvm.columns._text import percent
 
 # Share of a gap between values below which a component's deviation is narrow.
 NARROW = 0.25
@@ -160,7 +161,7 @@ def _sentence(k, d, part, params, names, block, sample, scale):
         )
     value, share = found
     return start + (
-        f"{100 * share:.2g} % of its cells are {value:g}: make two columns of it, "
+        f"{percent(share)} of its cells are {value:g}: make two columns of it, "
         f"whether it is {value:g}, and the rest with NaN there, decrease "
         "n_components, or increase reg_covar in components."
     )

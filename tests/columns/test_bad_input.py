@@ -30,6 +30,7 @@ def assert_refuses(sentence, X, components="auto"):
 
 DATES = "X has dates or times in the column 'bad'; drop such columns, or turn"
 TEXT_DATES = "X has dates written as text in the column 'bad'; drop such columns, or"
+QUANTITIES = "X has quantities written as text, with units, signs or separators, in"
 IDENTIFIER = "another value in (nearly) every row, as an identifier has, in the column"
 OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
 
@@ -40,6 +41,7 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
         (DATES, pd.date_range("2020", periods=N)),
         (DATES, pd.date_range("2020", periods=N, tz="UTC")),
         (DATES, pd.to_timedelta(np.arange(N), "s")),
+        (DATES, pd.period_range("2020", periods=N, freq="M")),
         (DATES, DAYS),
         (
             DATES,
@@ -66,6 +68,17 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
             RNG.permutation(N).astype(str),
         ),
         ("by pandas.to_numeric", ["1", "2.5", "-3e4"] * 19 + ["?", "?", None]),
+        ("by pandas.to_numeric", ["?"] * 30 + [str(i) for i in range(N - 30)]),
+        (QUANTITIES, [f"{i / 10:.1f} kg" for i in range(N)]),
+        (QUANTITIES, [f"{i % 15} %" for i in range(N)]),
+        (QUANTITIES, [f"{1234567 * (i % 20 + 1):,}" for i in range(N)]),
+        (QUANTITIES, [f"{i / 7:.2f}".replace(".", ",") for i in range(N)]),
+        (QUANTITIES, [f"-${1000 * i:,.2f}" for i in range(N)]),
+        (QUANTITIES, [f"{i % 12} {unit}" for i in range(N // 2) for unit in "kg"]),
+        (QUANTITIES, [f"{i % 24}:{i:02d}" for i in range(N)]),
+        (TEXT_DATES, [f"{i % 28 + 1} March 2020" for i in range(N)]),
+        (TEXT_DATES, [f"Jan {i % 28 + 1}, 2020" for i in range(N)]),
+        (TEXT_DATES, [f"{i % 12 + 1}/28/21" for i in range(N)]),
         ("X has lists, dicts or arrays in its cells in the column 'bad'", [[1, 2]] * N),
         ("X has lists, dicts or arrays in", [{"a": 1}, None] * (N // 2)),
         ("X has lists, dicts or arrays in", [np.ones(2)] * N),
@@ -81,6 +94,29 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
 )
 def test_columns_that_auto_refuses(sentence, values):
     assert_refuses(sentence, frame(bad=pd.Series(values)))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["5 kg", "10 kg", "20 kg"],
+        ["10-20", "20-30", "30+"],
+        [f"C{i}" for i in range(20)],
+        [f"{i}{seat}" for i in range(5) for seat in "ABCDEF"],
+        [f"1.{i}.2" for i in range(20)],
+        [f"{i} {street} St" for i in range(4) for street in ("Hill", "Lake", "Park")],
+        ["1st May", "may be", "march", "7 dates"],
+    ],
+)
+def test_text_with_digits_that_is_a_category(labels):
+    values = np.resize(labels, 3 * N)
+    assert Schema.read(pd.DataFrame({"word": values})).columns[0].kind == "categorical"
+
+
+def test_a_quantity_named_a_category_is_one():
+    X = pd.DataFrame({"size": [f"{i % 15} kg" for i in range(N)]})
+    (column,) = Schema.read(X, [("categorical", ["size"])]).columns
+    assert len(column.categories) == 15
 
 
 def test_arrays_of_dates():

@@ -169,3 +169,10 @@ def test_counts_beyond_a_histogram_are_numbers():
     assert Schema.read(x).columns[0].kind == "negative_binomial"
     x[0] = 4096
     assert Schema.read(x).columns[0].kind == "gaussian"
+
+
+def test_nearly_all_missing_is_said_in_percent():
+    x = np.full(1000, np.nan)
+    x[:3] = [1.5, 2.25, 7]
+    lines = Schema.read(pd.DataFrame({"x": x})).describe()
+    assert "99.7 % missing" in lines
