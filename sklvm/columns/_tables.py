@@ -246,6 +246,8 @@ class PandasTable:
         }
         frame = pd.DataFrame(series, index=index)
         frame.columns = pd.Index([column.name for column in columns])
+        if index is not None:
+            frame.columns.names = like.columns.names
         return frame
 
     @staticmethod

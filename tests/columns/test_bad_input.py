@@ -30,6 +30,7 @@ def assert_refuses(sentence, X, components="auto"):
 
 DATES = "X has dates or times in the column 'bad'; drop such columns, or turn"
 TEXT_DATES = "X has dates written as text in the column 'bad'; drop such columns, or"
+FLAG = "single value beside missing cells in the column 'bad'; make booleans of such"
 QUANTITIES = "X has quantities written as text, with units, signs or separators, in"
 IDENTIFIER = "another value in (nearly) every row, as an identifier has, in the column"
 OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
@@ -58,7 +59,11 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
         (IDENTIFIER, RNG.permutation(N) + 1000),
         ("X has a single value in the column 'bad'; drop such", np.ones(N)),
         ("X has a single value in the column 'bad'; drop such", ["a"] * N),
-        ("X has a single value in the column 'bad'", [1.0, None] * (N // 2)),
+        (FLAG, [1.0, None] * (N // 2)),
+        (FLAG, ["yes", None] * (N // 2)),
+        ("X has the value -1.79769e+308 in", np.r_[REAL[1:], -np.finfo(float).max]),
+        ("in the column 'bad', whose square is beyond float64", REAL * 1e200),
+        ("whose variance is too small for float64; give", REAL * 1e-300),
         ("X has a single value in", pd.Categorical(["a"] * N, ["a", "b"])),
         ("X has only missing values in the column 'bad'; drop", np.full(N, np.nan)),
         ("X has only missing values in the column 'bad'; drop", [None] * N),
