@@ -87,6 +87,13 @@ def holds_words(X):
     )
 
 
+def named(values, names):
+    """Rows of an array as a DataFrame with these columns."""
+    import pandas as pd  # which the names come from
+
+    return pd.DataFrame(values, columns=names)
+
+
 def numeric_cells(values):
     """Cells of a NumPy array of booleans, numbers or dates."""
     if values.dtype.kind in "mM":

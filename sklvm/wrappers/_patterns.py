@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklvm.columns._dtypes import frame_from_plain, frame_to_plain
-from sklvm.columns._tables import is_frame
+from sklvm.columns._tables import is_frame, named
 from sklvm.state._classes import stateful
 from sklvm.wrappers._tails import TailProbability
 
@@ -87,11 +87,7 @@ class PatternTails:
         values = np.where(patterns[:, np.newaxis], draws, np.nan)
         values = values.reshape(-1, draws.shape[1])
         names = getattr(self.estimator, "feature_names_in_", None)
-        if names is None:
-            return values
-        import pandas as pd  # which the names come from
-
-        return pd.DataFrame(values, columns=names)
+        return values if names is None else named(values, names)
 
 
 def _keys(patterns):
