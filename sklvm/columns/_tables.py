@@ -197,6 +197,12 @@ class PandasTable:
         """All at once, which takes less than one after the other."""
         return [column for _, column in self.source.items()]
 
+    def has_labels(self, names):
+        """Whether the columns are named so, NaN being like NaN."""
+        import pandas as pd
+
+        return self.source.columns.equals(pd.Index(names))
+
     def dtype(self, j):
         return self.dtypes[j]
 

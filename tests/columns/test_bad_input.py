@@ -7,6 +7,7 @@ import uuid
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 
 from sklvm.columns import Schema
 from tests.columns import tables
@@ -336,3 +337,24 @@ def test_arrays_of_another_width():
 def test_unknown_parameters():
     with pytest.raises(ValueError, match="handle_unknown='ignore' must be"):
         SCHEMA.encode(TABLE, handle_unknown="ignore")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [2020, 2021, 2022],
+        [("x", "a"), ("x", "b"), ("y", "a")],
+        list(pd.to_datetime(["2020", "2021", "2022"])),
+        [np.nan, 1.0, 2.0],
+    ],
+    ids=["numbers", "tuples", "dates", "missing"],
+)
+def test_labels_of_columns_that_are_no_text(names):
+    X = pd.DataFrame(RNG.normal(size=(N, 3)), columns=pd.Index(names))
+    schema = Schema.read(X)
+    assert_array_equal(schema.encode(X), X)
+    assert_array_equal(schema.encode(X.to_numpy()), X)
+    others = pd.DataFrame(X.to_numpy(), columns=[7, 8, 9])
+    for wrong in (X[names[::-1]], others):
+        with pytest.raises(ValueError, match="the same columns in the same order"):
+            schema.encode(wrong)
