@@ -40,8 +40,8 @@ UNFIT = {
     ),
     "number as text": (
         "numbers written as text",
-        "turn them into numbers by pandas.to_numeric, or into a categorical dtype if "
-        "they are codes",
+        "turn them into numbers by pandas.to_numeric, with errors='coerce' where other "
+        "text means a missing value, or into a categorical dtype if they are codes",
     ),
     "quantity as text": (
         "quantities written as text, with units, signs or separators,",

@@ -25,7 +25,11 @@ _DATE = re.compile(
     rf"|{_MONTH}[- ]\d{{1,2}}(st|nd|rd|th)?,? +\d{{4}}\b",
     re.IGNORECASE,
 )
-_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?$", re.IGNORECASE)
+_TIME = re.compile(
+    r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?$"
+    r"|(\d+ ?(d|h|m|s)[a-z]*,? ?){2,}$",
+    re.IGNORECASE,
+)
 # Digits in groups of three, or a decimal point or comma.
 _SIGN = r"[^\w\s.,:/#()-]"  # of a currency, a degree, a percentage
 _CURRENCY = rf"{_SIGN}|[A-Z]{{3}}(?=[ \d-])|[A-Z]{{1,2}}\$"
@@ -86,6 +90,8 @@ def _is_date(text):
 
 
 def _is_quantity(text):
+    if text.startswith("(") and text.endswith(")"):  # below 0, to accountants
+        text = text[1:-1]
     found = _is_number(text) or _QUANTITY.match(text) or _TIME.match(text)
     return bool(found)
 

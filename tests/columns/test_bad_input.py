@@ -82,6 +82,8 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
         (QUANTITIES, [f"-${1000 * i:,.2f}" for i in range(N)]),
         (QUANTITIES, [f"{i % 12} {unit}" for i in range(N // 2) for unit in "kg"]),
         (QUANTITIES, [f"{i % 24}:{i:02d}" for i in range(N)]),
+        (QUANTITIES, [f"{i % 24}h {i}min" for i in range(N)]),
+        (QUANTITIES, [f"({i}.50)" if i % 3 else f"{i}.50" for i in range(N)]),
         (TEXT_DATES, [f"{i % 28 + 1} March 2020" for i in range(N)]),
         (TEXT_DATES, [f"Jan {i % 28 + 1}, 2020" for i in range(N)]),
         (TEXT_DATES, [f"{i % 12 + 1}/28/21" for i in range(N)]),
