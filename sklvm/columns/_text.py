@@ -35,4 +35,12 @@ def _content(kind, x, categories, whole):
         note = ", a long tail beside zeros"
     if kind == "negative_binomial" and x.any():
         note = f", variance {x.var() / x.mean():.2g} times the mean"
-    return f"{'whole ' * whole}numbers {x.min():g} to {x.max():g}{note}"
+    return f"{'whole ' * whole}numbers {_ends(x.min(), x.max())}{note}"
+
+
+def _ends(low, high):
+    """Both in as many digits as tell them apart: a time is large, its range is not."""
+    largest, width = max(abs(low), abs(high)), high / 2 - low / 2
+    more = np.log10(largest / width) if width > 0 else 0
+    digits = int(np.clip(np.ceil(more) + 3, 6, 15))
+    return f"{low:.{digits}g} to {high:.{digits}g}"
