@@ -172,12 +172,27 @@ def effective_sample_size(sample_weight):
     """Number of rows that weights stand for.
 
     Whole numbers count rows. Others, whose unit is arbitrary, have Kish's effective
-    size (sum w)^2 / sum w^2.
+    size (sum w)^2 / sum w^2; so do those of which all floats are whole numbers.
     """
-    if (sample_weight == np.round(sample_weight)).all():
+    if _are_whole(sample_weight):
         return sample_weight.sum()
     weight = sample_weight / sample_weight.max()
     return weight.sum() ** 2 / (weight @ weight)
+
+
+def in_rows(sample_weight):
+    """The weights with the number of rows that each stands for as their unit.
+
+    A prior compares with the likelihood of so many rows, whatever the unit was.
+    """
+    if sample_weight is None or _are_whole(sample_weight):
+        return sample_weight
+    weight = sample_weight / sample_weight.max()
+    return weight * (weight.sum() / (weight @ weight))
+
+
+def _are_whole(weight):
+    return bool((weight % 1 == 0).all() and weight.max(initial=0) < 2**53)
 
 
 def mean_over_rows(function, X, sample_weight):
@@ -194,27 +209,32 @@ def mean_over_rows(function, X, sample_weight):
             n = effective_sample_size(sample_weight)
         return weighted_mean(values, sample_weight), n
     check_weight_column(sample_weight)
-    sums = source.sum(partial(_sums_of_table, function, sample_weight), _added_sums)
+    sums = source.sum(
+        partial(_sums_of_table, function, sample_weight), added_weighted_sums
+    )
     if sums is None or not sums[1] > 0:
         raise ValueError("X has no rows with a weight; give a source that has some.")
-    total, weight, squares, unit, are_whole = sums
-    n = np.ldexp(weight, unit) if are_whole else weight**2 / squares
-    return float(total / weight), n
+    total, weight = sums[:2]
+    return float(total / weight), n_rows_of(sums)
 
 
 def _sums_of_table(function, weight_column, table):
+    """`weighted_sums` of a table of a source."""
+    table, weight = split_weight(table, weight_column)
+    values = function(table)
+    return weighted_sums(values, None if weight is None else check_chunk_weight(weight))
+
+
+def weighted_sums(values, weight):
     """Sums of weighted values, weights and their squares, and the unit of the weights.
 
     The unit is that of the largest weight, as a power of two, so that squares of tiny
     weights do not vanish; the last of the five is whether weights are whole.
     """
-    table, weight = split_weight(table, weight_column)
-    values = function(table)
     if weight is None:
         n = float(len(values))
         return values.sum(), n, n, 0, True
-    weight = check_chunk_weight(weight)
-    are_whole = bool((weight % 1 == 0).all())
+    are_whole = _are_whole(weight)
     kept = weight > 0
     unit = int(np.frexp(weight.max(initial=0))[1]) if kept.any() else LEAST_UNIT
     weight = np.ldexp(weight, -unit)
@@ -222,7 +242,13 @@ def _sums_of_table(function, weight_column, table):
     return total, weight.sum(), weight @ weight, unit, are_whole
 
 
-def _added_sums(one, other):
+def n_rows_of(sums):
+    """The number of rows for which the weights of these sums stand."""
+    _, weight, squares, unit, are_whole = sums
+    return np.ldexp(weight, unit) if are_whole else weight**2 / squares
+
+
+def added_weighted_sums(one, other):
     unit = max(one[3], other[3])
     sums = [
         np.ldexp(a, one[3] - unit) + np.ldexp(b, other[3] - unit)

@@ -1,16 +1,15 @@
 """What is wrong with a column, in one sentence with the remedy."""
 
-import re
-
 import numpy as np
 
 from sklvm.columns._auto import FEW_ROWS, is_whole
+from sklvm.columns._written import written_as
 
 MAX_CATEGORIES = 4096
 MAX_FRACTIONS = 100  # categories that are no whole numbers: grades, dial positions
 NEARLY_ALL = 0.9
+LARGEST = 1e150  # its square is a float64, and so is that of its inverse
 
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 _AS_NUMBER = "drop such columns, or turn them into numbers such as"
 
 # What a column can be that no kind is for -> what it has, and the remedy. The first
@@ -34,10 +33,20 @@ UNFIT = {
         "drop such columns, they tell nothing, or where other folds have more values "
         "make flags booleans and merge rare categories",
     ),
+    "flag": (
+        "a single value beside missing cells",
+        "make booleans of such columns by notna() where a missing cell means no, else "
+        "drop them, they tell nothing",
+    ),
     "number as text": (
         "numbers written as text",
-        "turn them into numbers by pandas.to_numeric, or into a categorical dtype if "
-        "they are codes",
+        "turn them into numbers by pandas.to_numeric, with errors='coerce' where other "
+        "text means a missing value, or into a categorical dtype if they are codes",
+    ),
+    "quantity as text": (
+        "quantities written as text, with units, signs or separators,",
+        "turn them into numbers, as by Series.str.replace and pandas.to_numeric, or "
+        "into a categorical dtype if they are codes",
     ),
     "date as text": ("dates written as text", f"{_AS_NUMBER} days since a date"),
     "identifier": (
@@ -62,17 +71,13 @@ def unfit(cells):
     """The key of `UNFIT` that holds for a readable column, or None."""
     x = cells.observed()
     if cells.sort != "boolean" and x.min() == x.max():
-        return "constant"
+        return "flag" if len(x) < len(cells.values) else "constant"
     if cells.labels is None:
         return "identifier" if _numbers_the_rows(x) else None
     if cells.sort == "text":
-        rows = np.bincount(x.astype(np.intp))
-        for key, pattern in (
-            ("number as text", _is_number),
-            ("date as text", _is_date),
-        ):
-            if rows @ [pattern(text) for text in cells.labels] >= NEARLY_ALL * len(x):
-                return key
+        what = written_as(cells.labels, np.bincount(x.astype(np.intp)))
+        if what is not None:
+            return f"{what} as text"
     n = len(cells.labels)
     if len(x) > FEW_ROWS and n >= NEARLY_ALL * len(x):
         return "identifier"
@@ -154,6 +159,8 @@ def check_new_column(name, kind, cells):
     x = cells.observed()
     if kind not in ("bernoulli", "categorical"):
         check_numbers(name, kind, cells)
+        if kind == "gaussian":
+            _check_variance(name, x)
         if kind in ("gaussian", "lognormal") and x.min() == x.max():
             raise ValueError(
                 f"X has the value {x[0]:g} in every row of the column {name!r}, so "
@@ -169,6 +176,22 @@ def check_new_column(name, kind, cells):
     # A constant binary column is binary where the user says so: a pixel never lit.
     if kind == "categorical" or not is_binary(cells, levels):
         _check_categories(name, cells, len(levels))
+
+
+def _check_variance(name, x):
+    """Squares of the values neither overflow nor vanish."""
+    largest, width = abs(x).max(), x.max() / 2 - x.min() / 2
+    if largest > LARGEST:
+        raise ValueError(
+            f"X has the value {x[abs(x).argmax()]:g} in the column {name!r}, whose "
+            "square is beyond float64; give NaN where it stands for a missing value, "
+            "or the column in another unit."
+        )
+    if 0 < width < 1 / LARGEST:
+        raise ValueError(
+            f"X has values from {x.min():g} to {x.max():g} in the column {name!r}, "
+            "whose variance is too small for float64; give the column in another unit."
+        )
 
 
 def is_binary(cells, levels):
@@ -201,15 +224,3 @@ def _numbers_the_rows(x):
         and len(np.unique(x)) == len(x)
         and is_whole(x)
     )
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_date(text):
-    return _DATE.match(text) is not None

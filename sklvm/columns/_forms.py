@@ -25,6 +25,13 @@ def plain(X, name="X"):
     if issparse(X):
         _check_dtype(X, name)
         return X
+    if isinstance(X, str) and name == "X":
+        raise TypeError(
+            f"{name}={X[:100]!r} is text and no table of rows; give an array or a "
+            "DataFrame. By their names, mixtures, VAE and GMVAE read files of tables "
+            "that end in .parquet, .feather, .arrow or .csv, and as a pathlib.Path a "
+            "folder of Parquet files."
+        )
     if isinstance(X, _NO_TABLE) or hasattr(X, "__next__"):
         raise TypeError(
             f"{name} is a {type(X).__name__} and no table of rows; give an array or a "

@@ -1,6 +1,7 @@
 """Columns whose kind is likely not what the user would say, in warnings."""
 
 import re
+from itertools import chain
 
 import numpy as np
 from scipy import stats
@@ -8,11 +9,17 @@ from scipy import stats
 from sklvm._warn import warn_user
 from sklvm.columns._auto import FEW_ROWS, has_long_tail, is_whole
 from sklvm.columns._checks import listed
+from sklvm.columns._written import says_nothing
 
 # Names that people give to identifiers.
 _ID = re.compile(r"(^|[\W_])(id|ID|Id|key|Key|index|Index)$|[a-z](Id|ID)$")
 # Rows of which a code for missing values has at least so many.
 CODED_ROWS = 3
+# Values of bytes, shorts, longs and floats at the end of their range, and netCDF's.
+_LIMITS = (
+    255, 65535, -32768, 32767, -(2**31), 2**31 - 1, 1e20, 9.96921e36, -3.4028235e38,
+    3.4028235e38,
+)  # fmt: skip
 # Probability of so few ties among measurements, below which they are none.
 FEW_TIES = 1e-3
 
@@ -55,19 +62,14 @@ def warn_of_columns(names, cells, kinds, by_hand, parameter):
             f"or name the kind in {parameter}."
         )
     _warn_of_codes(of_numbers, parameter)
-    empty = [n for n, found in zip(names, cells, strict=True) if has_empty_text(found)]
-    if empty:
-        warn_user(
-            f"X has empty text in {listed(empty)}, which is a category like any other; "
-            "give None or NaN where it stands for a missing value."
-        )
+    _warn_of_nothing(names, cells)
 
 
 def _warn_of_codes(of_numbers, parameter):
     """One warning for all columns of (name, values, kind) that have such a code."""
-    codes = {name: code for name, x, _ in of_numbers if (code := missing_code(x))}
+    codes = {name: found for name, x, _ in of_numbers if (found := missing_codes(x))}
     if codes:
-        some = " and ".join(f"{code:g}" for code in sorted(set(codes.values())))
+        some = " and ".join(f"{code:g}" for code in sorted({*chain(*codes.values())}))
         warn_user(
             f"X has {some} far from all other values, as a code of missing ones is, in "
             f"{listed(list(codes))}; give NaN there, as na_values of pandas.read_csv "
@@ -75,29 +77,54 @@ def _warn_of_codes(of_numbers, parameter):
         )
 
 
-def missing_code(x):
-    """The number of nines, as -999, that stands for missing values in x; or None.
+def missing_codes(x):
+    """The numbers, as -999 or 98 and 99, that stand for missing values in x.
 
-    It is the least or the largest value, some rows have it, and it is farther from all
-    others than these, of which there are three or more, are from each other.
+    They are the least or the largest values, some rows have one of them, and they are
+    farther from all others than these, of which there are three or more, are from each
+    other.
     """
     if len(x) < FEW_ROWS:
-        return None
-    for code in (x.min(), x.max()):
-        # A 9 among small counts may be one more of them.
-        if not _is_nines(code) or (code > 0 and code < 99):
-            continue
-        others = x[x != code]
-        if len(x) - len(others) < CODED_ROWS or len(np.unique(others)) < 3:
-            continue
-        ends = others.min(), others.max()
-        if min(abs(code - end) for end in ends) > ends[1] - ends[0]:
-            return float(code)
-    return None
+        return []
+    levels, counts = np.unique(x, return_counts=True)
+    low, high = _n_codes(levels), _n_codes(levels[::-1])
+    # As many as possible: others that are codes as well would be far from each other.
+    for n in range(low + high, 0, -1):
+        for n_low in range(max(0, n - high), min(low, n) + 1):
+            end = len(levels) - (n - n_low)
+            codes, others = np.r_[levels[:n_low], levels[end:]], levels[n_low:end]
+            if (
+                len(others) < 3
+                or np.r_[counts[:n_low], counts[end:]].max() < CODED_ROWS
+            ):
+                continue
+            width = others[-1] - others[0]
+            gaps = others[0] - levels[:n_low], levels[end:] - others[-1]
+            if all((gap > width).all() for gap in gaps):
+                return codes.tolist()
+    return []
 
 
-def _is_nines(number):
-    return number == np.rint(number) and {*f"{abs(number):.0f}"} == {"9"}
+def _n_codes(levels):
+    """How many of the first levels may be codes, the outermost of them a usual one."""
+    if not _is_code(levels[0]):
+        return 0
+    return next((i for i, x in enumerate(levels[:4]) if not _may_be_code(x)), 4)
+
+
+def _is_code(number):
+    """Nines, as -999 or 9999.9, and what no integer or float of few bits exceeds."""
+    digits = {*f"{abs(number):.15g}"} - {"."}
+    # A 9 among small counts may be one more of them.
+    is_nines = digits == {"9"} and (number < 0 or number >= 99)
+    return is_nines or any(np.isclose(number, code, rtol=1e-6) for code in _LIMITS)
+
+
+def _may_be_code(number):
+    """The same, or what is used beside it: 97 and 98, or 777 and 888."""
+    digits = f"{abs(number):.15g}"
+    is_beside = re.fullmatch(r"9*[6-9]|7+|8+", digits) is not None
+    return _is_code(number) or (is_beside and (number < 0 or number > 10))
 
 
 def looks_like_identifier(name, x):
@@ -135,8 +162,22 @@ def hides_tail(x):
     return counts.sum() >= FEW_ROWS and has_long_tail(levels, counts)
 
 
-def has_empty_text(cells):
-    """Whether one of the categories is text of nothing, or of blanks."""
+def _warn_of_nothing(names, cells):
+    """One warning for all columns with texts that may stand for missing values."""
+    texts = {n: texts_of_nothing(c) for n, c in zip(names, cells, strict=True)}
+    texts = {name: found for name, found in texts.items() if found}
+    if texts:
+        distinct = sorted(set().union(*texts.values()))
+        some = " and ".join(f"the text {t!r}" if t else "empty text" for t in distinct)
+        warn_user(
+            f"X has {some} in {listed(list(texts))}, which is a category like any "
+            "other; give None or NaN where it stands for a missing value."
+        )
+
+
+def texts_of_nothing(cells):
+    """Categories that are no text, or blanks, or say that nothing is there."""
     if cells.sort not in ("text", "category"):
-        return False
-    return any(isinstance(text, str) and not text.strip() for text in cells.labels)
+        return set()
+    texts = (label.strip() for label in cells.labels if isinstance(label, str))
+    return {text for text in texts if says_nothing(text)}

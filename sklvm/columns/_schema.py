@@ -196,6 +196,7 @@ class Schema:
         table = read_table(X)
         _check_unique(table.names)
         self._check_names(X)
+        self._check_labels(table)
         if not table.n_rows:
             raise ValueError(
                 f"Found array with 0 sample(s) (shape=(0, {len(self.columns)})) while "
@@ -248,6 +249,18 @@ class Schema:
         if self.is_frame and all(isinstance(name, str) for name in self.names):
             estimator.feature_names_in_ = np.array(self.names, dtype=object)
         validate_data(estimator, frame_of_arrow(X), reset=False, skip_check_array=True)
+
+    def _check_labels(self, table):
+        """The same of labels that are no text, which scikit-learn does not look at."""
+        were_text = all(isinstance(name, str) for name in self.names)
+        are_text = all(isinstance(name, str) for name in table.names)
+        if not (self.is_frame and table.is_frame) or were_text or are_text:
+            return
+        if not table.has_labels(self.names):
+            raise ValueError(
+                f"X has {listed(table.names)}, where fit had {listed(self.names)}; "
+                "give the same columns in the same order."
+            )
 
 
 def gives_frame(estimator, schema, like=None):

@@ -87,6 +87,13 @@ def holds_words(X):
     )
 
 
+def named(values, names):
+    """Rows of an array as a DataFrame with these columns."""
+    import pandas as pd  # which the names come from
+
+    return pd.DataFrame(values, columns=names)
+
+
 def numeric_cells(values):
     """Cells of a NumPy array of booleans, numbers or dates."""
     if values.dtype.kind in "mM":
@@ -190,6 +197,12 @@ class PandasTable:
         """All at once, which takes less than one after the other."""
         return [column for _, column in self.source.items()]
 
+    def has_labels(self, names):
+        """Whether the columns are named so, NaN being like NaN."""
+        import pandas as pd
+
+        return self.source.columns.equals(pd.Index(names))
+
     def dtype(self, j):
         return self.dtypes[j]
 
@@ -203,7 +216,7 @@ class PandasTable:
             return category_cells(column.cat.codes.to_numpy(), dtype.categories)
         if pd.api.types.is_bool_dtype(dtype):
             return boolean_cells(column.to_numpy(dtype=np.float64, na_value=np.nan))
-        if dtype.kind in "mM":
+        if dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype):
             return Cells("date", np.where(column.isna(), np.nan, 0.0))
         if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
             values = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -246,6 +259,8 @@ class PandasTable:
         }
         frame = pd.DataFrame(series, index=index)
         frame.columns = pd.Index([column.name for column in columns])
+        if index is not None:
+            frame.columns.names = like.columns.names
         return frame
 
     @staticmethod

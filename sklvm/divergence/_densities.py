@@ -5,9 +5,14 @@ What counts is which methods an object has; none is imported to be recognised.
 
 import copy
 import sys
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import _safe_indexing
+
+from sklvm._base import DensityScoreMixin
+from sklvm.columns._tables import holds_words, named
 
 # Draws that show the dimension, and where the mass of a density is.
 N_SCOUTS = 1024
@@ -116,7 +121,40 @@ def _of_estimator(name, estimator):
             return _first(copy.copy(estimator).set_params(random_state=seed).sample(n))
         return _first(estimator.sample(n, random_state=seed))
 
-    return Density(name, estimator.score_samples, draw, is_fitted=True)
+    drawn = draw(2, 0)
+    if holds_words(drawn):
+        raise TypeError(
+            f"{name}={type(estimator).__name__} draws rows with text or categories, of "
+            "which kl makes no numbers; take the mean of p.score_samples(X) - "
+            "q.score_samples(X) at X = p.sample(n)[0] instead."
+        )
+    names = getattr(estimator, "feature_names_in_", None)
+    is_ours = isinstance(estimator, DensityScoreMixin)
+
+    def log_prob(X):
+        X = X if names is None else named(X, names)
+        score = partial(_scores, estimator) if is_ours else estimator.score_samples
+        return score(X)
+
+    bounds = (-np.inf, np.inf)
+    if is_ours and np.shape(drawn)[1] == 1:
+        signs = np.array([[-1.0], [1.0]])
+        signs = signs if names is None else named(signs, names)
+        if estimator._impossible_rows(signs).tolist() == [True, False]:
+            bounds = (0.0, np.inf)
+    return Density(name, log_prob, draw, bounds=bounds, is_fitted=True)
+
+
+def _scores(estimator, X):
+    """Scores of rows, -inf where ours refuse values that another may well have."""
+    impossible = estimator._impossible_rows(X)
+    if not impossible.any():
+        return estimator.score_samples(X)
+    log_p = np.full(len(impossible), -np.inf)
+    possible = np.flatnonzero(~impossible)
+    if len(possible):
+        log_p[possible] = estimator.score_samples(_safe_indexing(X, possible))
+    return log_p
 
 
 def _of_scipy(name, frozen):

@@ -161,6 +161,9 @@ def _by_quadrature(line, q):
     divergence, error = line.expectation(lambda x, log_p: log_p - log_q(x))
     if not np.isfinite(divergence) or (log_q.empty and not log_q.underflows()):
         return KLEstimate(np.inf, np.nan, "quadrature")
+    lower, upper = q.bounds
+    if any(not lower <= x <= upper for x in log_q.empty):
+        return KLEstimate(np.inf, np.nan, "quadrature")  # 0 by its support
     if log_q.empty:
         mass, _ = line.expectation(lambda x, log_p: float(q.log_prob(x)[0] == -np.inf))
         if FALLEN * mass > LEFT_OUT * max(1.0, abs(divergence)):

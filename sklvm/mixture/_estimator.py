@@ -96,8 +96,9 @@ class BaseMixtureEM(
             are not in memory, as in `sklvm.sources`, each iteration is one pass.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), or str, default=None
-            A weight of 2 counts a row twice, a weight of 0 leaves it out. For a source,
-            the name of a column.
+            A weight of 2 counts a row twice, a weight of 0 leaves it out. Weights that
+            are no whole numbers have an arbitrary unit: a prior compares with their
+            effective number of rows. For a source, the name of a column.
 
         Returns
         -------

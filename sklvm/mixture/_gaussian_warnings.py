@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklvm._warn import warn_user
+from sklvm.columns._text import percent
 
 # Share of a gap between values below which a component's deviation is narrow.
 NARROW = 0.25
@@ -46,7 +47,8 @@ def few_values(sample):
     for column in sample.rows.T:
         observed = ~np.isnan(column)
         values = np.unique(column[observed]).astype(np.float64)
-        found.append(values if len(values) <= counts[observed].sum() / 2 else None)
+        are_few = len(values) < 2 or len(values) <= counts[observed].sum() / 2
+        found.append(values if are_few else None)
     return found
 
 
@@ -85,6 +87,9 @@ def ridge_dominates(params, covariance, reg_covar, values, limit=2):
     _, covariances, u = params
     meant = reg_covar >= 0.99 * _resolutions(values) ** 2 / 12
     variances = np.where(meant, np.inf, covariance.diagonal(covariances) / reg_covar)
+    if covariance.couples:
+        # Where cells miss beside one value, the ridges of many steps have added up.
+        variances[:, _constant(values) & ~meant] = 0
     if variances.min() < limit:
         return np.unravel_index(variances.argmin(), variances.shape)
     if not covariance.couples:
@@ -109,8 +114,12 @@ def _resolutions(values):
     A constant feature takes the smallest of the others, as if in the same units.
     """
     gaps = [np.inf if v is None or len(v) < 2 else np.diff(v).min() for v in values]
-    constant = [v is not None and len(v) < 2 for v in values]
-    return np.where(constant, min(gaps), gaps)
+    return np.where(_constant(values), min(gaps), gaps)
+
+
+def _constant(values):
+    """Mask of the features that are observed with one value."""
+    return np.array([v is not None and len(v) < 2 for v in values])
 
 
 def of_blocks(blocks, names, sample):
@@ -160,7 +169,7 @@ def _sentence(k, d, part, params, names, block, sample, scale):
         )
     value, share = found
     return start + (
-        f"{100 * share:.2g} % of its cells are {value:g}: make two columns of it, "
+        f"{percent(share)} of its cells are {value:g}: make two columns of it, "
         f"whether it is {value:g}, and the rest with NaN there, decrease "
         "n_components, or increase reg_covar in components."
     )

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
 from sklvm._alone import validate_data
-from sklvm._base import check_sample_weight, effective_sample_size
+from sklvm._base import check_sample_weight, in_rows
 from sklvm._warn import warn_user
 from sklvm.columns import Schema
 from sklvm.columns._forms import frame_of_arrow
@@ -271,10 +271,9 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         return X, sample_weight
 
     def _read_schema(self, X, sample_weight):
-        name, counts = type(self).__name__, sample_weight
-        if counts is not None:
-            counts = counts * (effective_sample_size(counts) / counts.sum())
-        self._set_schema(Schema.read(X, self.components, name, counts))
+        name = type(self).__name__
+        schema = Schema.read(X, self.components, name, in_rows(sample_weight))
+        self._set_schema(schema)
 
     def _set_schema(self, schema):
         if self.verbose:

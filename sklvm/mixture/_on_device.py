@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm._base import check_sample_weight
+from sklvm._base import check_sample_weight, in_rows
 from sklvm._optional import missing_torch
 from sklvm.columns._libraries import dispatches, is_foreign, is_tensor, like, to_numpy
 from sklvm.mixture._estimator import BaseMixtureEM
@@ -132,7 +132,7 @@ class OnDevice(BaseMixtureEM):
         X = check_tensor(self, X, reset=first)
         data = TensorRows(X, self._threshold)
         like_rows = np.broadcast_to(0.0, data.shape)
-        weight = check_sample_weight(to_numpy(sample_weight), like_rows)
+        weight = in_rows(check_sample_weight(to_numpy(sample_weight), like_rows))
         size = self.batch_size or device_chunk_size(data.shape[1], data.dtype, X.device)
         rows = MemoryRows(data, weight, batch_size=size, n_threads=n_threads)
         X = TensorRows(X)

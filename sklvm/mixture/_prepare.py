@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from sklvm._base import check_sample_weight
+from sklvm._base import check_sample_weight, in_rows
 from sklvm.mixture._checks import (
     check_n_components,
     check_observed,
@@ -105,7 +105,7 @@ class PreparesRows(Questions):
 
     def _memory_rows(self, X, sample_weight, first, n_threads):
         X = self._check_rows(X, reset=first)
-        sample_weight = check_sample_weight(sample_weight, X)
+        sample_weight = in_rows(check_sample_weight(sample_weight, X))
         data = self._chunks(X)
         size = self.batch_size or chunk_size(X.shape[1], data.dtype)
         return X, MemoryRows(data, sample_weight, batch_size=size, n_threads=n_threads)

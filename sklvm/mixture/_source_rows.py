@@ -8,7 +8,12 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from sklvm._base import check_chunk_weight
+from sklvm._base import (
+    added_weighted_sums,
+    check_chunk_weight,
+    n_rows_of,
+    weighted_sums,
+)
 from sklvm.mixture._checks import observed_entries
 from sklvm.mixture._rows import MemoryRows, Rows, added, single_threaded_blas
 from sklvm.mixture._sample import row_hashes
@@ -86,23 +91,27 @@ class SourceRows(Rows):
         self.dtype = reader.dtype
         self.shape = (source.n_rows, reader.shape[1])
         self.weight_unit = 1.0
+        self.row_weight = 1.0  # what is divided by beforehand, as by `in_rows`
         self.stop = threading.Event()
         self._opened = None
         self._look()
 
     def _look(self):
         """The first pass: what the rows are, all of them checked."""
-        weight, largest, missing, observed = self.sum(
-            _look_at, (np.add, np.fmax, np.logical_or, np.add)
+        sums, largest, missing, observed = self.sum(
+            _look_at, (added_weighted_sums, np.fmax, np.logical_or, np.add)
         )
+        _, weight, _, unit, are_whole = sums
         if not weight > 0:
             raise ValueError(
                 "sample_weight is 0 for every row; give at least one row a positive "
                 "weight."
             )
-        self.total_weight = weight
+        self.total_weight = float(n_rows_of(sums))
         self.observed_weight = observed if missing else None
-        if not 1e-6 < largest < 1e6:
+        if not are_whole:
+            self.row_weight = float(np.ldexp(weight / self.total_weight, unit))
+        elif not 1e-6 < largest < 1e6:
             # Products with float32 must not vanish or overflow; 2^m rounds nothing.
             self.weight_unit = np.exp2(np.round(np.log2(largest)))
 
@@ -132,7 +141,8 @@ class SourceRows(Rows):
 
     def __getstate__(self):
         # What workers on other machines need, one chunk after the other.
-        kept = ("reader", "batch_size", "weight_unit", "shape", "dtype")
+        units = ("weight_unit", "row_weight")
+        kept = ("reader", "batch_size", *units, "shape", "dtype")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state):
@@ -153,7 +163,7 @@ class SourceRows(Rows):
         """The rows of one table."""
         data, weight = self.reader(table)
         if weight is not None:
-            weight = weight / self.weight_unit
+            weight = weight / self.row_weight / self.weight_unit
         # Threads of Dask share this object, but not its workspace.
         is_own = self._opened is not None and self._thread == threading.get_ident()
         rows = self._opened if is_own else self._of_memory(_workspaces)
@@ -195,11 +205,12 @@ def _both(add, one, other):
 
 def _look_at(X, weight, workspace):
     n = X.shape[0]
-    total, largest = (n, 1) if weight is None else (weight.sum(), weight.max(initial=0))
+    largest = 1 if weight is None else weight.max(initial=0)
+    sums = weighted_sums(np.zeros(n), weight)
     missing, observed = False, 0
     if not issparse(X):
         missing, observed = observed_entries(X, weight)
-    return float(total), largest, missing, observed
+    return sums, largest, missing, observed
 
 
 def _hash_sum(factors, X, weight, workspace):

@@ -57,7 +57,16 @@ class DatasetSource(RowSource):
             use_threads=False,
             **options,
         )
-        return map(as_frame, batches)
+        try:
+            yield from map(as_frame, batches)
+        except pa.ArrowInvalid as error:
+            if "CSV conversion error" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}, as columns are of the types of the first rows; give "
+                "a function such as lambda: pandas.read_csv(path, chunksize=10_000, "
+                "dtype=...), or write the file to Parquet."
+            ) from None
 
 
 class ParquetSource(RowSource):
@@ -83,7 +92,17 @@ def source_of_path(path):
     kind = FORMATS.get(path.suffix, "parquet")
     if kind == "parquet" and path.is_file():
         return ParquetSource(pq.ParquetFile(path, **IN_PIECES))
-    return DatasetSource(ds.dataset(path, format=kind))
+    return DatasetSource(ds.dataset(path, format=_csv() if kind == "csv" else kind))
+
+
+def _csv():
+    """CSV files in which the same cells are missing as in those of pandas."""
+    import pyarrow.dataset as ds
+    from pyarrow import csv
+
+    null_values = [*csv.ConvertOptions().null_values, "None", "<NA>"]
+    options = csv.ConvertOptions(strings_can_be_null=True, null_values=null_values)
+    return ds.CsvFileFormat(convert_options=options)
 
 
 def as_frame(batch):

@@ -208,6 +208,7 @@ def as_source(X):
 
 def split_weight(table, column):
     """A table without the column of weights, and this column as an array."""
+    check_weight_column(column)
     if column is None:
         return table, None
     if not hasattr(table, "columns") or column not in list(table.columns):

@@ -1,9 +1,11 @@
 """Objects that take more than their attributes to write: how each kind is written.
 
-Those of NumPy stand here. `sklvm/neural/_state.py` adds those of torch, so that nothing
-here imports it.
+Those of NumPy stand here, and the intervals of pandas, of which `pandas.cut` makes
+categories. `sklvm/neural/_state.py` adds those of torch, so that nothing here imports
+it.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,6 +36,7 @@ class Base:
     attributes: Callable  # (object) -> dict
 
 
+INTERVAL = "pandas.Interval"
 _by_type, _by_tag, _of_subclasses, _bases = {}, {}, [], []
 
 
@@ -54,6 +57,8 @@ def register_base(*args):
 
 def kind_of(value):
     """The kind of a value, or None."""
+    if "pandas" in sys.modules:
+        _register_intervals()
     if type(value) in _by_type:
         return _by_type[type(value)]
     return next((k for k in _of_subclasses if isinstance(value, k.type_)), None)
@@ -61,7 +66,24 @@ def kind_of(value):
 
 def kind_tagged(tag):
     """The kind of a tag."""
+    if tag == INTERVAL:
+        _register_intervals()
     return _by_tag[tag]
+
+
+def _register_intervals():
+    if INTERVAL not in _by_tag:
+        from pandas import Interval
+
+        register_kind(
+            Interval, INTERVAL, lambda i: [i.left, i.right, i.closed], _interval_from
+        )
+
+
+def _interval_from(ends):
+    from pandas import Interval
+
+    return Interval(*ends)
 
 
 def base_of(cls):

@@ -35,6 +35,11 @@ class DensityWrapper(FittedStateMixin, CallbackSupportMixin, BaseEstimator):
                 "estimator, one Gaussian, is no density; give estimator=MixtureEM(), "
                 "which reads text and categories."
             )
+        if isinstance(estimator, type):
+            raise TypeError(
+                f"estimator={estimator.__name__} is a class; give an object of it, "
+                f"{estimator.__name__}()."
+            )
         if not is_density(estimator):
             raise TypeError(
                 f"estimator={name} is no density of rows; give a mixture, VAE or GMVAE "

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sklvm.columns._dtypes import frame_from_plain, frame_to_plain
+from sklvm.columns._tables import is_frame, named
 from sklvm.state._classes import stateful
 from sklvm.wrappers._tails import TailProbability
 
@@ -37,6 +39,16 @@ class PatternTails:
         patterns = np.vstack([complete, frequent])
         tails = self._tails(patterns, self.draws)
         self.common = dict(zip(_keys(patterns), tails, strict=True))
+
+    def _get_fitted_state(self, resumable):
+        is_table = is_frame(self.draws)
+        draws = frame_to_plain(self.draws) if is_table else self.draws
+        return self.__dict__ | {"draws": draws}
+
+    def _set_fitted_state(self, state):
+        if isinstance(draws := state["draws"], dict):
+            state = state | {"draws": frame_from_plain(draws)}
+        self.__dict__.update(state)
 
     def log_probability(self, observed, log_density):
         """Of rows with these cells observed and this log p(x_obs)."""
@@ -75,11 +87,7 @@ class PatternTails:
         values = np.where(patterns[:, np.newaxis], draws, np.nan)
         values = values.reshape(-1, draws.shape[1])
         names = getattr(self.estimator, "feature_names_in_", None)
-        if names is None:
-            return values
-        import pandas as pd  # which the names come from
-
-        return pd.DataFrame(values, columns=names)
+        return values if names is None else named(values, names)
 
 
 def _keys(patterns):

@@ -7,6 +7,7 @@ import uuid
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 
 from sklvm.columns import Schema
 from tests.columns import tables
@@ -30,6 +31,8 @@ def assert_refuses(sentence, X, components="auto"):
 
 DATES = "X has dates or times in the column 'bad'; drop such columns, or turn"
 TEXT_DATES = "X has dates written as text in the column 'bad'; drop such columns, or"
+FLAG = "single value beside missing cells in the column 'bad'; make booleans of such"
+QUANTITIES = "X has quantities written as text, with units, signs or separators, in"
 IDENTIFIER = "another value in (nearly) every row, as an identifier has, in the column"
 OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
 
@@ -40,6 +43,7 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
         (DATES, pd.date_range("2020", periods=N)),
         (DATES, pd.date_range("2020", periods=N, tz="UTC")),
         (DATES, pd.to_timedelta(np.arange(N), "s")),
+        (DATES, pd.period_range("2020", periods=N, freq="M")),
         (DATES, DAYS),
         (
             DATES,
@@ -56,7 +60,11 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
         (IDENTIFIER, RNG.permutation(N) + 1000),
         ("X has a single value in the column 'bad'; drop such", np.ones(N)),
         ("X has a single value in the column 'bad'; drop such", ["a"] * N),
-        ("X has a single value in the column 'bad'", [1.0, None] * (N // 2)),
+        (FLAG, [1.0, None] * (N // 2)),
+        (FLAG, ["yes", None] * (N // 2)),
+        ("X has the value -1.79769e+308 in", np.r_[REAL[1:], -np.finfo(float).max]),
+        ("in the column 'bad', whose square is beyond float64", REAL * 1e200),
+        ("whose variance is too small for float64; give", REAL * 1e-300),
         ("X has a single value in", pd.Categorical(["a"] * N, ["a", "b"])),
         ("X has only missing values in the column 'bad'; drop", np.full(N, np.nan)),
         ("X has only missing values in the column 'bad'; drop", [None] * N),
@@ -66,6 +74,19 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
             RNG.permutation(N).astype(str),
         ),
         ("by pandas.to_numeric", ["1", "2.5", "-3e4"] * 19 + ["?", "?", None]),
+        ("by pandas.to_numeric", ["?"] * 30 + [str(i) for i in range(N - 30)]),
+        (QUANTITIES, [f"{i / 10:.1f} kg" for i in range(N)]),
+        (QUANTITIES, [f"{i % 15} %" for i in range(N)]),
+        (QUANTITIES, [f"{1234567 * (i % 20 + 1):,}" for i in range(N)]),
+        (QUANTITIES, [f"{i / 7:.2f}".replace(".", ",") for i in range(N)]),
+        (QUANTITIES, [f"-${1000 * i:,.2f}" for i in range(N)]),
+        (QUANTITIES, [f"{i % 12} {unit}" for i in range(N // 2) for unit in "kg"]),
+        (QUANTITIES, [f"{i % 24}:{i:02d}" for i in range(N)]),
+        (QUANTITIES, [f"{i % 24}h {i}min" for i in range(N)]),
+        (QUANTITIES, [f"({i}.50)" if i % 3 else f"{i}.50" for i in range(N)]),
+        (TEXT_DATES, [f"{i % 28 + 1} March 2020" for i in range(N)]),
+        (TEXT_DATES, [f"Jan {i % 28 + 1}, 2020" for i in range(N)]),
+        (TEXT_DATES, [f"{i % 12 + 1}/28/21" for i in range(N)]),
         ("X has lists, dicts or arrays in its cells in the column 'bad'", [[1, 2]] * N),
         ("X has lists, dicts or arrays in", [{"a": 1}, None] * (N // 2)),
         ("X has lists, dicts or arrays in", [np.ones(2)] * N),
@@ -81,6 +102,29 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
 )
 def test_columns_that_auto_refuses(sentence, values):
     assert_refuses(sentence, frame(bad=pd.Series(values)))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["5 kg", "10 kg", "20 kg"],
+        ["10-20", "20-30", "30+"],
+        [f"C{i}" for i in range(20)],
+        [f"{i}{seat}" for i in range(5) for seat in "ABCDEF"],
+        [f"1.{i}.2" for i in range(20)],
+        [f"{i} {street} St" for i in range(4) for street in ("Hill", "Lake", "Park")],
+        ["1st May", "may be", "march", "7 dates"],
+    ],
+)
+def test_text_with_digits_that_is_a_category(labels):
+    values = np.resize(labels, 3 * N)
+    assert Schema.read(pd.DataFrame({"word": values})).columns[0].kind == "categorical"
+
+
+def test_a_quantity_named_a_category_is_one():
+    X = pd.DataFrame({"size": [f"{i % 15} kg" for i in range(N)]})
+    (column,) = Schema.read(X, [("categorical", ["size"])]).columns
+    assert len(column.categories) == 15
 
 
 def test_arrays_of_dates():
@@ -295,3 +339,24 @@ def test_arrays_of_another_width():
 def test_unknown_parameters():
     with pytest.raises(ValueError, match="handle_unknown='ignore' must be"):
         SCHEMA.encode(TABLE, handle_unknown="ignore")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [2020, 2021, 2022],
+        [("x", "a"), ("x", "b"), ("y", "a")],
+        list(pd.to_datetime(["2020", "2021", "2022"])),
+        [np.nan, 1.0, 2.0],
+    ],
+    ids=["numbers", "tuples", "dates", "missing"],
+)
+def test_labels_of_columns_that_are_no_text(names):
+    X = pd.DataFrame(RNG.normal(size=(N, 3)), columns=pd.Index(names))
+    schema = Schema.read(X)
+    assert_array_equal(schema.encode(X), X)
+    assert_array_equal(schema.encode(X.to_numpy()), X)
+    others = pd.DataFrame(X.to_numpy(), columns=[7, 8, 9])
+    for wrong in (X[names[::-1]], others):
+        with pytest.raises(ValueError, match="the same columns in the same order"):
+            schema.encode(wrong)

@@ -116,6 +116,27 @@ def test_measured_nines_are_no_code(seed):
     )
 
 
+CODES = [[999.9], [-998, -999], [97, 98, 99], [777, 888, 999], [-9, -8, -7]]
+LIMITS = [[255], [32767], [-32768], [np.finfo(np.float32).min], [9.969209968386869e36]]
+
+
+@pytest.mark.parametrize("codes", [*CODES, *LIMITS, [-999, 999]])
+def test_several_codes_and_the_ends_of_ranges(codes):
+    x = np.random.default_rng(0).integers(1, 5, 300).astype(float)
+    x += np.random.default_rng(1).uniform(0, 0.9, 300)
+    for i, code in enumerate(codes):
+        x[i::30] = code
+    (message,) = warned(answer=x)
+    for code in codes:
+        assert f"{code:g}" in message
+    assert not warned(answer=np.where(np.isin(x, codes), np.nan, x))
+
+
+def test_bytes_that_fill_their_range_are_no_codes():
+    x = np.random.default_rng(0).integers(0, 256, 3000).astype(float)
+    assert not warned(grey=x, dark=np.where(x > 180, 255, x))
+
+
 def test_codes_of_several_columns_are_one_warning():
     x = np.where(np.arange(60) % 6, np.random.default_rng(0).normal(size=60), -999)
     (message,) = warned(first=x, second=-x)
@@ -130,6 +151,19 @@ def test_empty_text_is_a_category():
         assert "None or NaN" in message
         (message,) = warned(plan=pd.Categorical(labels))
     assert not warned(plan=["a", None, "b"] * 20)
+
+
+@pytest.mark.parametrize("text", ["nan", "N/A", " NA", "<NA>", "?", "-", "NULL"])
+def test_text_that_may_stand_for_missing_values(text):
+    labels = ["yes", "no", text] * 20
+    for values in (labels, pd.Categorical(labels)):
+        (message,) = warned(plan=values)
+        assert f"the text {text.strip()!r} in the column 'plan'" in message
+        assert "None or NaN" in message
+
+
+def test_answers_that_say_that_there_is_none():
+    assert not warned(pool=["None", "small", "none", "unknown", "large"] * 20)
 
 
 def test_one_warning_at_the_users_line():

@@ -169,3 +169,16 @@ def test_counts_beyond_a_histogram_are_numbers():
     assert Schema.read(x).columns[0].kind == "negative_binomial"
     x[0] = 4096
     assert Schema.read(x).columns[0].kind == "gaussian"
+
+
+def test_nearly_all_missing_is_said_in_percent():
+    x = np.full(1000, np.nan)
+    x[:3] = [1.5, 2.25, 7]
+    lines = Schema.read(pd.DataFrame({"x": x})).describe()
+    assert "99.7 % missing" in lines
+
+
+def test_a_narrow_range_of_large_numbers_is_told():
+    x = 1.6e9 + np.random.default_rng(0).normal(size=50).round(1)
+    lines = Schema.read(pd.DataFrame({"time": x})).describe()
+    assert f"{x.min():.11g} to {x.max():.11g}" in lines

@@ -234,3 +234,11 @@ def test_any_column_of_any_kind(data, kind):
         np.testing.assert_array_equal(decoded.isna(), frame.isna())
         present = frame["a"].notna()
         assert decoded["a"][present].tolist() == frame["a"][present].tolist()
+
+
+def test_names_of_the_axes_are_kept():
+    X = pd.DataFrame({"a": [1.5, 2.5, np.nan], "b": list("uvu")})
+    X = X.rename_axis(index="row", columns="field")
+    schema = Schema.read(X)
+    out = schema.decode(schema.encode(X), like=X)
+    assert (out.index.name, out.columns.name) == ("row", "field")

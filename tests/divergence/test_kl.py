@@ -4,6 +4,7 @@ import copy
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,13 @@ from torch.distributions import (
 )
 from torch.distributions import kl_divergence as torch_kl
 
-from sklvm import BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import (
+    BernoulliMixtureEM,
+    CategoricalMixtureEM,
+    GaussianMixtureEM,
+    MixtureEM,
+    PoissonMixtureEM,
+)
 from sklvm.divergence import KLEstimate, kl, kl_gaussian
 
 from ..autoencoder.models import frozen, random_linear, standard_normal
@@ -262,3 +269,50 @@ def test_autoencoders():
     gap = other.logpdf(rows) - vae.score_samples(rows)
     error = np.hypot(estimate.standard_error, gap.std() / np.sqrt(len(gap)))
     assert abs(estimate.divergence - gap.mean()) < 5 * error
+
+
+def lognormal_rows():
+    return np.exp(np.random.default_rng(0).normal(0.3, 0.8, (400, 1)))
+
+
+def as_lognormal():
+    mu, sigma = np.log(lognormal_rows()).mean(), np.log(lognormal_rows()).std()
+    return stats.lognorm(sigma, scale=np.exp(mu))
+
+
+def test_values_that_one_of_two_mixtures_excludes():
+    X = lognormal_rows()
+    log_normal = MixtureEM(components=[("lognormal", [0])]).fit(X)
+    normal = GaussianMixtureEM(reg_covar=0).fit(X)
+    as_normal = stats.norm(X.mean(), X.std())
+    expected = kl(as_lognormal(), as_normal).divergence
+    assert kl(log_normal, normal).divergence == pytest.approx(expected, rel=1e-6)
+    for q in (log_normal, as_lognormal()):
+        assert kl(normal, q).divergence == np.inf
+        assert kl(as_normal, q).divergence == np.inf
+
+
+def test_codes_and_counts_that_another_mixture_does_not_have():
+    X = np.random.default_rng(0).integers(0, 3, (300, 1))
+    few = np.minimum(X, 1)
+    p, q = CategoricalMixtureEM().fit(X), CategoricalMixtureEM().fit(few)
+    assert kl(p, q).divergence == np.inf
+    assert kl(GaussianMixtureEM().fit(X), PoissonMixtureEM().fit(X)).divergence > 1
+    counts = MixtureEM(components=[("poisson", [0])]).fit(X)
+    assert kl(GaussianMixtureEM().fit(X), counts).divergence == np.inf
+
+
+@pytest.mark.filterwarnings("error")
+def test_mixtures_of_a_frame_are_asked_by_its_names():
+    X = pd.DataFrame(lognormal_rows(), columns=["price"])
+    p, q = (MixtureEM(components=[("lognormal", "price")]).fit(X * s) for s in (1, 2))
+    sigma = np.log(X.to_numpy()).std()
+    expected = (np.log(2) / sigma) ** 2 / 2
+    assert kl(p, q).divergence == pytest.approx(expected, rel=1e-6)
+
+
+def test_text_is_an_error_with_the_way_out():
+    X = pd.DataFrame({"word": ["a", "b"] * 50, "size": np.arange(100) % 7 / 3})
+    model = MixtureEM(2, random_state=0).fit(X)
+    with pytest.raises(TypeError, match=r"text or categories.*p.sample\(n\)\[0\]"):
+        kl(model, model)

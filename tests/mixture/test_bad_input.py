@@ -359,3 +359,11 @@ def test_a_good_fit_after_a_bad_one_is_as_if_nothing_had_happened(mixture):
     assert_refuses(est, "inf", X=INFINITE)
     assert_refuses(est, "-2.5", sample_weight=weights_with(-2.5))
     assert est.fit(X).lower_bound_ == clean.lower_bound_
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_squares_beyond_float64(covariance_type):
+    X = np.random.default_rng(0).normal(size=(50, 2)) * 1e200
+    with pytest.raises(ValueError, match=r"squares are beyond float64.*another unit"):
+        GaussianMixtureEM(2, covariance_type=covariance_type).fit(X)

@@ -227,6 +227,14 @@ def test_a_column_that_is_constant_where_it_is_observed():
         GaussianMixtureEM(2, reg_covar=0, covariance_type="diag").fit(X)
 
 
+@pytest.mark.parametrize("kind", ["full", "tied", "diag"])
+def test_a_column_with_one_observed_cell(kind):
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    X[1:, 2] = np.nan
+    model = GaussianMixtureEM(2, covariance_type=kind, random_state=0)
+    assert_warns_once(lambda: model.fit(X), "reg_covar", "feature 2")
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9])
 def test_a_ridge_carries_a_constant_column(kind, value):
     X = np.column_stack([blobs(100), np.full(100, value)])

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 
+from sklvm import MixtureEM
 from sklvm.sources import ChunkSource, SliceSource, write
 from sklvm.sources._source import as_source
 from tests.sources.forms import KINDS, OF_FRAMES, names_of, source_of
@@ -214,3 +216,30 @@ def test_files_without_pyarrow_say_what_to_install(tmp_path, monkeypatch):
     for call in (lambda: as_source(path), lambda: write([np.eye(2)], path)):
         with pytest.raises(ImportError, match=r"needs pyarrow; .*sklvm\[arrow\]"):
             call()
+
+
+def test_cells_of_csv_are_missing_as_in_pandas(tmp_path):
+    path = tmp_path / "x.csv"
+    nothing = ["", "NA", "None", "n/a", "<NA>", "nan", "unknown"]
+    lines = [
+        f"{i},{word},{i if i % 2 else word}" for i, word in enumerate(nothing[:-1])
+    ]
+    path.write_text("\n".join(["size,word,count", *lines, "6,unknown,6", "7,a,7"]))
+    expected = pd.read_csv(path)
+    (chunk,) = as_source(str(path)).chunks()
+    assert chunk["word"].tolist()[-2:] == ["unknown", "a"]
+    assert_array_equal(chunk.isna(), expected.isna())
+    assert_array_equal(chunk["count"], expected["count"])
+
+
+def test_values_of_another_type_late_in_a_csv(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a\n" + "123456789\n" * 200_000 + "1.5\n")
+    with pytest.raises(ValueError, match=r"invalid value '1.5'.*chunksize"):
+        list(as_source(path).chunks())
+
+
+@pytest.mark.parametrize("text", ["table.xlsx", "folder", "some text"])
+def test_text_that_is_no_path(text):
+    with pytest.raises(TypeError, match=r"is text and no table.*\.parquet.*Path"):
+        MixtureEM().fit(text)

@@ -199,6 +199,12 @@ def test_autoencoders_with_missing_cells():
     assert d.predict(np.array([[30, -30, np.nan, 0]])) == -1
 
 
+@pytest.mark.parametrize("wrapper", [DensityOutlierDetector, ModelImputer])
+def test_a_class_in_place_of_an_object(wrapper):
+    with pytest.raises(TypeError, match=r"is a class; give an object.*MixtureEM\(\)"):
+        wrapper(MixtureEM).fit(correlated(30))
+
+
 def test_clone_pickle_and_determinism():
     X = with_missing(correlated(200), 1)
     d = DensityOutlierDetector(GaussianMixtureEM(2, random_state=3)).fit(X)

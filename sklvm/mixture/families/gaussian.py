@@ -200,6 +200,12 @@ class GaussianComponents(Components):
         means, covariances, u = super().replaced(params, initial)
         if "covariances" in initial:
             u = self._factor(covariances)
+        if not np.isfinite(covariances).all():
+            raise ValueError(
+                "X has values whose squares are beyond float64, so that no covariance "
+                "is finite; give NaN where they stand for missing values, or X in "
+                "another unit."
+            )
         if not np.isfinite(u).all():
             raise ValueError(
                 f"reg_covar={self.reg_covar} gives a singular covariance at the start, "
