@@ -345,7 +345,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         given = x[self._start_rows(len(x), generator)]
         if conditions is not None:
             given = conditions.features(torch.from_numpy(given)).numpy()
-        L, n_y, n_x = self.latent_dim, y.shape[1], given.shape[1]
+        L, n_y, n_x = self._n_latents, y.shape[1], given.shape[1]
         widths = likelihood.n_inputs(n_y) + n_x, L + n_x
         encoder, decoder = self._make_networks(likelihood, y, widths, generator, given)
         prior = self._make_prior(n_x, generator)
@@ -353,7 +353,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
             encoder=encoder,
             decoder=decoder,
             prior_network=prior,
-            n_prior_components=self.n_prior_components,
+            n_prior_components=int(self.n_prior_components),
             likelihood=likelihood,
             latent_dim=L,
             posterior=self.posterior,
@@ -372,7 +372,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
 
     def _make_prior(self, n_x, generator):
         """The network of p(z|x), which is the same for every x at the start."""
-        L, K = self.latent_dim, self.n_prior_components
+        L, K = self._n_latents, int(self.n_prior_components)
         width = 2 * L if K == 1 else MixturePrior.n_parameters(L, K)
         prior = self._network("prior", n_x, width, generator)
         if self.prior is None:
@@ -381,6 +381,9 @@ class ConditionalVAE(FittedConditional, FindsLength):
                 with torch.no_grad():
                     prior[-1].bias.copy_(MixturePrior.start(L, K))
         return prior
+
+    def _warn_of_data(self, X):
+        super()._warn_of_data(self._split_rows(X)[0])  # X was looked at before
 
     def _cause_in_data(self, X):
         """That of the part of the rows, y or x, that has the larger values."""

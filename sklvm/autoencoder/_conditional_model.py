@@ -4,7 +4,8 @@ import torch
 
 from sklvm.autoencoder._distributions import GaussianPrior, MixturePrior
 from sklvm.autoencoder._model import LatentVariableModel
-from sklvm.autoencoder.likelihoods._gaussian import MIN_NOISE, warn_of_scale
+from sklvm.autoencoder.likelihoods._gaussian import MIN_NOISE
+from sklvm.autoencoder.likelihoods._scales import warn_of_scale
 from sklvm.state._classes import stateful
 
 

@@ -94,7 +94,7 @@ class BaseAutoencoder(BaseNeuralEstimator):
     @property
     def _n_latents(self):
         """The dimension of z that a module is to have."""
-        return self.latent_dim
+        return int(self.latent_dim)  # of a NumPy array, perhaps
 
     def _draws_bits(self):
         """Whether values in (0, 1) are made bits."""

@@ -50,8 +50,9 @@ class FindsLatentDim(MissingCells, FindsLength):
     }
 
     def _train_anew(self, X, y, device, single_epoch):
-        self._found_latent_dim = self.latent_dim
-        if self.latent_dim == "auto":
+        if self.latent_dim != "auto":
+            self._found_latent_dim = int(self.latent_dim)  # of a NumPy array, perhaps
+        else:
             likelihood = self._make_likelihood(X, self._rows)
             n_inputs = self._n_encoder_inputs(likelihood, X.shape[1])
             self._found_latent_dim = self._of_modules(n_inputs)

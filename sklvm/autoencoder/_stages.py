@@ -48,7 +48,7 @@ class TrainsInStages(FittedComponents):
         if self.categorical != "exact":
             check_backbone(parts["encoder"], self.categorical)
         return MixtureModel(
-            n_components=self.n_components,
+            n_components=int(self.n_components),
             covariance_type=self.covariance_type,
             free_weights=self.weights == "free",
             categorical=self.categorical,
@@ -153,7 +153,7 @@ class TrainsInStages(FittedComponents):
             variance=variance,
             reg_covar=self.reg_covar,
             seed=seed,
-            n_components=self.n_components,
+            n_components=int(self.n_components),
             weights=self.weights,
             verbose=self.verbose,
         )

@@ -94,14 +94,33 @@ def target_numbers(y):
     except ValueError as error:
         if "has text" not in str(error):
             raise
-        value = np.ravel(np.asarray(y, dtype=object))[0]
-        raise ValueError(
-            f"y has values that are not numbers, {value!r} among them; set "
-            "likelihood='categorical' for labels."
-        ) from None
+        raise ValueError(_says_of_text(y)) from None
     if isinstance(y, np.ndarray):
         _refuse_missing(y)
     return y
+
+
+def _says_of_text(y):
+    """What to do with a y in which there is text."""
+    values = np.ravel(np.asarray(y, dtype=object)).tolist()
+    texts = [str(value) for value in values if isinstance(value, str)]
+    if all(map(_is_number, texts)):
+        return (
+            f"y has numbers written as text, {texts[0]!r} among them; turn them into "
+            "numbers, as by pandas.to_numeric, or set likelihood='categorical' if they "
+            "are labels."
+        )
+    remedy = "set likelihood='categorical' for labels"
+    if len(texts) < len(values):
+        remedy += ", or 'auto' for columns of several kinds"
+    return f"y has values that are not numbers, {texts[0]!r} among them; {remedy}."
+
+
+def _is_number(text):
+    try:
+        return np.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @stateful

@@ -16,6 +16,8 @@ from sklvm.columns._tables import holds_words, named
 
 # Draws that show the dimension, and where the mass of a density is.
 N_SCOUTS = 1024
+# Of their largest deviation, what is rounding of a singular covariance's root.
+FLAT = 1e-7
 
 
 class Density:
@@ -60,6 +62,13 @@ class Density:
         """The floats that the log density is computed in."""
         dtype = np.asarray(self._log_prob(self.scouts[:1])).dtype
         return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+    def rank(self):
+        """Dimension of the plane in which the draws lie, as those of Dirichlet do."""
+        X = self.scouts - self.scouts.mean(axis=0)
+        scale = X.std(axis=0)
+        values = np.linalg.svd(X / np.where(scale > 0, scale, 1.0), compute_uv=False)
+        return int((values > FLAT * values[0]).sum())
 
     def precision(self):
         """Relative rounding error of the log density."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from sklvm._base import check_count, private_random_state
 from sklvm._warn import warn_user
-from sklvm.divergence._densities import as_density
+from sklvm.divergence._densities import Density, as_density
 from sklvm.divergence._quadrature import Line, LogDensity
 from sklvm.divergence._tails import HEAVY, diverges, tail_shape
 
@@ -81,9 +81,10 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
         If p or q has not these methods.
     ValueError
         If the dimensions differ, or one is known to be discrete and the other to be
-        continuous; if "quadrature" is asked for where it does not apply;
-        if a mode of p has been missed that `n_samples` draws would miss as well; or if
-        the density of q falls below the smallest float where p has mass that counts.
+        continuous, or to lie in a plane and the other not; if "quadrature" is asked for
+        where it does not apply; if a mode of p has been missed that `n_samples` draws
+        would miss as well; or if the density of q falls below the smallest float where
+        p has mass that counts.
 
     References
     ----------
@@ -110,6 +111,7 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
             f"{discrete} is discrete and {continuous} is continuous, and probabilities "
             "do not compare with densities; give two distributions of one kind."
         )
+    _refuse_other_measures(p, q)
     chosen = choose_method(method, p, q)
     if diverges(p, q):
         return KLEstimate(np.inf, np.nan, chosen)
@@ -140,6 +142,20 @@ def choose_method(method, *densities):
             "choose 'monte_carlo'."
         )
     return "quadrature" if applies and method != "monte_carlo" else "monte_carlo"
+
+
+def _refuse_other_measures(p, q):
+    """Raise where one density is that of a plane, as with a singular covariance."""
+    if p.dimension == 1 or p.discrete or q.discrete:
+        return
+    low, high = sorted((p, q), key=Density.rank)
+    # Of draws of an estimator, perhaps of bits, a column may only look constant.
+    if low.is_kind_known and low.rank() < high.rank():
+        raise ValueError(
+            f"{low.name} lies in {low.rank()} of {low.dimension} dimensions, as with a "
+            f"singular covariance, and {high.name} in {high.rank()}, so that one has no"
+            " density where the other has; give two of as many dimensions."
+        )
 
 
 def _refuse_unseen_mode(line, n_samples):

@@ -8,6 +8,7 @@ from sklvm.inspection._kinds import is_autoencoder, model_and_rows
 from sklvm.inspection._legends import (
     MISSING,
     MISSING_COLOUR,
+    as_label,
     fitting_legend,
     group_colours,
     with_missing,
@@ -130,7 +131,8 @@ class LatentSpaceDisplay:
             groups = with_missing(values)
             names, masks = zip(*groups, strict=True)
             ax.hist(
-                [z[mask] for mask in masks], stacked=True, label=names,
+                [z[mask] for mask in masks], stacked=True,
+                label=list(map(as_label, names)),
                 color=group_colours(values, len(groups), cmap), **bars,
             )  # fmt: skip
         ax.hist(
@@ -151,7 +153,7 @@ class LatentSpaceDisplay:
             groups = with_missing(values)
             colours = group_colours(values, len(groups), cmap)
             for (name, mask), colour in zip(groups, colours, strict=True):
-                ax.scatter(*self.Z[mask].T, s=8, color=[colour], label=name)
+                ax.scatter(*self.Z[mask].T, s=8, color=[colour], label=as_label(name))
         if values is None or not values.is_scale or values.missing.any():
             fitting_legend(ax, markerscale=2)
         ax.set_ylabel(f"$z_{{{self.dimensions[1]}}}$")

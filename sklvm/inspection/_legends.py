@@ -35,16 +35,29 @@ def group_colours(values, n_groups, cmap):
     return colours + [MISSING_COLOUR] * has_missing
 
 
+def as_label(name):
+    """A name as the label of an artist; matplotlib leaves out what begins with _."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def fitting_legend(ax, **options):
-    """The legend of the axes, beside them and in columns where it is long."""
+    """The legend of the axes, beside them and in columns where it is long.
+
+    The names of labels are shown as they are, and are no formulas.
+    """
     handles, names = ax.get_legend_handles_labels()
     n = len(handles)
-    if n <= ROWS + 2:  # the prior, and missing values
-        return ax.legend(fontsize="small", **options)
-    step = -(-n // (ROWS * MOST_COLUMNS))
-    handles, names = handles[::step], names[::step]
-    title = None if step == 1 else f"{len(names)} of {n}"
-    return ax.legend(
-        handles, names, title=title, fontsize="x-small", ncols=-(-len(names) // ROWS),
-        loc="center left", bbox_to_anchor=(1.01, 0.5), borderaxespad=0, **options,
-    )  # fmt: skip
+    options |= {"fontsize": "small"}
+    if n > ROWS + 2:  # the prior, and missing values
+        step = -(-n // (ROWS * MOST_COLUMNS))
+        handles, names = handles[::step], names[::step]
+        options |= {
+            "title": None if step == 1 else f"{len(names)} of {n}",
+            "fontsize": "x-small", "ncols": -(-len(names) // ROWS),
+            "loc": "center left", "bbox_to_anchor": (1.01, 0.5), "borderaxespad": 0,
+        }  # fmt: skip
+    legend = ax.legend(handles, names, **options)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name[1:] if name.startswith(" _") else name)
+        text.set_parse_math(False)
+    return legend

@@ -1,7 +1,7 @@
 """The labels or values that colour rows, in whatever form they are given."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -28,26 +28,35 @@ class RowValues:
     is_scale : bool
     are_dates : bool
         Whether the numbers of the scale are matplotlib's of dates.
+    order : list
+        Labels in the order in which they come; others by size, or by the alphabet.
     """
 
     values: np.ndarray
     missing: np.ndarray
     is_scale: bool
     are_dates: bool = False
+    order: list = field(default_factory=list)
 
     def groups(self):
         """(name, mask) of each label, those of missing values apart."""
-        return [(_name(label), mask) for label, mask in self._masks()]
-
-    def _masks(self):
         kept = ~self.missing
-        if not self.is_scale:
-            labels = sorted(set(self.values[kept].tolist()), key=_order)
-            return [(label, kept & (self.values == label)) for label in labels]
+        if self.is_scale:
+            return self._quarters(kept)
+        present = set(self.values[kept].tolist())
+        labels = [label for label in self.order if label in present]
+        labels += sorted(present.difference(labels), key=_order)
+        masks = (kept & (self.values == label) for label in labels)
+        return list(zip(_label_names(labels), masks, strict=True))
+
+    def _quarters(self, kept):
         ends = np.quantile(self.values[kept], np.linspace(0, 1, N_GROUPS + 1))
         group = np.searchsorted(ends[1:-1], self.values, side="right")
-        names = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)]
-        return [(name, kept & (group == i)) for i, name in enumerate(names)]
+        names = _day_names(ends) if self.are_dates else _number_names(ends, 3)
+        masks = [kept & (group == i) for i in range(N_GROUPS)]
+        # Of a value that many rows have there may be no group of its own.
+        named = zip(pairwise(names), masks, strict=True)
+        return [(f"{low} to {high}", mask) for (low, high), mask in named if mask.any()]
 
 
 def read_values(y, n_rows):
@@ -58,6 +67,7 @@ def read_values(y, n_rows):
     ValueError
         If it has another length or more columns than one.
     """
+    order = _category_order(y)
     y = plain(y, "y")
     array = np.asarray(y, dtype=object if _is_nullable(y) else None)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -70,9 +80,25 @@ def read_values(y, n_rows):
     if array.dtype.kind in "mM":
         return _dates(array)
     if array.dtype.kind == "O":
-        return _objects(array)
+        values = _objects(array)
+        values.order = order
+        return values
     missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(n_rows, bool)
-    return RowValues(array, missing, _is_scale(array[~missing]))
+    return _numbers(array, missing, array[~missing])
+
+
+def _category_order(y):
+    """The categories of a pandas object that has some, in their order."""
+    categories = getattr(getattr(y, "dtype", None), "categories", None)
+    return [] if categories is None else list(categories)
+
+
+def _numbers(values, missing, observed):
+    if observed.dtype.kind == "f" and np.isinf(observed).any():
+        raise ValueError(
+            "y has infinite values; give finite ones, or NaN where there is none."
+        )
+    return RowValues(values, missing, _is_scale(observed))
 
 
 def _is_nullable(y):
@@ -86,7 +112,7 @@ def _objects(array):
     kinds = set(map(type, observed))
     if kinds and all(map(_is_date, kinds)):
         dates = np.full(len(array), "NaT", dtype="datetime64[us]")
-        dates[~missing] = [np.datetime64(value, "us") for value in observed]
+        dates[~missing] = [np.datetime64(_local(value), "us") for value in observed]
         return _dates(dates)
     are_numbers = all(issubclass(k, int | float | np.number | np.bool_) for k in kinds)
     if not are_numbers:
@@ -94,7 +120,7 @@ def _objects(array):
     numbers = np.array(observed.tolist())
     values = np.zeros(len(array), dtype=numbers.dtype)
     values[~missing] = numbers
-    return RowValues(values, missing, _is_scale(numbers))
+    return _numbers(values, missing, numbers)
 
 
 def _is_date(kind):
@@ -102,10 +128,16 @@ def _is_date(kind):
     return issubclass(kind, datetime.date | np.datetime64)
 
 
+def _local(date):
+    """A date by the clock of its own time zone; NumPy's have none."""
+    has_zone = isinstance(date, datetime.datetime) and date.tzinfo is not None
+    return date.replace(tzinfo=None) if has_zone else date
+
+
 def _dates(array):
     missing = np.isnat(array)
     days = array.astype("datetime64[us]").astype(np.int64) / 86_400e6
-    return RowValues(days, missing, True, are_dates=True)
+    return RowValues(days, missing, not missing.all(), are_dates=True)
 
 
 def _is_scale(values):
@@ -122,5 +154,27 @@ def _order(label):
     return (1, 0, str(label))
 
 
-def _name(label):
-    return f"{label:g}" if isinstance(label, float) else str(label)
+def _label_names(labels):
+    numbers = [label for label in labels if isinstance(label, float)]
+    names = dict(zip(numbers, _number_names(numbers, 6), strict=True))
+    return [names.get(label, str(label) or "''") for label in labels]
+
+
+def _number_names(numbers, digits):
+    """Numbers with as few digits as tell them apart, so many or more."""
+    n_different = len(set(numbers))
+    for n in range(digits, 18):
+        names = [f"{number:.{n}g}" for number in numbers]
+        if len(set(names)) == n_different:
+            break
+    return names
+
+
+def _day_names(days):
+    """Dates of matplotlib's numbers, with the time of the day where two are of one."""
+    for unit in ("D", "s", "us"):
+        moments = np.round(np.asarray(days) * 86_400e6).astype("datetime64[us]")
+        names = moments.astype(f"datetime64[{unit}]").astype(str).tolist()
+        if len(set(names)) == len(set(moments.tolist())):
+            break
+    return names

@@ -3,6 +3,8 @@
 The linear model: z | x ~ N(A x + a, diag(s^2)), y | z, x ~ N(W z + C x + b, sigma^2 I).
 """
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -180,3 +182,47 @@ def test_nothing_observed_is_certain():
         values = est.score_samples(X)
     assert_array_equal(values, np.zeros(80))
     assert values.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "likelihood, of_x", [("bernoulli", {}), ("gaussian", {"constant": 1.0})]
+)
+def test_warnings_of_y_are_not_about_x(likelihood, of_x):
+    x = np.column_stack([X, *(np.full(len(X), value) for value in of_x.values())])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ConditionalVAE(likelihood=likelihood, max_epochs=2, tol=np.inf).fit(
+            x, X[:, 0] > 0
+        )
+    assert not [w for w in caught if str(w.message).startswith("y has")]
+
+
+def test_large_values_are_said_once_and_by_their_name():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ConditionalVAE(max_epochs=1, tol=np.inf).fit(200 * X, Y)
+    said = [str(w.message) for w in caught if "has values up to" in str(w.message)]
+    assert [message[0] for message in said] == ["X"]
+
+
+@pytest.mark.parametrize(
+    "y, remedy",
+    [
+        (
+            [["a", 0.5], ["b", 0.7]] * 40,
+            "'a' among them.*'auto' for columns of several",
+        ),
+        (
+            [[0.5, "a"], [0.7, "b"]] * 40,
+            "'a' among them.*'auto' for columns of several",
+        ),
+        (["1.5", "2"] * 40, "written as text.*pandas.to_numeric"),
+        (
+            ["no", "2"] * 40,
+            "'no' among them; set likelihood='categorical' for labels.$",
+        ),
+    ],
+)
+def test_text_in_y_has_the_remedy_for_what_it_is(y, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        ConditionalVAE().fit(X, np.array(y, dtype=object))

@@ -9,7 +9,7 @@ import torch
 from skorch.callbacks import Callback, Checkpoint, LRScheduler
 from torch import nn
 
-from sklvm import VAE
+from sklvm import GMVAE, VAE, ConditionalVAE
 from sklvm.neural import ConvEncoder
 
 QUICK = {
@@ -187,3 +187,23 @@ def test_fits_within_inference_mode(X):
     with torch.inference_mode():
         est = VAE(**QUICK).fit(X)
     np.testing.assert_array_equal(est.transform(X), VAE(**QUICK).fit(X).transform(X))
+
+
+@pytest.mark.parametrize("number", [np.int64, np.uint8, int])
+@pytest.mark.parametrize(
+    "estimator, name",
+    [
+        (VAE, "latent_dim"),
+        (GMVAE, "latent_dim"),
+        (GMVAE, "n_components"),
+        (ConditionalVAE, "latent_dim"),
+        (ConditionalVAE, "n_prior_components"),
+    ],
+)
+def test_numbers_out_of_an_array_are_numbers(X, estimator, name, number):
+    """As those of `for latent_dim in np.arange(1, 4)` and of a grid of them."""
+    data = (X[:, :4], X[:, 4:]) if estimator is ConditionalVAE else (X,)
+    scores = [
+        estimator(**QUICK, **{name: n}).fit(*data).score(*data) for n in (2, number(2))
+    ]
+    assert scores[0] == scores[1]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
+from sklvm import GaussianMixtureEM
 from sklvm.divergence import (
     entropy_bernoulli,
     entropy_categorical,
@@ -251,3 +252,25 @@ def test_bad_parameters():
 def test_forms_of_which_numpy_takes_other_values(mean):
     with pytest.raises(ValueError, match=r"(?s)mean0.*; give "):
         kl_gaussian(mean, np.eye(2), np.zeros(2), np.eye(2))
+
+
+LINE = stats.multivariate_normal([0, 0], [[1, 1], [1, 1]], allow_singular=True)
+PLANE = stats.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]])
+
+
+@pytest.mark.parametrize("other", [PLANE, GaussianMixtureEM(1).fit(PLANE.rvs(200, 0))])
+def test_a_density_along_a_line_does_not_compare_with_one_of_the_plane(other):
+    with pytest.raises(ValueError, match=r"p lies in 1 of 2 dimensions.*and q in 2"):
+        kl(LINE, other)
+    with pytest.raises(ValueError, match=r"q lies in 1 of 2 dimensions.*and p in 2"):
+        kl(other, LINE)
+
+
+def test_densities_along_the_same_line_do():
+    # Along (1, 1) both are normal distributions, of the variances 2 and 4.
+    twice = stats.multivariate_normal([0, 0], [[2, 2], [2, 2]], allow_singular=True)
+    found = kl(LINE, twice, random_state=0)
+    exact = (0.5 - 1 + np.log(2)) / 2
+    assert abs(found.divergence - exact) < 5 * found.standard_error
+    scales = stats.multivariate_normal([0, 0], [[1e3, 0], [0, 1e-3]])
+    assert np.isfinite(kl(scales, PLANE).divergence)

@@ -1,6 +1,7 @@
 """The latent space: draws of the aggregated posterior beside those of the prior."""
 
 import datetime
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -220,6 +221,72 @@ def test_one_latent_has_densities_of_each_label():
     assert legend_of(quarters)[:4] == [
         "0 to 0.25", "0.25 to 0.5", "0.5 to 0.75", "0.75 to 1",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["VAE", "VAE1"])
+def test_labels_are_shown_as_they_are(kind):
+    """Not as formulas, and with those that matplotlib would leave out."""
+    labels = ["_a", "", "$b_$", "c$_", " _d"]
+    y = np.array(labels)[np.arange(60) % 5]
+    display = LatentSpaceDisplay.from_estimator(fitted(kind), X, y)
+    display.figure_.canvas.draw()
+    assert {"_a", "''", "$b_$", "c$_"} < set(legend_of(display))
+    assert len(legend_of(display)) == 6
+
+
+@pytest.mark.parametrize("kind", ["VAE", "VAE1"])
+def test_large_numbers_are_told_apart(kind):
+    y = 1e6 + np.arange(60) % 3
+    display = LatentSpaceDisplay.from_estimator(fitted(kind), X, y)
+    assert {"1000000", "1000001", "1000002"} < set(legend_of(display))
+
+
+@pytest.mark.parametrize("make", [pd.Categorical, pd.Series])
+def test_categories_have_their_order(make):
+    categories = ["small", "medium", "large", "none"]
+    y = make(
+        np.array(categories)[np.arange(60) % 3],
+        dtype=pd.CategoricalDtype(categories, ordered=True),
+    )
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y)
+    assert legend_of(display) == ["prior", "small", "medium", "large"]
+
+
+@pytest.mark.parametrize(
+    "y, ends",
+    [
+        (2000 + np.arange(60) % 30, ["2000", "2007", "2014", "2022", "2029"]),
+        (
+            pd.date_range("2024-01-01", periods=60),
+            ["2024-01-01", "2024-01-15", "2024-01-30", "2024-02-14", "2024-02-29"],
+        ),
+        (
+            pd.date_range("2024-01-01", periods=60, tz="Europe/Paris"),
+            ["2024-01-01", "2024-01-15", "2024-01-30", "2024-02-14", "2024-02-29"],
+        ),
+        # The median of most rows is the least value, too.
+        (np.maximum(np.arange(60.0) - 39, 0), ["0", "5.25", "20"]),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_quarters_of_one_latent_are_told_apart(y, ends):
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE1"), X, y)
+    names = legend_of(display)[:-1]
+    assert names == [f"{low} to {high}" for low, high in pairwise(ends)]
+
+
+@pytest.mark.parametrize("kind", ["VAE", "VAE1"])
+def test_dates_of_which_none_is_known_are_grey(kind):
+    y = np.full(60, np.datetime64("NaT", "D"))
+    display = LatentSpaceDisplay.from_estimator(fitted(kind), X, y)
+    assert set(legend_of(display)) == {"prior", "missing"}
+
+
+@pytest.mark.parametrize("dtype", [float, object])
+def test_infinite_values_are_refused_by_name(dtype):
+    y = np.where(np.arange(60) == 7, np.inf, np.arange(60) / 7).astype(dtype)
+    with pytest.raises(ValueError, match=r"^y has infinite values"):
+        LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y)
 
 
 def test_it_repeats_and_touches_nothing():

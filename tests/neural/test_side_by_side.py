@@ -1,5 +1,7 @@
 """Pieces of work side by side, each on one thread of torch."""
 
+import multiprocessing
+import sys
 import threading
 
 import pytest
@@ -54,3 +56,41 @@ def test_other_threads_keep_theirs(n_threads):
         assert torch.get_num_threads() == 1
     assert seen == [n_threads]
     assert torch.get_num_threads() == n_threads
+
+
+def mkl_threads():
+    """The number of the calling thread by torch's own report."""
+    _, _, after = torch.__config__.parallel_info().partition("mkl_get_max_threads() : ")
+    return int(after.split()[0]) if after else 1
+
+
+def test_products_of_matrices_have_one_thread_too(n_threads):
+    found = side_by_side(lambda i: mkl_threads(), range(7))
+    assert found == [1] * 7
+    before = mkl_threads()
+    with one_thread():
+        assert mkl_threads() == 1
+    assert mkl_threads() == before
+
+
+def products():
+    with one_thread(), torch.inference_mode():
+        x = torch.ones(4, 8, 64, 64)
+        return torch.ones(300, 300) @ torch.ones(300, 300), torch.nn.Conv2d(8, 8, 3)(x)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_forked_process_waits_for_no_thread_of_its_parent():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        torch.ones(900, 900) @ torch.ones(900, 900)  # by threads that stay
+        child = multiprocessing.get_context("fork").Process(target=products)
+        child.start()
+        child.join(30)
+        code = child.exitcode
+        child.kill()
+        child.join()
+    finally:
+        torch.set_num_threads(before)
+    assert code == 0

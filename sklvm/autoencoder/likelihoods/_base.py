@@ -269,6 +269,16 @@ def column_moments(X):
     return mean, np.where(np.sqrt(variance) > 1e-14 * abs(mean), variance, 0.0)
 
 
+def column_ranges(X):
+    """How far the values of each column are apart, over what is observed."""
+    parts = [
+        (np.fmin.reduce(part, axis=0), np.fmax.reduce(part, axis=0))
+        for part in dense_chunks(X)
+    ]
+    low, high = zip(*parts, strict=True)
+    return np.nan_to_num(np.fmax.reduce(high, axis=0) - np.fmin.reduce(low, axis=0))
+
+
 def _column_sums(X, function):
     return sum(np.nansum(function(part), axis=0) for part in dense_chunks(X))
 

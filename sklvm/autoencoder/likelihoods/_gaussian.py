@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklvm._base import largest_magnitude
 from sklvm._warn import warn_user
 from sklvm.autoencoder._distributions import LOG_2PI, bounded
 from sklvm.autoencoder.likelihoods._base import (
@@ -22,10 +21,12 @@ from sklvm.autoencoder.likelihoods._base import (
 from sklvm.autoencoder.likelihoods._scales import (
     UNIT_DENSITY,
     are_constant,
+    check_floor,
     least_variances,
+    warn_of_scale,
 )
 from sklvm.neural._ranks import joint_mean, joint_sums
-from sklvm.neural._values import LARGE_VALUE, unscaled
+from sklvm.neural._values import unscaled
 from sklvm.state._classes import stateful
 
 NOISES = ("optimal", "shared", "learned", "heteroscedastic")
@@ -38,15 +39,6 @@ MOMENTUM = 0.1
 
 def _log_normal(x, mean, variance):
     return -((x - mean).square() / variance + variance.log() + LOG_2PI) / 2
-
-
-def warn_of_scale(X, name):
-    largest = largest_magnitude(X)
-    if largest > LARGE_VALUE:
-        warn_user(
-            f"{name} has values up to {largest:g} and networks learn from values of "
-            f"order one; scale {name} (StandardScaler)."
-        )
 
 
 def check_noise(noise, names=NOISES):
@@ -167,6 +159,7 @@ class Gaussian(_Real):
             self._set_apart(are_constant(X, scale))
         if self.noise != "fixed":
             floor = least_variances(X, scale, self.min_noise)
+            check_floor(floor, self.data_name)
             if self.noise == "shared":
                 varies = slice(None) if self._apart is None else ~self._apart.numpy()
                 floor, variance = floor[varies].mean(), variance[varies].mean()
@@ -349,7 +342,9 @@ class HeteroscedasticGaussian(_Real):
     def start(self, X):
         mean, variance = column_moments(X)
         scale = np.sqrt(variance)
-        self._floor = vector(least_variances(X, scale, self.min_noise))
+        floor = least_variances(X, scale, self.min_noise)
+        check_floor(floor, self.data_name)
+        self._floor = vector(floor)
         # One scale for all: of a nearly constant feature the mean has to be found
         # before a small sigma can be afforded.
         log_noise = np.full(len(mean), math.log(math.sqrt(variance.mean()) or 1.0))
