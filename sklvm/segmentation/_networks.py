@@ -16,6 +16,11 @@ from sklvm.state._classes import stateful
 REACH = 8.0
 
 
+def activation_layer(name):
+    """In place where the gradient takes no more than what comes out."""
+    return nn.ReLU(inplace=True) if name == "relu" else ACTIVATIONS[name]()
+
+
 @stateful
 class _Block(nn.Module):
     """Two 3 x 3 convolutions beside the identity."""
@@ -25,10 +30,10 @@ class _Block(nn.Module):
         conv = {"kernel_size": 3, "padding": 1, "generator": generator}
         self.body = nn.Sequential(
             initialised(nn.Conv2d, width, width, **conv),
-            ACTIVATIONS[activation](),
+            activation_layer(activation),
             initialised(nn.Conv2d, width, width, **conv),
         )
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = activation_layer(activation)
 
     def forward(self, maps):
         return self.activation(maps + self.body(maps))
@@ -58,15 +63,16 @@ class LabelUNet(nn.Module):
         )
         self.up = nn.ModuleList(_Block(wide, *block) for wide, _ in steps)
         self.head = initialised(nn.Conv2d, channels[0], 4 * n_out, 1, **g)
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = activation_layer(activation)
         self.multiple = 2 ** len(channels)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, planes):
-        height, width = planes.shape[-2:]
-        padding = (0, -width % self.multiple, 0, -height % self.multiple)
-        maps = functional.pad(planes, padding)
-        maps = maps.contiguous(memory_format=torch.channels_last)
+        n, n_in, height, width = planes.shape
+        padded = [-(-side // self.multiple) * self.multiple for side in (height, width)]
+        # Channels last, as the convolutions are quickest.
+        maps = planes.new_zeros((n, *padded, n_in)).movedim(-1, 1)
+        maps[..., :height, :width] = planes
         maps = self.activation(self.stem(maps))
         kept = []
         for i, block in enumerate(self.down):

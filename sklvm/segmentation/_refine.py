@@ -324,14 +324,11 @@ def fill(climb):
 
 
 def prune(climb, effect):
-    """Take single seeds away, exactly, whose removal seemed to add less than a seed."""
-    task, code = climb.task, climb.best.code
-    prices = task.prices(code)
-    doubtful = [
-        at for at, nats in effect.items() if code[at] >= 0 and nats < abs(prices[at])
-    ]
-    for at in sorted(doubtful, key=effect.get)[:MOST_PRUNED]:
-        other = yield from evaluate(task, changed(climb.best.code, [{at: -1}]))
+    """Take single seeds away, exactly: those whose removal seemed to add the least."""
+    code = climb.best.code
+    seeds = [at for at in sorted(effect, key=effect.get) if code[at] >= 0]
+    for at in seeds[:MOST_PRUNED]:
+        other = yield from evaluate(climb.task, changed(climb.best.code, [{at: -1}]))
         climb.best = min(climb.best, other, key=objective)
 
 

@@ -33,10 +33,10 @@ from sklvm.segmentation._residual import ResidualModel
 # Shares of `max_epochs`: the decoder, then the encoder if it has to have codes of its
 # own; the rest finetunes the decoder.
 DECODER, ENCODER = 0.65, 0.1
-# Fewest and most training maps that are refined for the rates and for the finetuning,
-# and the passes over maps that pay for the search of one; and the most of those whose
-# objective is `lower_bound_`.
-LEAST_REFINED, MOST_REFINED, PER_REFINED, N_MEASURED = 8, 128, 32, 50
+# Fewest training maps that are refined, and the passes over maps that pay for the
+# search of one; the most for the finetuning, and in the end for the rate; and the most
+# of those whose objective is `lower_bound_`.
+LEAST_REFINED, PER_REFINED, MOST_FINETUNED, MOST_RATED, N_MEASURED = 8, 32, 32, 96, 50
 # Those of a training that was interrupted.
 N_FEW_MAPS = 32
 
@@ -107,7 +107,7 @@ class TrainedInParts(BaseNeuralEstimator):
             n_encoder = max(1, round(ENCODER * self.max_epochs))
             n_left -= n_encoder
             self._train_encoder(X, y, codes, n_epochs=n_encoder, may_stop=False)
-        refined = self._refine_training_maps(X, y)
+        refined = self._refine_training_maps(X, y, MOST_FINETUNED)
         # The moments of what was trained before would push the weights on.
         self.net_._initialize_optimizer()
         self._train_decoder(
@@ -169,12 +169,12 @@ class TrainedInParts(BaseNeuralEstimator):
                 callback.desc += f": {self.net_.module.phase.network}"
         return callbacks
 
-    def _refine_training_maps(self, X, y):
+    def _refine_training_maps(self, X, y, n_most):
         """Codes of training maps at weights from the whole range, and their rate."""
         rng = np.random.default_rng(self.net_.split_seed_)
         # A first try of few epochs is not to spend its time on searches.
         n_refined = max(LEAST_REFINED, len(X) * self.max_epochs // PER_REFINED)
-        rows = rng.permutation(len(X))[: min(n_refined, MOST_REFINED)]
+        rows = rng.permutation(len(X))[: min(n_refined, n_most)]
         factors = WEIGHT_RANGE ** rng.uniform(-1, 1, size=len(rows))
         images = None if y is None else y[rows]
         maps = X[rows, :-1].reshape(-1, *self.image_shape_)
@@ -200,7 +200,7 @@ class TrainedInParts(BaseNeuralEstimator):
     def _finalize(self, X, y, single_epoch):
         if self.rate_model != "list":
             # Codes of the whole range again, now that the decoder is as it stays.
-            self._refine_training_maps(X, y)
+            self._refine_training_maps(X, y, MOST_RATED)
         few = slice(N_MEASURED)
         self._measure(X[few], None if y is None else y[few], self._search)
         self._fit_map_model(X, y)
