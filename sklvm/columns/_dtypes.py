@@ -88,7 +88,9 @@ def _pandas_from(sort, *arguments):
         return pd.CategoricalDtype(categories, ordered)
     if sort == "string":
         storage, is_nullable = arguments
-        return pd.StringDtype(storage, na_value=pd.NA if is_nullable else np.nan)
+        # pandas before 2.3 has no other, and no such argument.
+        other = {} if is_nullable else {"na_value": np.nan}
+        return pd.StringDtype(storage, **other)
     (text,) = arguments
     if sort == "arrow" and text in _ARROW_TEXTS:
         import pyarrow as pa
