@@ -348,11 +348,10 @@ class ConditionalVAE(FittedConditional, FindsLength):
         L, n_y, n_x = self._n_latents, y.shape[1], given.shape[1]
         widths = likelihood.n_inputs(n_y) + n_x, L + n_x
         encoder, decoder = self._make_networks(likelihood, y, widths, generator, given)
-        prior = self._make_prior(n_x, generator)
         return ConditionalModel(
             encoder=encoder,
             decoder=decoder,
-            prior_network=prior,
+            prior_network=self._make_prior(n_x, generator),
             n_prior_components=int(self.n_prior_components),
             likelihood=likelihood,
             latent_dim=L,
@@ -394,8 +393,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
+        tags.target_tags.required = tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.string = True
         return tags

@@ -67,8 +67,7 @@ class Density:
         """Dimension of the plane in which the draws lie, as those of Dirichlet do."""
         X = self.scouts - self.scouts.mean(axis=0)
         scale = X.std(axis=0)
-        values = np.linalg.svd(X / np.where(scale > 0, scale, 1.0), compute_uv=False)
-        return int((values > FLAT * values[0]).sum())
+        return np.linalg.matrix_rank(X / np.where(scale > 0, scale, 1.0), rtol=FLAT)
 
     def precision(self):
         """Relative rounding error of the log density."""

@@ -1,12 +1,13 @@
 """KL divergence of any two distributions: by Monte Carlo, or by quadrature."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
 from sklvm._base import check_count, private_random_state
 from sklvm._warn import warn_user
-from sklvm.divergence._densities import Density, as_density
+from sklvm.divergence._densities import as_density
 from sklvm.divergence._quadrature import Line, LogDensity
 from sklvm.divergence._tails import HEAVY, diverges, tail_shape
 
@@ -148,13 +149,14 @@ def _refuse_other_measures(p, q):
     """Raise where one density is that of a plane, as with a singular covariance."""
     if p.dimension == 1 or p.discrete or q.discrete:
         return
-    low, high = sorted((p, q), key=Density.rank)
+    ranks = [(density.rank(), density) for density in (p, q)]
+    (least, low), (most, high) = sorted(ranks, key=itemgetter(0))
     # Of draws of an estimator, perhaps of bits, a column may only look constant.
-    if low.is_kind_known and low.rank() < high.rank():
+    if low.is_kind_known and least < most:
         raise ValueError(
-            f"{low.name} lies in {low.rank()} of {low.dimension} dimensions, as with a "
-            f"singular covariance, and {high.name} in {high.rank()}, so that one has no"
-            " density where the other has; give two of as many dimensions."
+            f"{low.name} lies in {least} of {low.dimension} dimensions, as with a "
+            f"singular covariance, and {high.name} in {most}, so that one has no "
+            "density where the other has; give two of as many dimensions."
         )
 
 

@@ -28,17 +28,13 @@ class FittedNetworks:
     module: SegmentationModel
     device: torch.device
 
-    def blocks(self, n):
-        """Slices of n maps."""
-        return list(gen_batches(n, self._block_size()))
-
     def _block_size(self):
         n_pixels = self.module.image_shape[0] * self.module.image_shape[1]
         return max(1, min(BLOCK_MAPS, BLOCK_PIXELS // n_pixels))
 
     def over_blocks(self, function, n, bar=None):
         """The results of `function(rows)` for the blocks of n maps, in a list."""
-        blocks = self.blocks(n)
+        blocks = list(gen_batches(n, self._block_size()))
         if self.device.type == "cpu":
             return side_by_side(function, blocks, bar)
         return [function(rows) for rows in tqdm(blocks, desc=bar, disable=bar is None)]
