@@ -97,7 +97,9 @@ def _is_quantity(text):
 
 
 def _have_few_units(texts):
-    """Seats and house numbers have letters as well, but many of them."""
+    """Seats and house numbers have letters as well, but many of them, or A, B and C."""
     found = filter(None, map(_QUANTITY.match, texts))
     units = {(match["before"], match["after"].strip()) for match in found}
-    return len(units) <= FEW_UNITS
+    letters = "".join(sorted(after.upper() for _, after in units))
+    counts_letters = len(letters) > 1 and "ABCDEFGH".startswith(letters)
+    return len(units) <= FEW_UNITS and not counts_letters

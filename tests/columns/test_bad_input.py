@@ -111,6 +111,8 @@ def test_columns_that_auto_refuses(sentence, values):
         ["10-20", "20-30", "30+"],
         [f"C{i}" for i in range(20)],
         [f"{i}{seat}" for i in range(5) for seat in "ABCDEF"],
+        [f"{i}{form}" for i in range(5, 11) for form in "ABC"],
+        [f"{i}{door}" for i in range(1, 8) for door in ("", "a", "b")],
         [f"1.{i}.2" for i in range(20)],
         [f"{i} {street} St" for i in range(4) for street in ("Hill", "Lake", "Park")],
         ["1st May", "may be", "march", "7 dates"],
