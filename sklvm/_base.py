@@ -268,6 +268,11 @@ def check_sample_weight(sample_weight, X):
     """`sample_weight` as float64 of shape (n_samples,), or None for equal weights."""
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str):
+        raise TypeError(
+            f"sample_weight={sample_weight!r} names a column, as for rows that are in "
+            f"a file; of a table in memory give X[{sample_weight!r}], and X without it."
+        )
     refuse_mask(sample_weight, "sample_weight", "give 0 for rows that are to be absent")
     sample_weight = numbers(sample_weight, "sample_weight")
     if np.ndim(sample_weight) and np.shape(sample_weight) != (_num_samples(X),):

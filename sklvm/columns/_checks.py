@@ -111,14 +111,14 @@ def listed(names):
 
 def check_is_split(name, cells):
     """The only column of a table is no whole line of a file with other separators."""
-    if cells.labels is None or not isinstance(name, str):
+    if not isinstance(name, str) or cells.labels is None or not len(cells.labels):
         return
     for mark in ";\t|,":
         n = name.count(mark)
         if n and all(str(label).count(mark) == n for label in cells.labels):
             raise ValueError(
-                f"X has one column, {name!r}, whose values {mark!r} separates as "
-                f"it does its name; read the file by pandas.read_csv with sep={mark!r}, "
+                f"X has one column, {name!r}, whose values {mark!r} separates as it "
+                f"does its name; read the file by pandas.read_csv with sep={mark!r}, "
                 "in chunks by a function that returns them."
             )
 

@@ -243,9 +243,7 @@ def test_values_of_another_type_late_in_a_csv(tmp_path):
 
 @pytest.mark.parametrize("in_memory", [False, True])
 @pytest.mark.parametrize("mark", ";\t|")
-def test_csv_with_other_separators_is_no_column_of_text(
-    tmp_path, mark, in_memory
-):
+def test_csv_with_other_separators_is_no_column_of_text(tmp_path, mark, in_memory):
     path = tmp_path / "x.csv"
     table = pd.DataFrame({"a": [0, 1] * 30, "b": ["u", "v", "v"] * 20})
     table.to_csv(path, sep=mark, index=False)
@@ -300,6 +298,12 @@ def test_a_file_that_is_not_what_its_name_says(tmp_path, ending):
 def test_a_path_where_nothing_is(path):
     with pytest.raises(FileNotFoundError, match=r"X='.*' is no file; give"):
         GaussianMixtureEM().fit(path)
+
+
+@pytest.mark.parametrize("paths", [["a.csv", "b.csv"], (Path("a"), Path("b"))])
+def test_a_list_of_paths(paths):
+    with pytest.raises(TypeError, match=r"of paths; give pyarrow\.dataset"):
+        GaussianMixtureEM().fit(paths)
 
 
 @pytest.mark.parametrize("address", ["https://a.org/x.csv", Path("s3://b/x.parquet")])
