@@ -111,6 +111,17 @@ def cholesky(name, covariances, covariance):
     return u
 
 
+def check_shape(means, covariances, covariance_type):
+    """Means and covariances, which may be set by hand, are of the same mixture."""
+    n_components, n_features = means.shape
+    shape = SHAPES[covariance_type](n_features).shape(n_components)
+    if covariances.shape != shape:
+        raise ValueError(
+            f"covariances_ has shape {covariances.shape}, but means_ {means.shape}; "
+            f"set covariances of shape {shape}."
+        )
+
+
 def has_same_order(old, new):
     """Whether each of two arrays `new` is that of `old` in the same other order."""
     if len({len(array) for array in (*old, *new)}) > 1:

@@ -390,6 +390,34 @@ def test_covariances_and_precisions_multiplied_one_after_the_other(kind):
     assert_allclose(est.covariances_, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"weights_": [0.5, 0.3, 0.4]}, r"weights_ has the sum 1\.2 .*; set weights"),
+        (
+            {"weights_": [1.5, -0.3, -0.2]},
+            r"the least value -0\.3; set weights",
+        ),
+        ({"weights_": [0.5, 0.5]}, "set a weight and finite parameters for each"),
+        ({"means_": np.full((3, 3), np.nan)}, "finite parameters"),
+        ({"precisions_cholesky_": np.full((3, 3, 3), np.nan)}, "finite parameters"),
+        (
+            {"covariances_": np.stack([np.eye(3)] * 2)},
+            r"covariances of shape \(3, 3, 3",
+        ),
+        ({"covariances_": np.stack([np.eye(2)] * 3)}, r"covariances_ has shape \(3, 2"),
+    ],
+)
+def test_attributes_that_are_no_mixture(attributes, said):
+    """They gave scores that are no densities, or errors of NumPy's."""
+    for method in ("score", "predict_proba", "bic"):
+        est = given("full")
+        for name, value in attributes.items():
+            setattr(est, name, np.array(value))
+        with pytest.raises(ValueError, match=said):
+            getattr(est, method)(rows("full", 10))
+
+
 def test_assigning_after_a_fit_changes_the_answers(kind):
     X = rows(kind, 100)
     est = make(kind, n_components=3).fit(X)
