@@ -101,6 +101,11 @@ def is_of_frames(X):
 
 
 def _from_list(X, name):
+    if len(X) and isinstance(X[0], Mapping):
+        raise TypeError(
+            f"{name} is a list of rows by the names of columns; give pandas.DataFrame"
+            f"({name})."
+        )
     if any(isinstance(row, np.ma.MaskedArray) for row in X):
         # As each is filled first, NumPy's rules for the common dtype hold.
         X = [_filled(row) if isinstance(row, np.ma.MaskedArray) else row for row in X]

@@ -341,6 +341,14 @@ def test_what_is_no_table(mixture_class, X):
         mixture_class().fit(X)
 
 
+@pytest.mark.parametrize("mixture_class", [GaussianMixtureEM, MixtureEM])
+def test_rows_that_are_dicts(mixture_class):
+    """As a server gets them."""
+    est = mixture_class().fit(pd.DataFrame({"a": [1.0, 2, 4], "b": [3.0, 1, 2]}))
+    with pytest.raises(TypeError, match=r"X is a list of rows.*pandas\.DataFrame\(X\)"):
+        est.predict([{"a": 1.0, "b": 3.0}])
+
+
 def test_a_file_of_several_arrays(tmp_path):
     np.savez(tmp_path / "arrays.npz", ages=np.eye(2), sizes=np.eye(3))
     said = r"as X\['ages'\], X\['sizes'\]\."
