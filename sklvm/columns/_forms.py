@@ -13,6 +13,8 @@ from scipy.sparse import issparse
 
 from sklvm.columns._libraries import is_foreign, to_numpy
 
+# Of the paths that `sklvm.sources` reads.
+ENDINGS = (".parquet", ".feather", ".arrow", ".csv")
 # What has one of them is an array, or will be one.
 _ARRAYS = (
     "__array__", "__array_interface__", "__array_struct__", "__array_namespace__",
@@ -32,6 +34,11 @@ def plain(X, name="X"):
     if issparse(X):
         _check_dtype(X, name)
         return X
+    if isinstance(X, str) and name == "X" and X.endswith(ENDINGS):
+        raise TypeError(
+            f"X={X!r} is the path of a file, and here rows have to be in memory; give "
+            "a table of them."
+        )
     if isinstance(X, str) and name == "X":
         raise TypeError(
             f"{name}={X[:100]!r} is text and no table of rows; give an array or a "

@@ -8,10 +8,11 @@ from types import FunctionType, MethodType
 
 import numpy as np
 
+from sklvm.columns._forms import ENDINGS
+
 CHUNK_BYTES = 2**23
 MOST_ROWS = 2**18
 FUNCTIONS = (FunctionType, MethodType, partial)
-ENDINGS = (".parquet", ".feather", ".arrow", ".csv")
 
 
 def rows_in_chunk(n_columns):

@@ -241,6 +241,37 @@ def test_values_of_another_type_late_in_a_csv(tmp_path):
         list(as_source(path).chunks())
 
 
+@pytest.mark.parametrize("form", ["array", "pandas", "polars", "arrow"])
+def test_a_table_in_memory_is_written_as_one_chunk(tmp_path, form):
+    """Its rows, or the names of its columns, were taken for chunks."""
+    frame = pd.DataFrame({"a": [1.0, 2, 3], "b": [4.0, 5, 6]})
+    X = {"array": frame.to_numpy(), "pandas": frame}.get(form)
+    if X is None:
+        library = pytest.importorskip("polars" if form == "polars" else "pyarrow")
+        X = library.from_pandas(frame) if form == "polars" else library.table(frame)
+    path = tmp_path / "x.parquet"
+    assert write(X, path, ["a", "b"]) == 3
+    pd.testing.assert_frame_equal(pd.read_parquet(path), frame)
+
+
+def test_what_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.csv, and Parquet is written"):
+        write([np.eye(2)], tmp_path / "x.csv")
+    with pytest.raises(FileNotFoundError, match=r"none/x.parquet' is in no folder"):
+        write([np.eye(2)], tmp_path / "none" / "x.parquet")
+    with pytest.raises(ValueError, match="chunks has one of 0 axes; give arrays"):
+        write([1, 2], tmp_path / "x.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_where_rows_have_to_be_in_memory(tmp_path):
+    path = tmp_path / "x.parquet"
+    pd.DataFrame({"a": [1.0, 2, 4]}).to_parquet(path)
+    est = GaussianMixtureEM().fit(path)
+    with pytest.raises(TypeError, match="is the path of a file, and here rows have to"):
+        est.sample_missing(str(path))
+
+
 @pytest.mark.parametrize("in_memory", [False, True])
 @pytest.mark.parametrize("mark", ";\t|")
 def test_csv_with_other_separators_is_no_column_of_text(tmp_path, mark, in_memory):
