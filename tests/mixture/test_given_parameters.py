@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from itertools import permutations
 
 import numpy as np
@@ -416,6 +417,32 @@ def test_attributes_that_are_no_mixture(attributes, said):
             setattr(est, name, np.array(value))
         with pytest.raises(ValueError, match=said):
             getattr(est, method)(rows("full", 10))
+
+
+@pytest.mark.parametrize("family", ["full", "bernoulli", "categorical", "poisson"])
+def test_components_that_are_sorted_between_batches(family):
+    """The statistics of earlier batches are those of the components as they were."""
+    X = rows(family)
+    est = make(family, n_components=3).fit(X)
+    known = est._of_statistics
+    assert "_of_statistics" not in est._get_fitted_state(True)
+    order = [2, 0, 1]
+    names = {"full": "means_", "poisson": "rates_"}
+    theta = getattr(est, names.get(family, "theta_"))
+    is_list = isinstance(theta, list)
+    theta = [t[order] for t in theta] if is_list else theta[order]
+    setattr(est, names.get(family, "theta_"), theta)
+    est.weights_ = est.weights_[order]
+    if family == "full":
+        est.covariances_ = est.covariances_[order]
+    score = est.score(X)
+    with pytest.warns(UserWarning, match="forgets all earlier batches, as attr"):
+        est.partial_fit(X)
+    assert est.score(X) > score - 1e-3
+    assert_allclose(est._of_statistics[1], known[1][order], atol=0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        est.partial_fit(X)
 
 
 def test_assigning_after_a_fit_changes_the_answers(kind):
