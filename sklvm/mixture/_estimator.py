@@ -287,6 +287,11 @@ class BaseMixtureEM(
             state["_statistics"] = None
         return state
 
+    def _set_fitted_state(self, state):
+        super()._set_fitted_state(state)
+        if "_statistics" in state:
+            self._of_statistics = None  # they are of the attributes beside them
+
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit, then the most probable component of each row.
 
