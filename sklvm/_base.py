@@ -24,6 +24,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklvm._alone import _check_sample_weight
+from sklvm._warn import warn_user
 from sklvm.columns._numbers import numbers, refuse_mask, with_remedy
 from sklvm.sources._source import as_source, check_weight_column, split_weight
 
@@ -203,6 +204,7 @@ def mean_over_rows(function, X, sample_weight):
     source = as_source(X)
     if source is None:
         values = function(X)
+        warn_of_order("sample_weight", sample_weight, X)
         sample_weight = check_sample_weight(sample_weight, values)
         n = len(values)
         if sample_weight is not None:
@@ -264,10 +266,33 @@ def check_chunk_weight(weight):
     return check_sample_weight(weight, weight)[:-1]
 
 
+def warn_of_order(name, values, X):
+    """Warn of values with the row labels of X in another order, as after a sort.
+
+    They are taken by position, as everywhere in scikit-learn.
+    """
+    own, of_X = (getattr(table, "index", None) for table in (values, X))
+    if not (hasattr(own, "equals") and hasattr(of_X, "equals")):
+        return
+    if len(own) != len(of_X) or own.equals(of_X):
+        return
+    if own.is_unique and of_X.is_unique and own.isin(of_X).all():
+        warn_user(
+            f"{name} has the row labels of X in another order, and is taken by "
+            f"position; give {name}.loc[X.index] if they say whose values they are, "
+            f"else {name}.to_numpy()."
+        )
+
+
 def check_sample_weight(sample_weight, X):
     """`sample_weight` as float64 of shape (n_samples,), or None for equal weights."""
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str):
+        raise TypeError(
+            f"sample_weight={sample_weight!r} names a column, as for rows that are in "
+            f"a file; of a table in memory give X[{sample_weight!r}], and X without it."
+        )
     refuse_mask(sample_weight, "sample_weight", "give 0 for rows that are to be absent")
     sample_weight = numbers(sample_weight, "sample_weight")
     if np.ndim(sample_weight) and np.shape(sample_weight) != (_num_samples(X),):

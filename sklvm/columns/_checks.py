@@ -109,6 +109,20 @@ def listed(names):
     return f"the column{'s' * (len(names) > 1)} {some}{more}"
 
 
+def check_is_split(name, cells):
+    """The only column of a table is no whole line of a file with other separators."""
+    if not isinstance(name, str) or cells.labels is None or not len(cells.labels):
+        return
+    for mark in ";\t|,":
+        n = name.count(mark)
+        if n and all(str(label).count(mark) == n for label in cells.labels):
+            raise ValueError(
+                f"X has one column, {name!r}, whose values {mark!r} separates as it "
+                f"does its name; read the file by pandas.read_csv with sep={mark!r}, "
+                "in chunks by a function that returns them."
+            )
+
+
 def check_finite(name, cells):
     """No infinity among numbers."""
     if np.isinf(cells.values).any():

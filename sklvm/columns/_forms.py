@@ -5,12 +5,21 @@ Of a masked array it takes what lies below the mask, of dates the nanoseconds si
 """
 
 import sys
+from collections.abc import Mapping
+from numbers import Number
 
 import numpy as np
 from scipy.sparse import issparse
 
 from sklvm.columns._libraries import is_foreign, to_numpy
 
+# Of the paths that `sklvm.sources` reads.
+ENDINGS = (".parquet", ".feather", ".arrow", ".csv")
+# What has one of them is an array, or will be one.
+_ARRAYS = (
+    "__array__", "__array_interface__", "__array_struct__", "__array_namespace__",
+    "__dataframe__", "__arrow_c_stream__", "__dlpack__", "tocsr",
+)  # fmt: skip
 _NO_TABLE = (str, bytes, bytearray, dict, set, frozenset)
 
 
@@ -25,6 +34,11 @@ def plain(X, name="X"):
     if issparse(X):
         _check_dtype(X, name)
         return X
+    if isinstance(X, str) and name == "X" and X.endswith(ENDINGS):
+        raise TypeError(
+            f"X={X!r} is the path of a file, and here rows have to be in memory; give "
+            "a table of them."
+        )
     if isinstance(X, str) and name == "X":
         raise TypeError(
             f"{name}={X[:100]!r} is text and no table of rows; give an array or a "
@@ -32,10 +46,13 @@ def plain(X, name="X"):
             "that end in .parquet, .feather, .arrow or .csv, and as a pathlib.Path a "
             "folder of Parquet files."
         )
-    if isinstance(X, _NO_TABLE) or hasattr(X, "__next__"):
+    if _is_no_table(X):
+        remedy = "give an array or a DataFrame"
+        if isinstance(X, Mapping) and not isinstance(X, dict):
+            some = ", ".join(f"{name}[{key!r}]" for key in list(X)[:3])
+            remedy = f"give one of its arrays{some and ', as '}{some}"
         raise TypeError(
-            f"{name} is a {type(X).__name__} and no table of rows; give an array or a "
-            "DataFrame."
+            f"{name} is a {type(X).__name__} and no table of rows; {remedy}."
         )
     if isinstance(X, list | tuple):
         X = _from_list(X, name)
@@ -50,6 +67,18 @@ def plain(X, name="X"):
         # Text of this kind is known to few functions.
         return X.astype(object) if X.dtype.kind == "T" else X
     return X
+
+
+def _is_no_table(X):
+    """Whether it is neither an array nor a sequence of rows, of which NumPy makes one.
+
+    Such as text, an iterator, a file of several arrays or a DataLoader.
+    """
+    if isinstance(X, (*_NO_TABLE, Mapping, type)) or hasattr(X, "__next__"):
+        return True
+    if X is None or isinstance(X, Number) or any(hasattr(X, name) for name in _ARRAYS):
+        return False
+    return not (hasattr(X, "__len__") and hasattr(X, "__getitem__"))
 
 
 def is_masked(X):
@@ -79,6 +108,11 @@ def is_of_frames(X):
 
 
 def _from_list(X, name):
+    if len(X) and isinstance(X[0], Mapping):
+        raise TypeError(
+            f"{name} is a list of rows by the names of columns; give pandas.DataFrame"
+            f"({name})."
+        )
     if any(isinstance(row, np.ma.MaskedArray) for row in X):
         # As each is filled first, NumPy's rules for the common dtype hold.
         X = [_filled(row) if isinstance(row, np.ma.MaskedArray) else row for row in X]

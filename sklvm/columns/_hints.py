@@ -20,6 +20,10 @@ _LIMITS = (
     255, 65535, -32768, 32767, -(2**31), 2**31 - 1, 1e20, 9.96921e36, -3.4028235e38,
     3.4028235e38,
 )  # fmt: skip
+# So many numbers are dates by chance in one table of 10^9.
+FEW_DATES = 10
+# Texts as short may differ in capitals alone, as blood groups and alleles do.
+SHORT = 2
 # Probability of so few ties among measurements, below which they are none.
 FEW_TIES = 1e-3
 
@@ -62,7 +66,9 @@ def warn_of_columns(names, cells, kinds, by_hand, parameter):
             f"or name the kind in {parameter}."
         )
     _warn_of_codes(of_numbers, parameter)
+    _warn_of_dates([(name, x) for name, x, _ in of_numbers], parameter)
     _warn_of_nothing(names, cells)
+    _warn_of_spellings(names, cells)
 
 
 def _warn_of_codes(of_numbers, parameter):
@@ -127,6 +133,34 @@ def _may_be_code(number):
     return _is_code(number) or (is_beside and (number < 0 or number > 10))
 
 
+def _warn_of_dates(columns, parameter):
+    """One warning for all columns of numbers such as 20201123 and 202011."""
+    dates = {name: int(x[0]) for name, x in columns if are_dates(x)}
+    if dates:
+        some = next(iter(dates.values()))
+        warn_user(
+            f"X has dates written as whole numbers, such as {some}, in "
+            f"{listed(list(dates))}, which jump where a month or year ends; turn them "
+            f"into days since a date, or name their kind in {parameter} if they are "
+            "none."
+        )
+
+
+def are_dates(x):
+    """Whether all numbers are years, months and days, as 20201123, or without days."""
+    levels = np.unique(x)
+    if len(levels) < FEW_DATES or not is_whole(levels) or levels[0] < 0:
+        return False
+    for unit in (10_000, 100):
+        rest = levels % unit
+        month, day = (rest // 100, rest % 100) if unit == 10_000 else (rest, 1)
+        years = levels[0] // unit, levels[-1] // unit
+        is_date = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+        if years[0] >= 1800 and years[1] < 2200 and is_date.all():
+            return True
+    return False
+
+
 def looks_like_identifier(name, x):
     """Whether numbers x, that are not missing, are drawn without replacement.
 
@@ -181,3 +215,33 @@ def texts_of_nothing(cells):
         return set()
     texts = (label.strip() for label in cells.labels if isinstance(label, str))
     return {text for text in texts if says_nothing(text)}
+
+
+def _warn_of_spellings(names, cells):
+    """One warning for all columns with categories that may be the same one."""
+    pairs = {n: two_spellings(c) for n, c in zip(names, cells, strict=True)}
+    pairs = {name: pair for name, pair in pairs.items() if pair is not None}
+    if pairs:
+        one, other = next(iter(pairs.values()))
+        warn_user(
+            f"X has categories that differ in blanks or capitals alone, as {one!r} and "
+            f"{other!r}, in {listed(list(pairs))}; where they mean the same, make them "
+            "so, as by .str.strip().str.lower()."
+        )
+
+
+def two_spellings(cells):
+    """The first two categories that differ in blanks or capitals alone, or None."""
+    if cells.sort not in ("text", "category"):
+        return None
+    seen = {}
+    for label in cells.labels:
+        if not isinstance(label, str) or says_nothing(label):
+            continue
+        words = " ".join(label.split())
+        # str(None) is no answer, "none" may be one.
+        as_is = len(words) <= SHORT or words == "None"
+        key = words if as_is else words.casefold()
+        if seen.setdefault(key, label) != label:
+            return seen[key], label
+    return None

@@ -12,6 +12,7 @@ from sklvm.columns._auto import read_kind, read_real_kind
 from sklvm.columns._blocks import find_columns, make_blocks, read_kinds
 from sklvm.columns._checks import (
     check_finite,
+    check_is_split,
     check_new_column,
     listed,
     refuse,
@@ -305,6 +306,8 @@ def _check_shape(table):
 
 def _kinds(names, cells, by_hand, weight):
     """The kind of each column, after everything that speaks against one."""
+    if len(names) == 1 and not by_hand:
+        check_is_split(names[0], cells[0])
     problems = []
     for j, (name, found) in enumerate(zip(names, cells, strict=True)):
         problem = unreadable(found)

@@ -164,6 +164,26 @@ def check_weights(name, value, n_components):
     return weights / weights.sum()
 
 
+def check_fitted_params(weights, params):
+    """The fitted attributes are those of a mixture, also where the user has set them.
+
+    Weights of another sum would make scores that are no densities, in silence.
+    """
+    # In float32 the sum of many weights is rounded.
+    is_sum = abs(weights.sum() - 1) < 1e-4
+    if weights.ndim != 1 or not is_sum or weights.min() < 0:
+        raise ValueError(
+            f"weights_ has the sum {weights.sum():g} and the least value "
+            f"{weights.min():g}; set weights that are 0 or more and sum to 1."
+        )
+    if len(params[0]) != len(weights) or any(np.isnan(p).any() for p in params):
+        shapes = ", ".join(str(np.shape(values)) for values in (weights, *params))
+        raise ValueError(
+            f"The fitted attributes have the shapes {shapes}, or NaN in them; set a "
+            "weight and finite parameters for each component."
+        )
+
+
 def float_dtype(X):
     """The precision in which X is worked on: its own, or float64."""
     return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)

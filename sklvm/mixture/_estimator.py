@@ -179,6 +179,7 @@ class BaseMixtureEM(
         self.weights_ = params.weights.astype(components.dtype)
         self._set_component_params(components, params.components)
         self._statistics = point.statistics
+        self._of_statistics = self._copied_params()
 
     def _warn_reseeded(self, n_reseeded):
         if n_reseeded:
@@ -259,13 +260,37 @@ class BaseMixtureEM(
                 "without their statistics; use sklvm.save(resumable=True) for models "
                 "that are to go on."
             )
+        elif self._are_set_by_hand():
+            warn_user(
+                "partial_fit forgets all earlier batches, as attributes were set by "
+                "hand since; to put components in order, change those of a copy."
+            )
+            return False
         return hasattr(self, "_statistics") and kept is not None
+
+    def _copied_params(self):
+        weights, params = self._params()
+        return [np.array(values) for values in (weights, *params)]
+
+    def _are_set_by_hand(self):
+        """Whether attributes are others than those that came with the statistics."""
+        before = getattr(self, "_of_statistics", None)
+        if before is None or not hasattr(self, "_statistics"):
+            return False
+        pairs = zip(before, self._copied_params(), strict=True)
+        return not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
     def _get_fitted_state(self, resumable):
         state = super()._get_fitted_state(resumable)
+        state.pop("_of_statistics", None)
         if not resumable and "_statistics" in state:
             state["_statistics"] = None
         return state
+
+    def _set_fitted_state(self, state):
+        super()._set_fitted_state(state)
+        if "_statistics" in state:
+            self._of_statistics = None  # they are of the attributes beside them
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit, then the most probable component of each row.

@@ -21,6 +21,7 @@ from sklvm._warn import warn_user
 from sklvm.columns._libraries import to_numpy
 from sklvm.columns._numbers import check_numbers
 from sklvm.mixture._checks import (
+    check_fitted_params,
     check_weights,
     float_dtype,
     has_missing,
@@ -91,9 +92,9 @@ class FittedMixture(
         return self._component_params()[0].shape[1]  # the user set the attributes
 
     def _params(self):
-        return MixtureParams(
-            self._weights().astype(np.float64), self._component_params()
-        )
+        params = self._weights().astype(np.float64), self._component_params()
+        check_fitted_params(*params)
+        return MixtureParams(*params)
 
     def _weights(self):
         """The mixing weights; as an array, whatever was set."""

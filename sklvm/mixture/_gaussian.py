@@ -10,7 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklvm.columns._libraries import to_numpy
 from sklvm.mixture._checks import check_init, check_params, check_rows
-from sklvm.mixture._gaussian_attributes import NAMES, CovarianceAttributes, cholesky
+from sklvm.mixture._gaussian_attributes import (
+    NAMES,
+    CovarianceAttributes,
+    check_shape,
+    cholesky,
+)
 from sklvm.mixture._gaussian_warnings import warn_of_covariances
 from sklvm.mixture._on_device import OnDevice
 from sklvm.mixture._sample import ranges
@@ -327,7 +332,9 @@ class GaussianMixtureEM(CovarianceAttributes, OnDevice):
 
     def _component_params(self):
         arrays = (self.means_, self.covariances_, self.precisions_cholesky_)
-        return tuple(np.asarray(to_numpy(a), dtype=np.float64) for a in arrays)
+        arrays = tuple(np.asarray(to_numpy(a), dtype=np.float64) for a in arrays)
+        check_shape(arrays[0], arrays[1], self._fitted_type())
+        return arrays
 
     def _set_component_params(self, components, params):
         self.means_, covariances, u = (a.astype(components.dtype) for a in params)

@@ -15,6 +15,9 @@ class CovarianceAttributes(BaseEstimator):
 
     Each follows the one that was set last. They are read-only arrays: a change within
     one would miss the others.
+
+    In scikit-learn none follows, so its scripts change each of them, from what it was.
+    Here the second one is read when it has followed the first: `_is_told_again`.
     """
 
     covariance_type: str  # a parameter of the estimator
@@ -39,9 +42,33 @@ class CovarianceAttributes(BaseEstimator):
         else:
             covariances = covariance.inverse(value) if name == "precisions_" else value
             u = cholesky(name, covariances, covariance)
+        before = self.__dict__.get(name), self.__dict__.get("covariances_")
+        if self._is_told_again(name, value, covariances, covariance.is_shared):
+            return
         self._set_covariances(covariances, u.astype(value.dtype), covariance)
+        self.__dict__["_by_hand"] = ((name,), *before, value)
+
+    def _is_told_again(self, name, value, covariances, is_shared):
+        """Whether `name` is put in the order in which another one has put all three.
+
+        Multiplied again it is an error: whether once or twice is meant nobody can tell.
+        """
+        names, old, before, new = self.__dict__.pop("_by_hand", ((), None, None, None))
+        if not names or name in names or before is None:
+            return False
+        present = self.__dict__[name], self.__dict__["covariances_"]
+        if not is_shared and has_same_order((old, present[0]), (new, value)):
+            self.__dict__["_by_hand"] = ((*names, name), old, before, new)
+            return True
+        if has_same_factor(before, present[1], covariances):
+            raise ValueError(
+                f"{name} is multiplied by what {names[0]}, set before, was multiplied "
+                "by, which it followed; set one of the two, the other follows."
+            )
+        return False
 
     def _set_covariances(self, covariances, u, covariance):
+        self.__dict__.pop("_by_hand", None)
         arrays = covariances, u, covariance.precisions(u)
         for name, array in zip(NAMES, arrays, strict=True):
             array.flags.writeable = False
@@ -50,6 +77,7 @@ class CovarianceAttributes(BaseEstimator):
     def _get_fitted_state(self, resumable):
         """Without those of the three that follow from the others to the last bit."""
         state = super()._get_fitted_state(resumable)
+        state.pop("_by_hand", None)
         if state.pop("precisions_", None) is not None:
             covariance = SHAPES[self._fitted_type()](None)
             covariances = state["covariances_"]
@@ -81,3 +109,33 @@ def cholesky(name, covariances, covariance):
             "drop collinear features."
         )
     return u
+
+
+def check_shape(means, covariances, covariance_type):
+    """Means and covariances, which may be set by hand, are of the same mixture."""
+    n_components, n_features = means.shape
+    shape = SHAPES[covariance_type](n_features).shape(n_components)
+    if covariances.shape != shape:
+        raise ValueError(
+            f"covariances_ has shape {covariances.shape}, but means_ {means.shape}; "
+            f"set covariances of shape {shape}."
+        )
+
+
+def has_same_order(old, new):
+    """Whether each of two arrays `new` is that of `old` in the same other order."""
+    if len({len(array) for array in (*old, *new)}) > 1:
+        return False
+    one, other = (
+        sorted(a.tobytes() + b.tobytes() for a, b in zip(*pair, strict=True))
+        for pair in (old, new)
+    )
+    return one == other
+
+
+def has_same_factor(first, second, third):
+    """Whether covariances are multiplied, entry by entry, by the same, and not by 1."""
+    if not first.shape == second.shape == third.shape:
+        return False
+    changes = not np.allclose(first, second, rtol=1e-6, atol=0)
+    return changes and np.allclose(first * third, second**2, rtol=1e-6, atol=0)

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
 from sklvm._alone import validate_data
-from sklvm._base import check_sample_weight, in_rows
+from sklvm._base import check_sample_weight, in_rows, warn_of_order
 from sklvm._warn import warn_user
 from sklvm.columns import Schema
 from sklvm.columns._forms import frame_of_arrow
@@ -263,6 +263,7 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
 
     def _with_weight(self, X, sample_weight):
         """The rows of X that have a weight, and their weights."""
+        warn_of_order("sample_weight", sample_weight, X)
         sample_weight = check_sample_weight(sample_weight, X)
         if sample_weight is not None and not sample_weight.all():
             # A row of weight 0 is absent, and with it what categories it has.

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from sklvm._base import check_sample_weight, in_rows
+from sklvm._base import check_sample_weight, in_rows, warn_of_order
 from sklvm.mixture._checks import (
     check_n_components,
     check_observed,
@@ -104,6 +104,7 @@ class PreparesRows(Questions):
         return mixture, self._compact(rows, mixture), data
 
     def _memory_rows(self, X, sample_weight, first, n_threads):
+        warn_of_order("sample_weight", sample_weight, X)
         X = self._check_rows(X, reset=first)
         sample_weight = in_rows(check_sample_weight(sample_weight, X))
         data = self._chunks(X)

@@ -1,5 +1,6 @@
 """Datasets and files of Arrow: Parquet, Feather, CSV."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from sklvm.sources._source import RowSource, rows_in_chunk
 # So that row groups are read bit by bit, however large they are.
 IN_PIECES = {"pre_buffer": False, "buffer_size": 2**16}
 FORMATS = {".feather": "feather", ".arrow": "ipc", ".csv": "csv"}
+# "s3://...", also as a Path; a disk of Windows has one letter.
+ADDRESS = re.compile(r"[A-Za-z][\w+.-]+:/")
 
 
 class DatasetSource(RowSource):
@@ -60,13 +63,9 @@ class DatasetSource(RowSource):
         try:
             yield from map(as_frame, batches)
         except pa.ArrowInvalid as error:
-            if "CSV conversion error" not in str(error):
+            if "CSV" not in str(error):
                 raise
-            raise ValueError(
-                f"{error}, as columns are of the types of the first rows; give "
-                "a function such as lambda: pandas.read_csv(path, chunksize=10_000, "
-                "dtype=...), or write the file to Parquet."
-            ) from None
+            raise _of_rows(str(error)) from None
 
 
 class ParquetSource(RowSource):
@@ -82,17 +81,83 @@ class ParquetSource(RowSource):
         return map(as_frame, self.file.iter_batches(n, row_groups=self.row_groups))
 
 
+def _of_rows(error):
+    """The error of a CSV file whose first rows could be read."""
+    if "UTF8" in error:
+        return _other_csv(error, "encoding")
+    if "conversion error" in error:
+        why = "as columns are of the types of the first rows"
+        return _other_csv(f"{error}, {why}", "dtype")
+    return _other_csv(error, "on_bad_lines")
+
+
+def _other_csv(what, option):
+    """The error of a CSV file that pandas reads with this option."""
+    return ValueError(
+        f"{what}; give a function such as lambda: pandas.read_csv(path, "
+        f"chunksize=10_000, {option}=...), or write the file to Parquet."
+    )
+
+
 def source_of_path(path):
     """Rows of a file, or of a folder of files of Parquet."""
     need_arrow(f"Reading the file {str(path)!r}")
+    import pyarrow as pa
+
+    _check_exists(str(path))
+    path = Path(path)
+    kind = FORMATS.get(path.suffix, "parquet")
+    try:
+        return _opened(path, kind)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        reason = str(error).rpartition("Invalid: ")[2].rstrip(".")
+        what = f"X={str(path)!r} cannot be read as {kind} ({reason})"
+        if kind == "csv":
+            is_text = isinstance(error, pa.ArrowInvalid)
+            raise _other_csv(what, "sep" if is_text else "encoding") from None
+        raise ValueError(f"{what}; write the table to Parquet anew.") from None
+
+
+def _check_exists(path):
+    if ADDRESS.match(path):
+        raise ValueError(
+            f"X={path!r} is an address and no path of a file; give a LazyFrame of it, "
+            "as polars.scan_parquet does, or a pyarrow.dataset.dataset."
+        )
+    if not Path(path).exists():
+        raise FileNotFoundError(
+            f"X={path!r} is no file; give the path of one, of many files that of their "
+            "folder or a pyarrow.dataset.dataset of their paths."
+        )
+
+
+def _opened(path, kind):
     import pyarrow.dataset as ds
     import pyarrow.parquet as pq
 
-    path = Path(path)
-    kind = FORMATS.get(path.suffix, "parquet")
     if kind == "parquet" and path.is_file():
         return ParquetSource(pq.ParquetFile(path, **IN_PIECES))
-    return DatasetSource(ds.dataset(path, format=_csv() if kind == "csv" else kind))
+    source = DatasetSource(ds.dataset(path, format=_csv() if kind == "csv" else kind))
+    if kind == "csv":
+        _check_header(source.dataset.schema, f"X={str(path)!r}")
+    return source
+
+
+def _check_header(schema, what):
+    import pyarrow as pa
+
+    if _are_values(schema.names):
+        raise _other_csv(f"{what} has a row of values for a header", "header")
+    if any(map(pa.types.is_binary, schema.types)):
+        raise _other_csv(f"{what} has text that is not UTF-8", "encoding")
+
+
+def _are_values(names):
+    """Whether names are numbers, not all of them whole ones as years are."""
+    try:
+        return any(float(name) % 1 != 0 for name in names)
+    except ValueError:
+        return False
 
 
 def _csv():

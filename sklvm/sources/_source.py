@@ -8,10 +8,11 @@ from types import FunctionType, MethodType
 
 import numpy as np
 
+from sklvm.columns._forms import ENDINGS
+
 CHUNK_BYTES = 2**23
 MOST_ROWS = 2**18
 FUNCTIONS = (FunctionType, MethodType, partial)
-ENDINGS = (".parquet", ".feather", ".arrow", ".csv")
 
 
 def rows_in_chunk(n_columns):
@@ -185,13 +186,22 @@ def _adapters():
             yield getattr(library, name, ()), adapter
 
 
+def _is_path(X):
+    return isinstance(X, PathLike) or (isinstance(X, str) and X.endswith(ENDINGS))
+
+
 def as_source(X):
     """X as a `RowSource`, or None if it is a table in memory."""
     if type(X) is np.ndarray or isinstance(X, RowSource):
         return X if isinstance(X, RowSource) else None
     if isinstance(X, FUNCTIONS):
         return ChunkSource(X)
-    if isinstance(X, PathLike) or (isinstance(X, str) and X.endswith(ENDINGS)):
+    if isinstance(X, list | tuple) and len(X) and _is_path(X[0]):
+        raise TypeError(
+            f"X is a {type(X).__name__} of paths; give pyarrow.dataset.dataset(X), or "
+            "the path of the folder of these files."
+        )
+    if _is_path(X):
         from sklvm.sources._arrow import source_of_path
 
         return source_of_path(X)

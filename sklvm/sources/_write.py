@@ -5,7 +5,8 @@ import os
 import numpy as np
 
 from sklvm._optional import need_arrow
-from sklvm.sources._source import rows_in_chunk
+from sklvm.sources._source import ENDINGS, rows_in_chunk
+from sklvm.state._file import check_place
 
 
 def write(chunks, path, columns=None):
@@ -16,7 +17,8 @@ def write(chunks, path, columns=None):
     Parameters
     ----------
     chunks : iterable of arrays or DataFrames
-        As the methods of an estimator give them for a source of rows.
+        As the methods of an estimator give them for a source of rows. An array or a
+        DataFrame is one chunk.
     path : str or path-like
         If writing fails, it is as it was.
     columns : list of str, default=None
@@ -42,8 +44,11 @@ def write(chunks, path, columns=None):
     12
     """
     need_arrow("sklvm.sources.write")
-
-    part = f"{os.fspath(path)}.part"
+    path = os.fspath(path)
+    _check_path(path)
+    if hasattr(chunks, "shape"):
+        chunks = [chunks]
+    part = f"{path}.part"
     writer, n = None, 0
     try:
         for chunk in chunks:
@@ -65,6 +70,16 @@ def write(chunks, path, columns=None):
     return n
 
 
+def _check_path(path):
+    other = next((e for e in ENDINGS if path.endswith(e) and e != ".parquet"), None)
+    if other is not None:
+        raise ValueError(
+            f"path={path!r} ends in {other}, and Parquet is written; give one that "
+            "ends in .parquet."
+        )
+    check_place(path)
+
+
 def _writer(path, schema):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -77,11 +92,18 @@ def _writer(path, schema):
 def _as_arrow(chunk, columns):
     import pyarrow as pa
 
+    if isinstance(chunk, pa.Table):
+        return chunk
     if hasattr(chunk, "to_arrow"):  # of polars
         return chunk.to_arrow()
     if hasattr(chunk, "columns"):
         return pa.Table.from_pandas(chunk, preserve_index=False)
     array = np.asarray(chunk)
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            f"chunks has one of {array.ndim} axes; give arrays of one or two, or "
+            "DataFrames."
+        )
     array = array[:, np.newaxis] if array.ndim == 1 else array
     names = [str(j) for j in range(array.shape[1])] if columns is None else columns
     if len(names) != array.shape[1]:

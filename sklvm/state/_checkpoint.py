@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import HasMethods
 
 from sklvm.state._classes import foreign_name
 from sklvm.state._estimators import version
+from sklvm.state._file import check_place
 from sklvm.state._save import read_value, write_value
 from sklvm.state._write import Writer
 
@@ -72,6 +73,7 @@ class Checkpoint(NoCheckpoint):
 
     def __init__(self, path, identity):
         self.path = os.fspath(path)
+        check_place(self.path, "checkpoint")
         self.identity = identity
         self._lock = threading.Lock()
         self._next, self._stages = 0, {}

@@ -72,8 +72,21 @@ def read_arrays(path):
         return {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
 
 
+def check_place(path, name="path"):
+    """A file can lie there; else errors would name the temporary one."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"{name}={path!r} is a folder; give the name of a file in it."
+        )
+    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise FileNotFoundError(
+            f"{name}={path!r} is in no folder that exists; make the folder first."
+        )
+
+
 def write_whole(path, data):
     """Write a file so that it is at any moment the old one or the new one, whole."""
+    check_place(os.fspath(path))
     path = os.path.realpath(path)  # what a link points to, not the link
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:

@@ -8,7 +8,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklvm._alone import validate_data
-from sklvm._base import check_in_memory, in_chunks, unchanged_on_error
+from sklvm._base import (
+    check_in_memory,
+    in_chunks,
+    unchanged_on_error,
+    warn_of_order,
+)
 from sklvm._compat import CallbackSupportMixin, with_callbacks
 from sklvm._tasks import watched
 from sklvm._warn import warn_user
@@ -120,6 +125,7 @@ class JointDensityClassifier(
         self : object
         """
         check_in_memory(X, "give X and y as tables")
+        warn_of_order("y", y, X)
         with unchanged_on_error(self):
             table = read_table(X)
             validate_data(self, X, y, skip_check_array=True)
@@ -209,6 +215,7 @@ class JointDensityClassifier(
         """
         check_is_fitted(self)
         check_consistent_length(X, y, sample_weight)
+        warn_of_order("y", y, X)
         labels, is_labelled = read_labels(y)
         self._check_same_type(labels)
         rows = np.flatnonzero(is_labelled)

@@ -176,3 +176,44 @@ def test_one_warning_at_the_users_line():
     assert len(of_columns) == 1
     assert "'first', 'second'" in str(of_columns[0].message)
     assert of_columns[0].filename == __file__
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m"])
+def test_dates_written_as_numbers(form):
+    days = pd.Timestamp("2015-01-01") + pd.to_timedelta(np.arange(0, 2000, 7), "D")
+    dates = np.random.default_rng(0).permutation(days.strftime(form).astype(int))
+    (message,) = warned(joined=np.r_[dates, np.nan])
+    assert f"dates written as whole numbers, such as {dates[0]}, in" in message
+    assert "'joined'" in message
+    assert "days since a date" in message
+    assert not warned(joined=dates, components=[("gaussian", ["joined"])])
+
+
+def test_numbers_that_are_no_dates():
+    rng = np.random.default_rng(0)
+    assert not warned(
+        year=rng.integers(1990, 2020, 300),
+        rent=100 * rng.integers(1800, 2200, 300),
+        price=rng.integers(180_000, 219_999, 300),
+        area=20_000_000 + 10_000 * rng.integers(1, 40, 300),
+        seconds=rng.integers(1_600_000_000, 1_700_000_000, 300) + 0.5,
+    )
+
+
+@pytest.mark.parametrize("other", ["Rome ", " Rome", "rome", "ROME", "Rome\u00a0"])
+@pytest.mark.parametrize("dtype", [object, "category"])
+def test_categories_that_differ_in_blanks_or_capitals(other, dtype):
+    city = pd.Series(["Oslo", "Rome", other] * 20, dtype=dtype)
+    (message,) = warned(city=city)
+    assert "differ in blanks or capitals alone, as" in message
+    assert repr(other) in message
+    assert "'Rome'" in message
+    assert "'city'" in message
+
+
+def test_categories_that_differ_in_more():
+    assert not warned(
+        gene=["AA", "Aa", "aA", "aa"] * 15,
+        metal=["Co", "CO", "Cu"] * 20,
+        city=["New York", "Newyork"] * 30,
+    )

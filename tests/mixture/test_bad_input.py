@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections import UserDict
 
 import joblib
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 
-from sklvm import BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import BernoulliMixtureEM, GaussianMixtureEM, MixtureEM
 
 N, D, K = 30, 3, 3
 X = np.random.default_rng(0).normal(size=(N, D))
@@ -312,6 +313,50 @@ def test_bad_sample_weight(mixture, case, method):
             assert_refuses(
                 est, "(?i)sample.?weight", method=method, sample_weight=weight
             )
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_predict"])
+@pytest.mark.parametrize("mixture_class", [GaussianMixtureEM, MixtureEM])
+def test_weights_of_a_table_in_memory_by_name(mixture_class, method):
+    table = pd.DataFrame({"x": [1.0, 2, 4], "w": [1.0, 1, 2]})
+    said = r"sample_weight='w' names a column.*give X\['w'\], and X without it\."
+    with pytest.raises(TypeError, match=said):
+        getattr(mixture_class(), method)(table, sample_weight="w")
+
+
+class Loader:
+    """As torch's DataLoader, or an open file."""
+
+    def __len__(self):
+        return 1
+
+    def __iter__(self):
+        return iter([np.eye(2)])
+
+
+@pytest.mark.parametrize("X", [Loader(), UserDict(x=np.eye(2)), pd.DataFrame, object()])
+@pytest.mark.parametrize("mixture_class", [GaussianMixtureEM, MixtureEM])
+def test_what_is_no_table(mixture_class, X):
+    with pytest.raises(TypeError, match=r"X is a .* and no table of rows; give"):
+        mixture_class().fit(X)
+
+
+@pytest.mark.parametrize("mixture_class", [GaussianMixtureEM, MixtureEM])
+def test_rows_that_are_dicts(mixture_class):
+    """As a server gets them."""
+    est = mixture_class().fit(pd.DataFrame({"a": [1.0, 2, 4], "b": [3.0, 1, 2]}))
+    with pytest.raises(TypeError, match=r"X is a list of rows.*pandas\.DataFrame\(X\)"):
+        est.predict([{"a": 1.0, "b": 3.0}])
+
+
+def test_a_file_of_several_arrays(tmp_path):
+    np.savez(tmp_path / "arrays.npz", ages=np.eye(2), sizes=np.eye(3))
+    said = r"as X\['ages'\], X\['sizes'\]\."
+    with (
+        np.load(tmp_path / "arrays.npz") as X,
+        pytest.raises(TypeError, match=said),
+    ):
+        GaussianMixtureEM().fit(X)
 
 
 # After the fit.

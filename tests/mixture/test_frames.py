@@ -128,3 +128,20 @@ def test_a_reconstruction_has_the_index_of_the_frame():
     rows = est.reconstruct(frame)
     pd.testing.assert_index_equal(rows.index, frame.index)
     assert_allclose(rows.to_numpy(), est.reconstruct(frame.to_numpy()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("mixture_class", [GaussianMixtureEM, MixtureEM])
+def test_weights_whose_labels_are_in_another_order(mixture_class):
+    """They are taken by position, which is hardly meant after a sort."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=40), "b": rng.normal(size=40)})
+    weight = pd.Series(rng.random(40), index=X.index)
+    est = mixture_class(random_state=0).fit(X, sample_weight=weight)
+    for method in ("fit", "partial_fit", "score", "bic"):
+        with pytest.warns(UserWarning, match="sample_weight has the row labels of X"):
+            getattr(est, method)(X, sample_weight=weight.sort_values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        est.fit(X, sample_weight=weight)
+        est.fit(X.sort_values("a"), sample_weight=weight.to_numpy())
+        est.fit(X, sample_weight=weight.set_axis(range(100, 140)))

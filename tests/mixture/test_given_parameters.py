@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import warnings
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -344,6 +346,103 @@ def test_the_last_assigned_of_three_names_rules(kind, last):
     for name in names:
         value, expected = getattr(one, name), getattr(other, name)
         assert_allclose(value, expected, rtol=1e-8, atol=1e-10, err_msg=name)
+
+
+NAMES = ("covariances_", "precisions_", "precisions_cholesky_")
+
+
+@pytest.mark.parametrize("shape", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("names", [p[:r] for p in permutations(NAMES) for r in (2, 3)])
+def test_components_are_sorted_as_in_scikit_learn(shape, names):
+    """Line by line: there none of the three follows, and each is put in order."""
+    est, X = given(shape), rows(shape)
+    before, order = est.predict_proba(X), [2, 0, 1]
+    for name in ("weights_", "means_", *names):
+        setattr(est, name, getattr(est, name)[order])
+    assert_allclose(est.predict_proba(X), before[:, order], rtol=1e-9, atol=1e-12)
+    # As a function that does so is called again.
+    for name in ("weights_", "means_", *names):
+        setattr(est, name, getattr(est, name)[order])
+    order = np.array(order)[order]
+    assert_allclose(est.predict_proba(X), before[:, order], rtol=1e-9, atol=1e-12)
+    assert "_by_hand" not in est._get_fitted_state(True)
+
+
+def test_components_with_the_same_covariance_are_sorted():
+    """Their order among themselves is not to be seen in the covariances."""
+    shared = [np.eye(2), np.eye(2), 3 * np.eye(2)]
+    for order in permutations(range(3)):
+        est = GaussianMixtureEM.from_parameters(WEIGHTS, MEANS[:, :2], shared)
+        X = est.sample(50)[0]
+        before = est.predict_proba(X)
+        for name in ("weights_", "means_", *NAMES):
+            setattr(est, name, getattr(est, name)[list(order)])
+        assert_allclose(est.predict_proba(X), before[:, order], atol=1e-12)
+
+
+def test_covariances_and_precisions_multiplied_one_after_the_other(kind):
+    """Back to the units before a StandardScaler: both follow, and would do so twice."""
+    est = given(kind)
+    est.covariances_ = 4 * est.covariances_
+    with pytest.raises(ValueError, match="precisions_cholesky_ is multiplied by what"):
+        est.precisions_cholesky_ = est.precisions_cholesky_ / 2
+    est.covariances_ = 4 * est.covariances_
+    expected = 16 * given(kind).covariances_
+    assert_allclose(est.covariances_, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"weights_": [0.5, 0.3, 0.4]}, r"weights_ has the sum 1\.2 .*; set weights"),
+        (
+            {"weights_": [1.5, -0.3, -0.2]},
+            r"the least value -0\.3; set weights",
+        ),
+        ({"weights_": [0.5, 0.5]}, "set a weight and finite parameters for each"),
+        ({"means_": np.full((3, 3), np.nan)}, "finite parameters"),
+        ({"precisions_cholesky_": np.full((3, 3, 3), np.nan)}, "finite parameters"),
+        (
+            {"covariances_": np.stack([np.eye(3)] * 2)},
+            r"covariances of shape \(3, 3, 3",
+        ),
+        ({"covariances_": np.stack([np.eye(2)] * 3)}, r"covariances_ has shape \(3, 2"),
+    ],
+)
+def test_attributes_that_are_no_mixture(attributes, said):
+    """They gave scores that are no densities, or errors of NumPy's."""
+    for method in ("score", "predict_proba", "bic"):
+        est = given("full")
+        for name, value in attributes.items():
+            setattr(est, name, np.array(value))
+        with pytest.raises(ValueError, match=said):
+            getattr(est, method)(rows("full", 10))
+
+
+@pytest.mark.parametrize("family", ["full", "bernoulli", "categorical", "poisson"])
+def test_components_that_are_sorted_between_batches(family):
+    """The statistics of earlier batches are those of the components as they were."""
+    X = rows(family)
+    est = make(family, n_components=3).fit(X)
+    known = est._of_statistics
+    assert "_of_statistics" not in est._get_fitted_state(True)
+    order = [2, 0, 1]
+    names = {"full": "means_", "poisson": "rates_"}
+    theta = getattr(est, names.get(family, "theta_"))
+    is_list = isinstance(theta, list)
+    theta = [t[order] for t in theta] if is_list else theta[order]
+    setattr(est, names.get(family, "theta_"), theta)
+    est.weights_ = est.weights_[order]
+    if family == "full":
+        est.covariances_ = est.covariances_[order]
+    score = est.score(X)
+    with pytest.warns(UserWarning, match="forgets all earlier batches, as attr"):
+        est.partial_fit(X)
+    assert est.score(X) > score - 1e-3
+    assert_allclose(est._of_statistics[1], known[1][order], atol=0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        est.partial_fit(X)
 
 
 def test_assigning_after_a_fit_changes_the_answers(kind):

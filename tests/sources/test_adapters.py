@@ -1,11 +1,13 @@
 """Sources give the rows that lie in them, as often as they are asked."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklvm import MixtureEM
+from sklvm import GaussianMixtureEM, MixtureEM
 from sklvm.sources import ChunkSource, SliceSource, write
 from sklvm.sources._source import as_source
 from tests.sources.forms import KINDS, OF_FRAMES, names_of, source_of
@@ -237,6 +239,108 @@ def test_values_of_another_type_late_in_a_csv(tmp_path):
     path.write_text("a\n" + "123456789\n" * 200_000 + "1.5\n")
     with pytest.raises(ValueError, match=r"invalid value '1.5'.*chunksize"):
         list(as_source(path).chunks())
+
+
+@pytest.mark.parametrize("form", ["array", "pandas", "polars", "arrow"])
+def test_a_table_in_memory_is_written_as_one_chunk(tmp_path, form):
+    """Its rows, or the names of its columns, were taken for chunks."""
+    frame = pd.DataFrame({"a": [1.0, 2, 3], "b": [4.0, 5, 6]})
+    X = {"array": frame.to_numpy(), "pandas": frame}.get(form)
+    if X is None:
+        library = pytest.importorskip("polars" if form == "polars" else "pyarrow")
+        X = library.from_pandas(frame) if form == "polars" else library.table(frame)
+    path = tmp_path / "x.parquet"
+    assert write(X, path, ["a", "b"]) == 3
+    pd.testing.assert_frame_equal(pd.read_parquet(path), frame)
+
+
+def test_what_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.csv, and Parquet is written"):
+        write([np.eye(2)], tmp_path / "x.csv")
+    with pytest.raises(FileNotFoundError, match=r"none/x.parquet' is in no folder"):
+        write([np.eye(2)], tmp_path / "none" / "x.parquet")
+    with pytest.raises(ValueError, match="chunks has one of 0 axes; give arrays"):
+        write([1, 2], tmp_path / "x.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_where_rows_have_to_be_in_memory(tmp_path):
+    path = tmp_path / "x.parquet"
+    pd.DataFrame({"a": [1.0, 2, 4]}).to_parquet(path)
+    est = GaussianMixtureEM().fit(path)
+    with pytest.raises(TypeError, match="is the path of a file, and here rows have to"):
+        est.sample_missing(str(path))
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("mark", ";\t|")
+def test_csv_with_other_separators_is_no_column_of_text(tmp_path, mark, in_memory):
+    path = tmp_path / "x.csv"
+    table = pd.DataFrame({"a": [0, 1] * 30, "b": ["u", "v", "v"] * 20})
+    table.to_csv(path, sep=mark, index=False)
+    X = pd.read_csv(path) if in_memory else str(path)
+    with pytest.raises(ValueError, match=r"X has one column, 'a.*b', .* with sep="):
+        MixtureEM().fit(X)
+    with_mark = pd.DataFrame({"a;b": ["u;v", "w", "w"] * 20})
+    assert MixtureEM(random_state=0).fit(with_mark).columns_ == {"a;b": "categorical"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a;b\n1,5;2,5\n", "cannot be read as csv .*Expected 1 columns.*sep="),
+        (b"a,b\n1,2\n3,4,5\n", "cannot be read as csv .*Expected 2 columns.*sep="),
+        (b"a,a\n1,2\n", "cannot be read as csv .*multiple columns named a"),
+        (b"1.5,2.5\n3.5,4.5\n", "has a row of values for a header.*header="),
+        (b"a,b\n1,\xe8\n", "has text that is not UTF-8.*encoding="),
+        (b"\xe8,b\n1,2\n", "cannot be read as csv .*utf-8.*encoding="),
+    ],
+)
+def test_csv_that_only_pandas_reads(tmp_path, content, message):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"X='.*x.csv' {message}.*write the file to"):
+        as_source(path)
+
+
+def test_years_are_names_of_columns_of_csv(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("2019,2020\n1.5,2.5\n")
+    assert as_source(path).columns == ["2019", "2020"]
+
+
+@pytest.mark.parametrize("late", [b"3,4,5", b"u,\xe8"])
+def test_lines_late_in_a_csv_that_only_pandas_reads(tmp_path, late):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"a,b\n" + b"u,v\n" * 300_000 + late)
+    with pytest.raises(ValueError, match=r"CSV.*; give a function such as lambda"):
+        list(as_source(path).chunks())
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather", "arrow"])
+def test_a_file_that_is_not_what_its_name_says(tmp_path, ending):
+    path = tmp_path / f"x.{ending}"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=rf"X='.*x.{ending}' cannot be read as"):
+        as_source(path)
+
+
+@pytest.mark.parametrize("path", ["nothing.parquet", "*.parquet", Path("nothing")])
+def test_a_path_where_nothing_is(path):
+    with pytest.raises(FileNotFoundError, match=r"X='.*' is no file; give"):
+        GaussianMixtureEM().fit(path)
+
+
+@pytest.mark.parametrize("paths", [["a.csv", "b.csv"], (Path("a"), Path("b"))])
+def test_a_list_of_paths(paths):
+    with pytest.raises(TypeError, match=r"of paths; give pyarrow\.dataset"):
+        GaussianMixtureEM().fit(paths)
+
+
+@pytest.mark.parametrize("address", ["https://a.org/x.csv", Path("s3://b/x.parquet")])
+def test_an_address_is_no_path(address):
+    with pytest.raises(ValueError, match=r"is an address and no path.*LazyFrame"):
+        GaussianMixtureEM().fit(address)
 
 
 @pytest.mark.parametrize("text", ["table.xlsx", "folder", "some text"])

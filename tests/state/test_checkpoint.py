@@ -180,6 +180,14 @@ def test_a_folder_that_is_not_there_is_told_at_once(estimator, path):
     assert not hasattr(estimator, "lower_bound_")
 
 
+def test_the_parameter_is_named_where_no_file_can_lie(tmp_path):
+    X = three_blobs(0, 60)[0]
+    with pytest.raises(IsADirectoryError, match=r"checkpoint='.*' is a folder; give"):
+        GaussianMixtureEM(2, checkpoint=tmp_path).fit(X)
+    with pytest.raises(FileNotFoundError, match=r"checkpoint='.*none/x' is in no"):
+        GaussianMixtureEM(2, checkpoint=tmp_path / "none" / "x").fit(X)
+
+
 def test_a_full_disk_is_an_error_and_leaves_the_last_file(path, every_epoch):
     X = three_blobs(0, 60)[0]
     vae = VAE(1, max_epochs=8, random_state=0, checkpoint=path)

@@ -227,3 +227,12 @@ def test_a_gpu_that_is_not_there_is_told(path):
 def _saved(est, path):
     sklvm.save(est, path)
     return path
+
+
+def test_a_place_where_no_file_can_lie(tmp_path):
+    """The error names the path, and not a temporary file beside it."""
+    with pytest.raises(IsADirectoryError, match=r"path='.*' is a folder; give the"):
+        sklvm.GaussianMixtureEM().save(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"none/x' is in no folder that exists"):
+        sklvm.GaussianMixtureEM().save(tmp_path / "none" / "x")
+    assert not list(tmp_path.iterdir())

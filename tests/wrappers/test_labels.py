@@ -502,3 +502,13 @@ def test_an_empty_cell_is_no_class(empty):
         classifier.fit(X, y)
     y = [label.strip() or None for label in y]
     assert classifier.fit(X, y).classes_.tolist() == ["a", "b"]
+
+
+def test_labels_of_rows_in_another_order():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    y = pd.Series(np.where(X["a"] > 0, "up", "down"), index=X.index)
+    est = JointDensityClassifier(MixtureEM(2, random_state=0)).fit(X, y)
+    for method in ("fit", "score"):
+        with pytest.warns(UserWarning, match="y has the row labels of X in another"):
+            getattr(est, method)(X, y.sort_values())
