@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from sklvm.columns._forms import plain
+from sklvm.columns._forms import has_array, plain
 from sklvm.columns._numbers import check_numbers
 
 # Colours and their opacity.
@@ -38,14 +38,14 @@ def _is_list_of_maps(X):
 def _n_axes(value):
     if hasattr(value, "ndim"):
         return value.ndim
-    if hasattr(value, "__array__"):  # of a picture
+    if has_array(value):  # a picture
         return np.asarray(value).ndim
     is_list = isinstance(value, list | tuple) and len(value)
     return 1 + _n_axes(value[0]) if is_list else int(isinstance(value, list | tuple))
 
 
 def as_maps(X, form, name="X"):
-    """X of the form "maps" or "list" as a list of arrays (H, W)."""
+    """X of the form "maps" or "list" as arrays (H, W): of one array, or in a list."""
     if form == "maps":
         arrays = plain(X, name)
         if not arrays.size:
@@ -53,7 +53,7 @@ def as_maps(X, form, name="X"):
                 f"{name} has the shape {arrays.shape}; give one map or more, each of "
                 "one pixel or more."
             )
-        return list(arrays)
+        return arrays
     arrays = [np.asarray(plain(x, f"{name}[{i}]")) for i, x in enumerate(X)]
     for i, array in enumerate(arrays):
         if array.ndim > 2:
