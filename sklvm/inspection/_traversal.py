@@ -133,6 +133,11 @@ class LatentTraversalDisplay(MosaicDisplay):
 def _one_row(estimator, x):
     """x as a row with the names that the estimator was fitted with."""
     row = np.reshape(x, (1, -1))
+    n_features = getattr(estimator, "n_features_in_", row.size)
+    if row.size != n_features:
+        raise ValueError(
+            f"x has {row.size} values and a row {n_features}; give one row, as X[0]."
+        )
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         return row
