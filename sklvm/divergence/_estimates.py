@@ -48,8 +48,9 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
     ----------
     p, q : object
         A fitted estimator with `score_samples` and `sample`, of this package or of
-        scikit-learn; a distribution of torch; a frozen one of scipy.stats; or any
-        object with `log_prob` or `score_samples`, of NumPy rows (n, d), normalised, and
+        scikit-learn; a distribution of torch; one of scipy.stats with parameters,
+        frozen or of the newer kind as ``Normal(mu=0, sigma=1)``; or any object with
+        `log_prob` or `score_samples`, of NumPy rows (n, d), normalised, and
         `sample(n)`. Where `score_samples` is a lower bound, as with `VAE`, so is log p
         or log q.
     method : {"auto", "quadrature", "monte_carlo"}, default="auto"

@@ -178,6 +178,20 @@ def test_batches_of_distributions():
             call()
 
 
+@pytest.mark.parametrize("n", [2, 3, 1024])
+def test_batches_of_scipy(n):
+    many = stats.norm(np.arange(n), 1)
+    with pytest.raises(ValueError, match=rf"q has .*shape \({n},\).*one of them"):
+        kl(stats.norm(), many)
+    kl(stats.norm([0.0], [1.0]), stats.norm())  # one in a list
+
+
+@pytest.mark.parametrize("bare", [stats.gamma, stats.poisson, stats.dirichlet])
+def test_distributions_without_parameters(bare):
+    with pytest.raises(TypeError, match=r"p=\w+ of scipy.stats has no parameters; fre"):
+        kl(bare, stats.norm())
+
+
 def test_other_dimensions():
     plane = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
     space = torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3))
