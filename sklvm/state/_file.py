@@ -72,9 +72,27 @@ def read_arrays(path):
         return {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
 
 
+def _checked(path):
+    """What a path points to, not a link, in a folder that is there."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(f"path={path!r} is no path; give the name of a file.")
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"path={path!r} is a folder; give the name of a file in it."
+        )
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"path={path!r} needs a folder that is not there; make it before, as by "
+            f"os.makedirs({folder!r})."
+        )
+    return path
+
+
 def write_whole(path, data):
     """Write a file so that it is at any moment the old one or the new one, whole."""
-    path = os.path.realpath(path)  # what a link points to, not the link
+    path = _checked(path)
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:
