@@ -96,6 +96,16 @@ def read_label_maps(
         raise ValueError(error.sentence(takes_void)) from None
 
 
+def refuse_targets(y):
+    """Raise where y has maps, which come second in other libraries, after images."""
+    n_axes = getattr(y, "ndim", 1)
+    if n_axes > 2 or (n_axes == 1 and y is not None and form_of(y, "y") == "list"):
+        raise ValueError(
+            "y has maps, which would be ignored; give the maps as X and their images "
+            "as images, as in fit(maps, images=images), and leave y out."
+        )
+
+
 def _refuse_paths(X):
     """Raise where files are named, for which scikit-learn has no words."""
     if isinstance(X, str | PathLike):

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
 
-from sklvm import LabelMapCodec
+from sklvm import LabelMapCodec, SparseSegmentationRDA
 from sklvm.label_maps._labels import PixelLabels, distinct_labels
 from sklvm.label_maps._reading import read_label_maps
 from sklvm.label_maps._shapes import padded
@@ -353,3 +353,12 @@ def test_streams_in_a_column():
     assert_array_equal(codec.decode(column), X)
     with pytest.raises(ValueError, match=r"Stream 0 is str.*as encode has given it"):
         codec.decode([stream.hex() for stream in streams])
+
+
+@pytest.mark.parametrize("make", [LabelMapCodec, SparseSegmentationRDA])
+def test_masks_do_not_come_second(make):
+    masks = np.arange(24).reshape(2, 3, 4) % 3
+    images = masks * 100
+    for y in (masks, list(masks), torch.tensor(masks)):
+        with pytest.raises(ValueError, match=r"y has maps.*fit\(maps, images=images\)"):
+            make().fit(images, y)
