@@ -37,13 +37,16 @@ class Density:
         Of the support in one dimension, as far as they are known.
     is_fitted : bool
         Whether it comes from an estimator, whose log density may be a bound.
+    columns : list or None
+        The names of the columns, where it was fitted to a DataFrame.
     """
 
     def __init__(
         self, name, log_prob, draw, discrete=None, bounds=(-np.inf, np.inf),
-        is_fitted=False
+        is_fitted=False, columns=None
     ):  # fmt: skip
         self.name = name
+        self.columns = columns
         self.is_fitted = is_fitted
         self._log_prob = log_prob
         self._draw = draw
@@ -107,7 +110,7 @@ def as_density(name, source):
     raise TypeError(
         f"{name}={type(source).__name__} is no distribution; give an object with "
         "sample and log_prob or score_samples, or one of scipy.stats or torch; of a "
-        "Pipeline its last step."
+        "Pipeline its last step, of a search its best_estimator_."
     )
 
 
@@ -152,7 +155,10 @@ def _of_estimator(name, estimator):
         signs = signs if names is None else named(signs, names)
         if estimator._impossible_rows(signs).tolist() == [True, False]:
             bounds = (0.0, np.inf)
-    return Density(name, log_prob, draw, bounds=bounds, is_fitted=True)
+    return Density(
+        name, log_prob, draw, bounds=bounds, is_fitted=True,
+        columns=None if names is None else list(names)
+    )  # fmt: skip
 
 
 def _scores(estimator, X):

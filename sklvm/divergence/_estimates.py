@@ -30,7 +30,7 @@ class KLEstimate:
     standard_error : float
         Of the mean over the draws, in nats; of a quadrature its own estimate of the
         absolute error, infinite where it does not converge. NaN where the divergence is
-        infinite.
+        infinite, and of one draw.
     method : {"quadrature", "monte_carlo"}
     """
 
@@ -107,6 +107,7 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
             f"q has {q.dimension} dimensions and p has {p.dimension}; give "
             "distributions of the same."
         )
+    _refuse_other_columns(p, q)
     if p.is_kind_known and q.is_kind_known and p.discrete != q.discrete:
         discrete, continuous = ("p", "q") if p.discrete else ("q", "p")
         raise ValueError(
@@ -144,6 +145,17 @@ def choose_method(method, *densities):
             "choose 'monte_carlo'."
         )
     return "quadrature" if applies and method != "monte_carlo" else "monte_carlo"
+
+
+def _refuse_other_columns(p, q):
+    """Raise where both were fitted to tables, with the columns in other orders."""
+    if p.columns is None or q.columns is None or p.columns == q.columns:
+        return
+    if sorted(map(str, p.columns)) == sorted(map(str, q.columns)):
+        raise ValueError(
+            f"q was fitted to the columns {q.columns!r:.60}, in another order than p, "
+            f"{p.columns!r:.60}; fit both to X[list(p.feature_names_in_)]."
+        )
 
 
 def _refuse_other_measures(p, q):
@@ -220,5 +232,5 @@ def _by_monte_carlo(p, q, n_samples, random_state):
             "that few of them decide its mean and the standard error says little; from "
             "1 on the divergence is infinite, below give more n_samples."
         )
-    error = log_ratio.std(ddof=min(1, n_samples - 1)) / np.sqrt(n_samples)
+    error = log_ratio.std(ddof=1) / np.sqrt(n_samples) if n_samples > 1 else np.nan
     return KLEstimate(float(log_ratio.mean()), float(error), "monte_carlo")

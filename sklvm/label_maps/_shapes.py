@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from sklvm.columns._forms import has_array, plain
+from sklvm.columns._forms import has_array, is_of_frames, plain
 from sklvm.columns._numbers import check_numbers
 
 # Colours and their opacity.
@@ -141,6 +141,8 @@ def flat_images(images, image_shape, cut=None):
     and larger ones are refused, or become several rows: `cut` gives the windows of a
     shape.
     """
+    if is_of_frames(images) and getattr(images, "ndim", 2) == 1:
+        images = np.asarray(images)  # a column of images
     is_list = _is_list_of_maps(images)
     if not is_list and getattr(images, "ndim", 2) <= 2:
         return images, None
@@ -174,9 +176,11 @@ def cropped_images(rows, image_shape, shapes):
 
 def as_list(arrays, name):
     """Arrays or lists of any form along their first axis, each without a mask."""
-    if isinstance(arrays, list | tuple):
-        return [np.asarray(plain(a, f"{name}[{i}]")) for i, a in enumerate(arrays)]
-    return list(np.asarray(plain(arrays, name)))
+    if not isinstance(arrays, list | tuple):
+        arrays = np.asarray(plain(arrays, name))
+        if arrays.dtype.kind != "O" or arrays.ndim > 1:
+            return list(arrays)
+    return [np.asarray(plain(a, f"{name}[{i}]")) for i, a in enumerate(arrays)]
 
 
 def _numbers(images):

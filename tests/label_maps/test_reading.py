@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from sklvm import LabelMapCodec, SparseSegmentationRDA
 from sklvm.label_maps._labels import PixelLabels, distinct_labels
 from sklvm.label_maps._reading import read_label_maps
-from sklvm.label_maps._shapes import padded
+from sklvm.label_maps._shapes import flat_images, padded
 
 Y = np.random.default_rng(0).integers(3, size=(4, 6, 7))
 ROWS = Y.reshape(4, -1)
@@ -362,3 +362,15 @@ def test_masks_do_not_come_second(make):
     for y in (masks, list(masks), torch.tensor(masks)):
         with pytest.raises(ValueError, match=r"y has maps.*fit\(maps, images=images\)"):
             make().fit(images, y)
+
+
+def test_images_in_a_column():
+    image = pytest.importorskip("PIL.Image")
+    X = np.arange(48).reshape(4, 3, 4) % 3
+    images = (X * 80).astype(np.uint8)
+    column = pd.Series([image.fromarray(x) for x in images], index=[4, 2, 7, 0])
+    codec = LabelMapCodec().fit(X, images=images)
+    assert codec.encode(X, column) == codec.encode(X, images)
+    rows, shapes = flat_images(column, (3, 4))
+    assert_array_equal(rows, images.reshape(4, -1))
+    assert shapes == [(3, 4)] * 4
