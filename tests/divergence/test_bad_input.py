@@ -327,9 +327,7 @@ def test_models_of_tables_in_another_order():
 
 def test_a_generator_is_no_random_state():
     p = stats.multivariate_normal([0, 0])
-    with pytest.raises(
-        ValueError, match=r"random_state=Generator.*RandomState"
-    ):
+    with pytest.raises(ValueError, match=r"random_state=Generator.*RandomState"):
         kl(p, p, random_state=np.random.default_rng(0))
 
 
