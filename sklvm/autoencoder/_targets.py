@@ -54,11 +54,13 @@ class _Target:
         self.shape = np.shape(y)[1:]
 
     def check_names(self, names):
-        """Raise if a table has other columns than that of the fit, or in another order.
+        """Raise if a table has other columns than that of the fit, or another order.
 
-        One column cannot be taken for another.
+        One column cannot be taken for another, and of other numbers its shape says so.
         """
-        if names and self.names and len(names) > 1 and names != self.names:
+        if not names or not self.names or len(names) == 1:
+            return
+        if len(names) == len(self.names) and names != self.names:
             raise ValueError(
                 f"y has the columns {names!r:.100}, and those of the fit are "
                 f"{self.names!r:.100}; give these, in the same order."

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -23,6 +24,8 @@ from sklvm.inspection import (
     latent_diagnostics,
 )
 from sklvm.inspection._columns import draw_panels
+
+from ..autoencoder.models import quietly
 
 X = load_iris().data
 
@@ -114,3 +117,22 @@ def test_a_search_shows_its_best_estimator():
     without = GridSearchCV(model, grid, cv=2, refit=False).fit(X)
     with pytest.raises(ValueError, match="refit=False; set refit=True"):
         latent_diagnostics(without, X)
+
+
+@pytest.mark.parametrize("make", [csr_matrix, coo_matrix])
+def test_sparse_rows_are_pictures(make):
+    bits = (np.random.default_rng(0).random((40, 4)) < 0.4) * 1.0
+    vae = VAE(1, likelihood="bernoulli", max_epochs=1, tol=np.inf, random_state=0)
+    vae = quietly(vae.fit, csr_matrix(bits))
+    display = ReconstructionDisplay.from_estimator(vae, make(bits), n_rows=3)
+    np.testing.assert_array_equal(display.X, bits[:3])
+
+
+def test_a_walk_through_a_table():
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(e=np.where(X[:, 0] > 6, *"uw"))
+    vae = quietly(VAE(1, max_epochs=1, tol=np.inf, random_state=0).fit, frame)
+    with pytest.raises(TypeError, match="text or categories"):
+        LatentTraversalDisplay.from_estimator(vae)
+    for span in (np.inf, "x"):
+        with pytest.raises(ValueError, match=rf"span={span!r} must be a finite"):
+            LatentTraversalDisplay.from_estimator(vae, span=span)
