@@ -32,7 +32,13 @@ _TIME = re.compile(
 )
 # Digits in groups of three, or a decimal point or comma.
 _SIGN = r"[^\w\s.,:/#()-]"  # of a currency, a degree, a percentage
-_CURRENCY = rf"{_SIGN}|[A-Z]{{3}}(?=[ \d-])|[A-Z]{{1,2}}\$"
+# Any three letters would be codes as well, as SKU1001.
+_CODES = (
+    "AED|ARS|AUD|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|ISK|JPY|"
+    "KES|KRW|MXN|MYR|NGN|NOK|NZD|PEN|PHP|PKR|PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|"
+    "VND|ZAR"
+)
+_CURRENCY = rf"{_SIGN}|(?:{_CODES})(?=[ \d-])|[A-Z]{{1,2}}\$"
 _DIGITS = r"\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?"
 _UNIT = rf"(?:(?:sq|fl|cu)\.? )?[^\W\d_][^\d,;:\s]{{0,11}}|{_SIGN}{{1,2}}[^\W\d_]?"
 _QUANTITY = re.compile(
@@ -97,7 +103,9 @@ def _is_quantity(text):
 
 
 def _have_few_units(texts):
-    """Seats and house numbers have letters as well, but many of them."""
+    """Seats and house numbers have letters as well, but many of them, or A, B and C."""
     found = filter(None, map(_QUANTITY.match, texts))
     units = {(match["before"], match["after"].strip()) for match in found}
-    return len(units) <= FEW_UNITS
+    letters = "".join(sorted(after.upper() for _, after in units))
+    counts_letters = len(letters) > 1 and "ABCDEFGH".startswith(letters)
+    return len(units) <= FEW_UNITS and not counts_letters

@@ -5,7 +5,7 @@ from scipy.sparse import issparse
 
 from sklvm._base import check_count, in_chunks, private_random_state
 from sklvm.columns._tables import in_frame_of, is_frame
-from sklvm.mixture._checks import float_dtype
+from sklvm.mixture._checks import feature_name, float_dtype
 from sklvm.mixture._fitted import FittedMixture
 from sklvm.mixture._rows import chunk_size
 
@@ -39,8 +39,19 @@ class Questions(FittedMixture):
         rows = np.flatnonzero(missing.any(axis=1))
         if len(rows):
             values = self._map(X[rows], lambda e, X, w: e.filled(X, w))
+            self._check_filled(missing[rows] & np.isinf(values))
             filled[rows] = np.where(missing[rows], values, filled[rows])
         return filled
+
+    def _check_filled(self, is_infinite):
+        """Logarithms that vary by hundreds have an infinite expectation of exp."""
+        if is_infinite.any():
+            name = feature_name(self, np.flatnonzero(is_infinite.any(axis=0))[0])
+            raise ValueError(
+                f"X has missing cells in the feature {name} whose expectation is "
+                "beyond the largest number, as the logarithms of that column vary by "
+                "hundreds; draw the cells by sample_missing, or give the logarithms."
+            )
 
     def sample_missing(self, X, n_draws=1):
         """X with each NaN replaced by a draw from p(x_missing | x_observed).

@@ -167,3 +167,23 @@ def test_draws_are_those_of_the_logarithms(kind):
     logs = components.gaussian.draw(params, labels, np.log(X), np.random.RandomState(0))
     assert_allclose(np.log(drawn), logs, rtol=1e-12, atol=1e-12)
     assert_array_equal(drawn[~np.isnan(X)], X[~np.isnan(X)])
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_an_infinite_mean_counts_where_its_component_has_weight(kind):
+    """exp(300 + variance / 2) is beyond the largest float for a variance of 10,000."""
+    components = lognormal(kind, missing=True)
+    near = COVARIANCES[kind][0]
+    values = {
+        "means": np.array([[0.0, 1.0], [300.0, 300.0]]),
+        "covariances": np.stack([near, near / near.max() * 1e4]),
+    }
+    params = components.replaced((None,) * 3, values)
+    mixture, _ = fit(components, rows(30, np.random.default_rng(0)), 2, n_iter=1)
+    step = e_step(mixture, MixtureParams(np.array([1 - 1e-9, 1e-9]), params))
+    X = np.array([[1.0, np.nan], [1e300, np.nan], [np.nan, np.nan]])
+    _, second, third = step.filled(X, Workspace())
+    assert np.isinf(second[1]) and np.isinf(third).any()
+    alone = e_step(mixture, MixtureParams(np.array([1.0, 0.0]), params))
+    log_mean = {"full": 1 + (0.4 - 0.3**2 / 0.5) / 2, "diag": 1 + 0.4 / 2}[kind]
+    assert_allclose(alone.filled(X, Workspace())[0, 1], np.exp(log_mean))

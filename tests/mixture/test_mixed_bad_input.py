@@ -189,3 +189,15 @@ def test_questions_about_columns_that_are_not_there():
         assert_refuses(FITTED, message, X, method, **{argument: "age"})
     message = r"column='height' must be a bernoulli or categorical column, one of \['m"
     assert_refuses(FITTED, message, X, "predict_missing_proba", column="height")
+
+
+def test_expectations_beyond_the_largest_number():
+    rng = np.random.default_rng(0)
+    far = pd.DataFrame({"size": 10.0 ** rng.uniform(-100, 100, 80), "x": X["height"]})
+    far.loc[3, "size"] = np.nan
+    est = run(
+        make(1, components=[("lognormal", ["size"]), ("gaussian", ["x"])]), far, 5
+    )
+    message = "missing cells in the feature 'size' whose expectation is beyond"
+    assert_refuses(est, message, far, "impute")
+    assert np.isfinite(est.sample_missing(far.iloc[[3]])[0]["x"]).all()

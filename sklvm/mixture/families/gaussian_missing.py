@@ -135,7 +135,8 @@ class MissingPatterns(Kernel):
                     explained = ((columns @ precision[k]) * columns).sum(axis=2)
                     variance = np.diagonal(self.matrices[k]) - explained
                     expected = expectation(expected, variance[:, np.newaxis])
-                filled += resp[k, rows][:, :, np.newaxis] * expected
+                r = resp[k, rows][:, :, np.newaxis]
+                filled += r * np.where(r > 0, expected, 0)  # which may be infinite
             out[rows[valid]] = filled[valid]
         return out
 

@@ -96,7 +96,15 @@ class LognormalComponents(Components):
     def expectation(self, mean, variance):
         """E[x] where y has this mean and this variance."""
         exponent = np.where(self.logged, mean + variance / 2, 0)
-        return np.where(self.logged, np.exp(exponent), mean)
+        with np.errstate(over="ignore"):  # then it is infinite
+            return np.where(self.logged, np.exp(exponent), mean)
+
+    def expected(self, params, weights):
+        # An infinite mean counts nothing where its component has no weight.
+        mean = self.mean(params)
+        is_infinite = np.isinf(mean)
+        finite = weights @ np.where(is_infinite, 0, mean)
+        return np.where((weights > 0) @ is_infinite, np.inf, finite)
 
     def sample(self, params, labels, rng):
         return self.from_y(self.gaussian.sample(params, labels, rng))
