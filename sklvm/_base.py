@@ -37,7 +37,13 @@ def private_random_state(random_state):
     """
     if random_state is None:
         return np.random.RandomState()
-    return check_random_state(random_state)
+    try:
+        return check_random_state(random_state)
+    except ValueError:
+        raise ValueError(
+            f"random_state={random_state!r} must be an integer, a RandomState or None; "
+            "of a Generator give rng.integers(2**32)."
+        ) from None
 
 
 # The unit of a chunk without weights, below that of any float.

@@ -25,6 +25,7 @@ from sklvm.autoencoder._rows import few_rows, read_rows
 from sklvm.autoencoder._spool import spooled
 from sklvm.autoencoder._targets import (
     is_table_kind,
+    names_of,
     plain_target,
     read_target,
     target_numbers,
@@ -89,6 +90,9 @@ class FittedConditional(
         if issparse(y):
             raise ValueError("y is sparse and has to be dense; give y.toarray().")
         of_kinds = is_table_kind(self.likelihood) if reset else self._y_rows.is_table
+        names = names_of(y)
+        if not reset:
+            self._y_rows.check_names(names)
         if y is not None:
             of_labels = of_kinds or self._takes_labels(reset)
             y = plain_target(y) if of_labels else target_numbers(y)
@@ -106,6 +110,7 @@ class FittedConditional(
             y = y.toarray()
         if reset and not is_known:
             self._y_rows = read_target(self, y, self.likelihood)
+            self._y_rows.names = names
             self._set_class_attributes()
         Y = self._y_rows.encode(y)
         if not reset and not is_known:

@@ -14,7 +14,7 @@ from sklvm.autoencoder._rows import Table
 from sklvm.autoencoder.likelihoods import Categorical
 from sklvm.autoencoder.likelihoods._make import numeric_likelihood
 from sklvm.columns._cells import NESTED
-from sklvm.columns._forms import plain
+from sklvm.columns._forms import frame_of_arrow, is_of_frames, plain
 from sklvm.columns._numbers import numbers, refuse_mask
 from sklvm.sources._source import RowSource
 from sklvm.state._classes import stateful
@@ -47,9 +47,24 @@ class _Target:
 
     is_table = False
     classes, discrete = [], []
+    # Names of the columns of a DataFrame; models of earlier versions have none.
+    names = None
 
     def __init__(self, y):
         self.shape = np.shape(y)[1:]
+
+    def check_names(self, names):
+        """Raise if a table has other columns than that of the fit, or another order.
+
+        One column cannot be taken for another, and of other numbers its shape says so.
+        """
+        if not names or not self.names or len(names) == 1:
+            return
+        if len(names) == len(self.names) and names != self.names:
+            raise ValueError(
+                f"y has the columns {names!r:.100}, and those of the fit are "
+                f"{self.names!r:.100}; give these, in the same order."
+            )
 
     def _columns(self, y):
         """y with a column axis."""
@@ -62,6 +77,13 @@ class _Target:
 
     def _shaped(self, Y):
         return np.asarray(Y).reshape(len(Y), *self.shape)
+
+
+def names_of(y):
+    """The names of the columns of a DataFrame, where they are text, or None."""
+    y = frame_of_arrow(y, "y")
+    names = list(getattr(y, "columns", ())) if is_of_frames(y) else []
+    return names if names and all(isinstance(name, str) for name in names) else None
 
 
 def _refuse_missing(y):

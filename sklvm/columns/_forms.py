@@ -46,6 +46,7 @@ def plain(X, name="X"):
             "that end in .parquet, .feather, .arrow or .csv, and as a pathlib.Path a "
             "folder of Parquet files."
         )
+    _refuse_dataset(X, name)
     if _is_no_table(X):
         remedy = "give an array or a DataFrame"
         if isinstance(X, Mapping) and not isinstance(X, dict):
@@ -58,7 +59,7 @@ def plain(X, name="X"):
         X = _from_list(X, name)
     elif is_foreign(X):
         X = to_numpy(X)
-    elif type(X) is not np.ndarray and hasattr(X, "__array__") and not is_of_frames(X):
+    elif type(X) is not np.ndarray and has_array(X) and not is_of_frames(X):
         X = _from_array_like(X, name)
     if isinstance(X, np.ma.MaskedArray):
         X = _filled(X)
@@ -88,6 +89,11 @@ def is_masked(X):
     return isinstance(X, np.ma.MaskedArray) and bool(np.ma.getmaskarray(X).any())
 
 
+def has_array(X):
+    """Whether an object says itself which array it is, as pictures of Pillow do."""
+    return hasattr(X, "__array__") or hasattr(X, "__array_interface__")
+
+
 def frame_of_arrow(X, name="X"):
     """X as a DataFrame of pandas where it is a table of pyarrow, else X."""
     arrow = sys.modules.get("pyarrow")
@@ -105,6 +111,17 @@ def frame_of_arrow(X, name="X"):
 def is_of_frames(X):
     """Whether it belongs to a library of DataFrames, which scikit-learn reads."""
     return type(X).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow")
+
+
+def _refuse_dataset(X, name):
+    """Raise where it is torch's Dataset or DataLoader, of which NumPy takes no rows."""
+    utils = sys.modules.get("torch.utils.data")
+    if utils is not None and isinstance(X, utils.Dataset | utils.DataLoader):
+        rows = f"torch.{'stack' if isinstance(X, utils.Dataset) else 'cat'}"
+        raise TypeError(
+            f"{name} is a {type(X).__name__} of torch and no table of rows; give its "
+            f"rows as one tensor, as by {rows}([x for x, *_ in {name}]).flatten(1)."
+        )
 
 
 def _from_list(X, name):

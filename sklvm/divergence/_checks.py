@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from sklvm._base import is_symmetric
+from sklvm.columns._forms import is_of_frames
 from sklvm.columns._numbers import refuse_mask
 
 COVARIANCE_TYPES = ("full", "diag", "spherical")
@@ -20,6 +21,37 @@ def check_batches(names, *shapes):
             f"{names} have the batch shapes {shapes}, which do not broadcast; give "
             "batches of one length."
         ) from None
+
+
+def check_labels(**arguments):
+    """Raise where pandas has the labels of the last axis in other orders.
+
+    `value_counts` has the most frequent one first, and `mean` and `cov` have the
+    columns as they came.
+    """
+    labels = {name: _labels(value) for name, value in arguments.items()}
+    named = [(name, found) for name, found in labels.items() if found is not None]
+    for name, found in named[1:]:
+        first, expected = named[0]
+        are_same = len(found) == len(expected) and set(found) == set(expected)
+        are_meant = not (isinstance(found, range) or isinstance(expected, range))
+        if list(found) != list(expected) and (are_same or are_meant):
+            order = "in another order" if are_same else "others than"
+            raise ValueError(
+                f"{name} has the labels {list(found)!r:.60}, {order} those of {first}, "
+                f"{list(expected)!r:.60}; bring them into one order, as by reindex, or "
+                "give arrays if it is the order that counts."
+            )
+
+
+def _labels(value):
+    """Labels of the last axis; a range where pandas has numbered it."""
+    if not is_of_frames(value):
+        return None
+    found = getattr(value, "columns", getattr(value, "index", None))
+    if type(found).__name__ == "RangeIndex":
+        return range(found.start, found.stop, found.step)
+    return found
 
 
 def as_numbers(name, values):

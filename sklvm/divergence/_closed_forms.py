@@ -15,6 +15,7 @@ from sklvm.divergence._checks import (
     check_bernoulli,
     check_categorical,
     check_covariances,
+    check_labels,
     check_means,
 )
 
@@ -64,6 +65,8 @@ def kl_gaussian(mean0, cov0, mean1, cov1, *, covariance_type="full"):
     >>> kl_gaussian([0.0], [[1.0]], [1.0], [[1.0]])
     0.5
     """
+    covariances = {} if covariance_type == "spherical" else {"cov0": cov0, "cov1": cov1}
+    check_labels(mean0=mean0, mean1=mean1, **covariances)
     mean0, mean1 = check_means("mean0", mean0), check_means("mean1", mean1)
     d = mean0.shape[-1]
     if mean1.shape[-1] != d:
@@ -179,6 +182,7 @@ def kl_categorical(p, q, *, from_logits=False):
     >>> round(kl_categorical([0.5, 0.5], [0.25, 0.75]), 4)
     0.1438
     """
+    check_labels(p=p, q=q)
     p, log_p = check_categorical("p", p, from_logits)
     q, log_q = check_categorical("q", q, from_logits)
     if p.shape[-1] != q.shape[-1]:
@@ -224,6 +228,7 @@ def kl_bernoulli(p, q, *, from_logits=False):
     >>> kl_bernoulli(0.5, [0.5, 0.25]).round(4).tolist()
     [0.0, 0.1438]
     """
+    check_labels(p=p, q=q)
     a, b = check_bernoulli("p", p, from_logits), check_bernoulli("q", q, from_logits)
     check_batches("p and q", a.shape, b.shape)
     if from_logits:

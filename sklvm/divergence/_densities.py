@@ -37,13 +37,16 @@ class Density:
         Of the support in one dimension, as far as they are known.
     is_fitted : bool
         Whether it comes from an estimator, whose log density may be a bound.
+    columns : list or None
+        The names of the columns, where it was fitted to a DataFrame.
     """
 
     def __init__(
         self, name, log_prob, draw, discrete=None, bounds=(-np.inf, np.inf),
-        is_fitted=False
+        is_fitted=False, columns=None
     ):  # fmt: skip
         self.name = name
+        self.columns = columns
         self.is_fitted = is_fitted
         self._log_prob = log_prob
         self._draw = draw
@@ -96,6 +99,8 @@ def as_density(name, source):
         return _of_kernel_density(name, source)
     if _has(source, "rvs") and (_has(source, "logpdf") or _has(source, "logpmf")):
         return _of_scipy(name, source)
+    if _has(source, "logpdf", "sample", "support"):
+        return _of_random_variable(name, source)
     for method in ("log_prob", "score_samples"):
         if _has(source, method, "sample"):
             # Of an object of the user's own no more is known: it draws as it draws.
@@ -104,8 +109,8 @@ def as_density(name, source):
             )
     raise TypeError(
         f"{name}={type(source).__name__} is no distribution; give an object with "
-        "sample and log_prob or score_samples, or a frozen one of scipy.stats; of a "
-        "Pipeline its last step."
+        "sample and log_prob or score_samples, or one of scipy.stats or torch; of a "
+        "Pipeline its last step, of a search its best_estimator_."
     )
 
 
@@ -150,7 +155,10 @@ def _of_estimator(name, estimator):
         signs = signs if names is None else named(signs, names)
         if estimator._impossible_rows(signs).tolist() == [True, False]:
             bounds = (0.0, np.inf)
-    return Density(name, log_prob, draw, bounds=bounds, is_fitted=True)
+    return Density(
+        name, log_prob, draw, bounds=bounds, is_fitted=True,
+        columns=None if names is None else list(names)
+    )  # fmt: skip
 
 
 def _scores(estimator, X):
@@ -172,7 +180,11 @@ def _of_scipy(name, frozen):
     def draw(n, seed):
         return frozen.rvs(size=n, random_state=seed)
 
-    drawn = np.asarray(draw(2, 0))
+    bounds = _support(name, frozen)
+    try:
+        drawn = np.asarray(draw(2, 0))
+    except TypeError as error:
+        raise _not_frozen(name, frozen) from error
     shape = drawn.shape[1:]
     rows_are_last = _takes_rows_last(log_prob, draw, shape)
 
@@ -191,8 +203,43 @@ def _of_scipy(name, frozen):
                 return np.array([-np.inf])
             return np.concatenate([np.atleast_1d(inside(row[None])) for row in X])
 
-    bounds = frozen.support() if _has(frozen, "support") else (-np.inf, np.inf)
     return Density(name, inside, draw, discrete, bounds)
+
+
+def _of_random_variable(name, variable):
+    """One of scipy's newer kind, such as scipy.stats.Normal(mu=0, sigma=1)."""
+    bounds = _support(name, variable)
+
+    def draw(n, seed):
+        return variable.sample(n, rng=np.random.default_rng(seed))
+
+    # All of them have both methods.
+    discrete = bool(np.isposinf(variable.logpdf(draw(2, 0))).all())
+    log_prob = variable.logpmf if discrete else variable.logpdf
+    return Density(name, lambda X: log_prob(X[:, 0]), draw, discrete, bounds)
+
+
+def _support(name, distribution):
+    """The ends of the line, or of the part of it where there is mass."""
+    if not _has(distribution, "support"):
+        return -np.inf, np.inf
+    try:
+        ends = distribution.support()
+    except TypeError as error:
+        raise _not_frozen(name, distribution) from error
+    if np.size(ends[0]) > 1:
+        raise ValueError(
+            f"{name} has parameters of the shape {np.shape(ends[0])}, so that it is "
+            "many distributions; give one of them at a time."
+        )
+    return tuple(np.ravel(end)[0] for end in ends)
+
+
+def _not_frozen(name, distribution):
+    kind = getattr(distribution, "name", type(distribution).__name__)
+    return TypeError(
+        f"{name}={kind} of scipy.stats has no parameters; freeze it, as {kind}(...)."
+    )
 
 
 def _takes_rows_last(log_prob, draw, shape):

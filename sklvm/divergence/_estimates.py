@@ -30,7 +30,7 @@ class KLEstimate:
     standard_error : float
         Of the mean over the draws, in nats; of a quadrature its own estimate of the
         absolute error, infinite where it does not converge. NaN where the divergence is
-        infinite.
+        infinite, and of one draw.
     method : {"quadrature", "monte_carlo"}
     """
 
@@ -48,8 +48,9 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
     ----------
     p, q : object
         A fitted estimator with `score_samples` and `sample`, of this package or of
-        scikit-learn; a distribution of torch; a frozen one of scipy.stats; or any
-        object with `log_prob` or `score_samples`, of NumPy rows (n, d), normalised, and
+        scikit-learn; a distribution of torch; one of scipy.stats with parameters,
+        frozen or of the newer kind as ``Normal(mu=0, sigma=1)``; or any object with
+        `log_prob` or `score_samples`, of NumPy rows (n, d), normalised, and
         `sample(n)`. Where `score_samples` is a lower bound, as with `VAE`, so is log p
         or log q.
     method : {"auto", "quadrature", "monte_carlo"}, default="auto"
@@ -106,6 +107,7 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
             f"q has {q.dimension} dimensions and p has {p.dimension}; give "
             "distributions of the same."
         )
+    _refuse_other_columns(p, q)
     if p.is_kind_known and q.is_kind_known and p.discrete != q.discrete:
         discrete, continuous = ("p", "q") if p.discrete else ("q", "p")
         raise ValueError(
@@ -143,6 +145,17 @@ def choose_method(method, *densities):
             "choose 'monte_carlo'."
         )
     return "quadrature" if applies and method != "monte_carlo" else "monte_carlo"
+
+
+def _refuse_other_columns(p, q):
+    """Raise where both were fitted to tables, with the columns in other orders."""
+    if p.columns is None or q.columns is None or p.columns == q.columns:
+        return
+    if sorted(map(str, p.columns)) == sorted(map(str, q.columns)):
+        raise ValueError(
+            f"q was fitted to the columns {q.columns!r:.60}, in another order than p, "
+            f"{p.columns!r:.60}; fit both to X[list(p.feature_names_in_)]."
+        )
 
 
 def _refuse_other_measures(p, q):
@@ -219,5 +232,5 @@ def _by_monte_carlo(p, q, n_samples, random_state):
             "that few of them decide its mean and the standard error says little; from "
             "1 on the divergence is infinite, below give more n_samples."
         )
-    error = log_ratio.std(ddof=min(1, n_samples - 1)) / np.sqrt(n_samples)
+    error = log_ratio.std(ddof=1) / np.sqrt(n_samples) if n_samples > 1 else np.nan
     return KLEstimate(float(log_ratio.mean()), float(error), "monte_carlo")

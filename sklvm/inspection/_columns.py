@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import rel_entr
 from sklearn.utils import Bunch
 
+from sklvm.inspection._drawing import check_axes
 from sklvm.mixture._marginals import marginals, percent, shortened
 
 # Categories that a panel shows, those that tell most of the component.
@@ -65,6 +66,7 @@ def draw_panels(panels, names, ax, **style):
 
         size = 1 + 2.6 * n_columns, n_rows * (1.1 + 0.35 * len(names))
         _, ax = plt.subplots(figsize=size, layout="constrained")
+    check_axes(ax)
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(

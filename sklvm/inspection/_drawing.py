@@ -22,7 +22,19 @@ def axes_or_new(ax):
     """`ax`, or the axes of a new figure."""
     import matplotlib.pyplot as plt
 
-    return plt.subplots(layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        return plt.subplots(layout="constrained")[1]
+    check_axes(ax)
+    return ax
+
+
+def check_axes(ax):
+    """Raise where it is an array of axes, say, as plt.subplots(1, 2) gives."""
+    if not hasattr(ax, "get_subplotspec"):
+        raise TypeError(
+            f"ax is a {type(ax).__name__} and must be one Axes of matplotlib; give one "
+            "of them, as axes[0] of an array or figure.gca()."
+        )
 
 
 def check_image_shape(image_shape, n_features):
@@ -42,7 +54,7 @@ def check_image_shape(image_shape, n_features):
 
 def check_dimensions(dimensions, latent_dim, most):
     """Dimensions of a latent as a tuple of 1 to `most` of them."""
-    chosen = tuple(dimensions)
+    chosen = tuple(dimensions) if np.iterable(dimensions) else (dimensions,)
     whole = all(isinstance(d, Integral) and d is not True for d in chosen)
     valid = whole and all(0 <= d < latent_dim for d in chosen)
     if not valid or not 1 <= len(chosen) <= most:

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,13 +40,29 @@ def is_any(estimator):
 
 
 def model_and_rows(estimator, X=None):
-    """Of a Pipeline the last step, and X as the steps before it transform it."""
+    """Of a Pipeline the last step, and X as the steps before it transform it.
+
+    Of a search it is the best estimator.
+    """
+    if isinstance(estimator, BaseSearchCV):
+        estimator = best_of(estimator)
     if not isinstance(estimator, Pipeline):
         return estimator, X
     check_is_fitted(estimator)
     if X is not None and len(estimator) > 1:
         X = estimator[:-1].transform(X)
     return last_step(estimator), X
+
+
+def best_of(search):
+    """The estimator that a search has fitted to all rows."""
+    if hasattr(search, "cv_results_") and not hasattr(search, "best_estimator_"):
+        raise ValueError(
+            f"estimator={type(search).__name__} has no best_estimator_, as refit="
+            f"{search.refit}; set refit=True, or give a fitted estimator."
+        )
+    check_is_fitted(search)
+    return search.best_estimator_
 
 
 def last_step(estimator):

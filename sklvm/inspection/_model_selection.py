@@ -99,10 +99,12 @@ class ModelSelectionDisplay:
         -------
         display : ModelSelectionDisplay
         """
-        param_range = list(param_range)
+        given = param_range
+        param_range = list(given) if np.iterable(given) else []
         if not param_range:
             raise ValueError(
-                "param_range=[] has no value to try; give one or more, as range(1, 10)."
+                f"param_range={given!r} has no values to try; give one or more, as "
+                "range(1, 10)."
             )
         models = [clone(estimator).set_params(**{param_name: v}) for v in param_range]
         scores = [

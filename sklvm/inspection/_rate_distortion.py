@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklvm.inspection._drawing import check_kind
+from sklvm.inspection._drawing import axes_or_new, check_kind
 from sklvm.inspection._kinds import is_segmentation, model_and_rows
 
 # Factors of the fitted weight over which a curve runs by default.
@@ -104,10 +104,7 @@ class RateDistortionDisplay:
         -------
         display : RateDistortionDisplay
         """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = axes_or_new(ax)
         order = np.argsort(self.bits_per_pixel)
         lines = ax.plot(
             self.bits_per_pixel[order], 100 * self.error[order], "o-", label="model"

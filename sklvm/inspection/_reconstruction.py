@@ -1,6 +1,7 @@
 """Rows beside their reconstructions."""
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklvm._base import check_count
 from sklvm.inspection._drawing import (
@@ -83,7 +84,8 @@ class ReconstructionDisplay(MosaicDisplay):
         display : ReconstructionDisplay
         """
         check_count("n_rows", n_rows)
-        estimator, X = model_and_rows(estimator, X[:n_rows])
+        X = X.tocsr()[:n_rows].toarray() if issparse(X) else X[:n_rows]
+        estimator, X = model_and_rows(estimator, X)
         segments = is_segmentation(estimator)
         applies = segments or is_mixture(estimator) or is_autoencoder(estimator)
         takes = "a mixture, VAE, GMVAE or SparseSegmentationRDA"

@@ -1,5 +1,7 @@
 """Walks along the axes of the latent space."""
 
+from numbers import Real
+
 import numpy as np
 
 from sklvm._base import check_count
@@ -11,7 +13,7 @@ from sklvm.inspection._drawing import (
     label_columns,
     label_rows,
 )
-from sklvm.inspection._kinds import is_autoencoder, model_and_rows
+from sklvm.inspection._kinds import as_pictures, is_autoencoder, model_and_rows
 
 
 class LatentTraversalDisplay(MosaicDisplay):
@@ -82,6 +84,8 @@ class LatentTraversalDisplay(MosaicDisplay):
         estimator, x = model_and_rows(estimator, x)
         check_kind(cls, estimator, is_autoencoder(estimator), "a VAE or GMVAE")
         check_count("n_steps", n_steps)
+        if not isinstance(span, Real) or not np.isfinite(span):
+            raise ValueError(f"span={span!r} must be a finite number.")
         latent_dim = estimator.net_.module.latent_dim
         if dimensions is None:
             dimensions = range(min(latent_dim, 10))
@@ -94,6 +98,7 @@ class LatentTraversalDisplay(MosaicDisplay):
         for row, dimension in enumerate(dimensions):
             Z[row, :, dimension] += values
         X = estimator.inverse_transform(Z.reshape(-1, latent_dim))
+        X = as_pictures(cls, estimator, X)
         display = cls(
             X=X.reshape(len(dimensions), n_steps, -1),
             values=values,
@@ -133,6 +138,11 @@ class LatentTraversalDisplay(MosaicDisplay):
 def _one_row(estimator, x):
     """x as a row with the names that the estimator was fitted with."""
     row = np.reshape(x, (1, -1))
+    n_features = getattr(estimator, "n_features_in_", row.size)
+    if row.size != n_features:
+        raise ValueError(
+            f"x has {row.size} values and a row {n_features}; give one row, as X[0]."
+        )
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         return row

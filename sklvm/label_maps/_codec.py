@@ -20,7 +20,7 @@ from sklvm.label_maps._check_sums import (
 from sklvm.label_maps._images import read_images
 from sklvm.label_maps._model import LabelMapModel
 from sklvm.label_maps._range_coder import CodeError, CodeLength, Decoder, Encoder
-from sklvm.label_maps._reading import read_label_maps
+from sklvm.label_maps._reading import read_label_maps, refuse_targets
 from sklvm.label_maps._shapes import as_form
 from sklvm.label_maps._streams import check_streams, naming
 from sklvm.state._classes import stateful
@@ -157,6 +157,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
         -------
         self : object
         """
+        refuse_targets(y)
         with unchanged_on_error(self):
             maps = read_label_maps(
                 self,

@@ -3,6 +3,7 @@
 import math
 import numbers
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 
@@ -23,6 +24,7 @@ WHOLE = numbers.Integral | np.bool_
 # Below it every whole number is a float of 64 bits.
 LARGEST_EXACT = 2.0**53
 VOID_REMEDY = "give void_class where a pixel has no class"
+READER = "sklvm.label_maps"
 OTHER_REMEDY = "give a label of its own where a pixel has none"
 
 
@@ -84,6 +86,7 @@ def read_label_maps(
     takes_void : bool, default=True
         Whether the estimator has `void_class`, which is a remedy then.
     """
+    _refuse_paths(X)
     refuse_mask(X, "X", VOID_REMEDY if takes_void else OTHER_REMEDY)
     if isinstance(X, list | tuple) and not len(X):
         raise ValueError(f"X={X!r} has no maps; give one or more.")
@@ -91,6 +94,30 @@ def read_label_maps(
         return _read(estimator, X, reset, image_shape, n_classes, void_class, any_shape)
     except LabelError as error:
         raise ValueError(error.sentence(takes_void)) from None
+
+
+def refuse_targets(y):
+    """Raise where y has maps, which come second in other libraries, after images."""
+    n_axes = getattr(y, "ndim", 1)
+    if n_axes > 2 or (n_axes == 1 and y is not None and form_of(y, "y") == "list"):
+        raise ValueError(
+            "y has maps, which would be ignored; give the maps as X and their images "
+            "as images, as in fit(maps, images=images), and leave y out."
+        )
+
+
+def _refuse_paths(X):
+    """Raise where files are named, for which scikit-learn has no words."""
+    if isinstance(X, str | PathLike):
+        raise ValueError(f"X={str(X)!r} is a path; give read_masks([X]) of {READER}.")
+    if np.ndim(X) == 1 if hasattr(X, "ndim") else isinstance(X, list | tuple):
+        first = next(iter(X), None)
+        if isinstance(first, str | PathLike):
+            raise ValueError(
+                f"X has 1 axes of text or paths, {str(first)!r} first; give rows (n, "
+                "n_pixels) or maps (n, height, width), and of files of masks "
+                f"read_masks(X) of {READER}."
+            )
 
 
 def _read(estimator, X, reset, image_shape, n_classes, void_class, any_shape):
@@ -104,8 +131,12 @@ def _read(estimator, X, reset, image_shape, n_classes, void_class, any_shape):
             shape = check_image_shape(image_shape, rows.shape[1])
         stacks = [rows.reshape(-1, *shape)]
     else:
-        arrays = [_pixels(array) for array in as_maps(X, form)]
-        if form == "list":
+        arrays = as_maps(X, form)
+        if form == "maps":
+            # All of them are of one type, which a few may not show.
+            arrays = _pixels(arrays)
+        else:
+            arrays = [_pixels(array) for array in arrays]
             for i, (given, array) in enumerate(zip(X, arrays, strict=True)):
                 _check_not_rounded(given, array, f"X[{i}]")
         if reset:
@@ -114,7 +145,7 @@ def _read(estimator, X, reset, image_shape, n_classes, void_class, any_shape):
             vars(estimator).pop("feature_names_in_", None)
         elif not any_shape:
             check_sizes(arrays, estimator.image_shape_)
-        stacks = [np.stack(arrays)] if form == "maps" else [a[None] for a in arrays]
+        stacks = [arrays] if form == "maps" else [a[None] for a in arrays]
     if reset:
         labels = learn_labels(stacks, n_classes, void_class)
         estimator._pixel_labels, estimator._map_form = labels, form

@@ -1,5 +1,8 @@
 """Masks as run lengths, as COCO has them: down the columns, zeros first."""
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 
 from sklvm.columns._forms import plain
@@ -42,7 +45,7 @@ def to_run_lengths(mask, *, compressed=False):
     array([[0, 1, 1],
            [0, 0, 1]])
     """
-    mask = plain(mask, "mask")
+    mask = np.asarray(plain(mask, "mask"))
     if mask.ndim != 2 or not mask.size or not np.isin(mask, (0, 1)).all():
         raise ValueError(
             f"mask has the shape {mask.shape} and the dtype {mask.dtype}, and must be "
@@ -89,18 +92,34 @@ def from_run_lengths(run_lengths):
     array([[255,   7,   7],
            [255,   7,   3]])
     """
-    height, width = run_lengths["size"]
-    counts = run_lengths["counts"]
-    if isinstance(counts, str | bytes):
-        counts = _from_text(counts)
-    if min(counts, default=-1) < 0 or sum(counts) != height * width:
+    if not isinstance(run_lengths, Mapping) or not {"size", "counts"} <= set(
+        run_lengths
+    ):
         raise ValueError(
-            f"counts={run_lengths['counts']!r:.60} are not those of a mask of "
-            f"size={run_lengths['size']!r}; give counts of 0 or more that add up to its"
-            " pixels."
+            f"run_lengths={run_lengths!r:.60} is no dict of 'size' and 'counts'; of an "
+            "annotation of COCO give its 'segmentation', which for iscrowd=0 may be "
+            "polygons, that pycocotools makes run lengths of."
+        )
+    size, given = np.ravel(run_lengths["size"]).tolist(), run_lengths["counts"]
+    counts = _from_text(given) if isinstance(given, str | bytes) else given
+    counts = np.ravel(counts).tolist()
+    if len(size) != 2 or not all(map(_is_count, size)):
+        raise ValueError(
+            f"size={run_lengths['size']!r:.60} must be (height, width), two whole "
+            "numbers."
+        )
+    if not counts or not all(map(_is_count, counts)) or sum(counts) != math.prod(size):
+        raise ValueError(
+            f"counts={given!r:.60} are not those of a mask of size={size}; give counts "
+            "of 0 or more that add up to its pixels."
         )
     values = np.arange(len(counts)) % 2 == 1
-    return np.repeat(values, counts).reshape((height, width), order="F")
+    shape = tuple(map(int, size))
+    return np.repeat(values, np.array(counts, dtype=np.int64)).reshape(shape, order="F")
+
+
+def _is_count(value):
+    return isinstance(value, int | float) and value >= 0 and value == value // 1
 
 
 def _to_text(counts):

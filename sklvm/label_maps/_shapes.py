@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from sklvm.columns._forms import plain
+from sklvm.columns._forms import has_array, is_of_frames, plain
 from sklvm.columns._numbers import check_numbers
 
 # Colours and their opacity.
@@ -38,14 +38,14 @@ def _is_list_of_maps(X):
 def _n_axes(value):
     if hasattr(value, "ndim"):
         return value.ndim
-    if hasattr(value, "__array__"):  # of a picture
+    if has_array(value):  # a picture
         return np.asarray(value).ndim
     is_list = isinstance(value, list | tuple) and len(value)
     return 1 + _n_axes(value[0]) if is_list else int(isinstance(value, list | tuple))
 
 
 def as_maps(X, form, name="X"):
-    """X of the form "maps" or "list" as a list of arrays (H, W)."""
+    """X of the form "maps" or "list" as arrays (H, W): of one array, or in a list."""
     if form == "maps":
         arrays = plain(X, name)
         if not arrays.size:
@@ -53,7 +53,7 @@ def as_maps(X, form, name="X"):
                 f"{name} has the shape {arrays.shape}; give one map or more, each of "
                 "one pixel or more."
             )
-        return list(arrays)
+        return arrays
     arrays = [np.asarray(plain(x, f"{name}[{i}]")) for i, x in enumerate(X)]
     for i, array in enumerate(arrays):
         if array.ndim > 2:
@@ -141,6 +141,8 @@ def flat_images(images, image_shape, cut=None):
     and larger ones are refused, or become several rows: `cut` gives the windows of a
     shape.
     """
+    if is_of_frames(images) and getattr(images, "ndim", 2) == 1:
+        images = np.asarray(images)  # a column of images
     is_list = _is_list_of_maps(images)
     if not is_list and getattr(images, "ndim", 2) <= 2:
         return images, None
@@ -174,9 +176,11 @@ def cropped_images(rows, image_shape, shapes):
 
 def as_list(arrays, name):
     """Arrays or lists of any form along their first axis, each without a mask."""
-    if isinstance(arrays, list | tuple):
-        return [np.asarray(plain(a, f"{name}[{i}]")) for i, a in enumerate(arrays)]
-    return list(np.asarray(plain(arrays, name)))
+    if not isinstance(arrays, list | tuple):
+        arrays = np.asarray(plain(arrays, name))
+        if arrays.dtype.kind != "O" or arrays.ndim > 1:
+            return list(arrays)
+    return [np.asarray(plain(a, f"{name}[{i}]")) for i, a in enumerate(arrays)]
 
 
 def _numbers(images):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from sklvm.columns._forms import is_of_frames
 from sklvm.label_maps._range_coder import CodeError
 
 
@@ -14,14 +15,19 @@ def check_streams(streams):
         raise ValueError(
             f"streams={streams!r:.40} is bytes; give a list, [stream] of a single one."
         )
-    is_array = isinstance(streams, np.ndarray) and streams.ndim == 1
-    if not (isinstance(streams, Sequence) or is_array) or not len(streams):
+    is_array = is_of_frames(streams) or isinstance(streams, np.ndarray)
+    if is_array and np.ndim(streams) == 1:
+        streams = list(streams)
+    if not isinstance(streams, Sequence) or not len(streams):
         raise ValueError(
             f"streams={streams!r:.40} must be a list of one or more bytes objects."
         )
     for number, data in enumerate(streams):
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise ValueError(f"Stream {number} is {type(data).__name__}, not bytes.")
+            raise ValueError(
+                f"Stream {number} is {type(data).__name__}, not bytes; give it as "
+                "encode has given it."
+            )
     return [bytes(data) for data in streams]
 
 

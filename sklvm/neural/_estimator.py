@@ -254,6 +254,11 @@ class BaseNeuralEstimator(TrainsItsNet):
         if optimizer in OPTIMIZERS.values() and device.type in FUSED:
             params["optimizer__fused"] = True
         for name in self.net_params or {}:
+            if name == "optimizer__lr":
+                raise ValueError(
+                    f"net_params={self.net_params!r} has the learning rate, which is a "
+                    f"parameter of {type(self).__name__}; set lr."
+                )
             if not name.startswith(("optimizer__", "compile__")) and name != "verbose":
                 raise ValueError(
                     f"net_params={self.net_params!r} has {name!r}, which would have no "

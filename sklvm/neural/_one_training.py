@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
+from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
 from torch.utils.data import Subset
 
@@ -78,6 +79,11 @@ class TrainsItsNet(
         try:
             self._run(train, task, now)
             net.check_finite()
+        except (KeyError, ValueError, SkorchException) as error:
+            sentence = self._why_refused(str(error), valid)
+            if sentence is None:
+                raise
+            raise ValueError(sentence) from error
         except KeyboardInterrupt as interrupt:
             net.drop_unfinished_epoch()
             if single_epoch or not is_usable or not net.history_:
@@ -93,6 +99,21 @@ class TrainsItsNet(
                 if isinstance(callback, ProgressBar):
                     callback.close()
         self._set_trace_attributes(n_before, single_epoch)
+
+    def _why_refused(self, error, valid):
+        """The remedy of an error of skorch's or torch's own words, or None."""
+        if valid is None and "valid_" in error:
+            return (
+                f"One of the callbacks looks for held-out rows ({error!r:.60}), and "
+                f"early_stopping={self.early_stopping} has none here; set "
+                "early_stopping=True, or let it monitor 'train_loss'."
+            )
+        if "more than 1 value per channel" in error:
+            return (
+                "A batch has one row, and a BatchNorm needs two or more; increase "
+                f"batch_size={self.batch_size}, or give more rows."
+            )
+        return None
 
     def _run(self, rows, task, attributes=None):
         """Train the net on the rows, as a task of this name.

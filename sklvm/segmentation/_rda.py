@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklvm.label_maps._reading import refuse_targets
 from sklvm.neural._estimator import BaseNeuralEstimator
 from sklvm.segmentation._bytes import SegmentationCodec
 from sklvm.segmentation._checks import (
@@ -373,6 +374,7 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
         -------
         self : object
         """
+        refuse_targets(y)
         return self._fit(X, images)
 
     def fit_transform(self, X, y=None, images=None):

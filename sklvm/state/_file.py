@@ -74,20 +74,23 @@ def read_arrays(path):
 
 def check_place(path, name="path"):
     """A file can lie there; else errors would name the temporary one."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(f"{name}={path!r} is no path; give the name of a file.")
+    path = os.path.realpath(path)  # what a link points to, not the link
     if os.path.isdir(path):
         raise IsADirectoryError(
             f"{name}={path!r} is a folder; give the name of a file in it."
         )
-    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+    if not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(
             f"{name}={path!r} is in no folder that exists; make the folder first."
         )
+    return path
 
 
 def write_whole(path, data):
     """Write a file so that it is at any moment the old one or the new one, whole."""
-    check_place(os.fspath(path))
-    path = os.path.realpath(path)  # what a link points to, not the link
+    path = check_place(path)
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:

@@ -77,9 +77,16 @@ def save(estimator, path, *, resumable=True):
     except NotPlainError as error:
         raise TypeError(
             f"{name}.{error.path}={error.value!r} cannot be saved, as it is no number, "
-            "text or array and no class or function of a module; leave it out, or use "
-            "pickle."
+            "text or array and no class or function of a module; "
+            f"{_remedy(error.value)}."
         ) from None
+
+
+def _remedy(value):
+    place = getattr(value, "__qualname__", "")
+    if "<lambda>" in place or "<locals>" in place:  # pickle has none of these, either
+        return "define it by def or class at the top of a module"
+    return "leave it out, or use pickle"
 
 
 def write_value(path, value, resumable=True):

@@ -428,3 +428,24 @@ def test_a_continued_fit_reads_tables_as_the_first_one():
     est.set_params(likelihood="auto")
     with pytest.raises(ValueError, match="likelihood='auto'"):
         est.fit(X, y)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "auto"])
+def test_columns_of_y_in_another_order(likelihood):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2))
+    y = pd.DataFrame(
+        X + np.array([5, 0]) + rng.normal(size=(40, 2)), columns=["u", "w"]
+    )
+    est = ConditionalVAE(
+        1, likelihood=likelihood, max_epochs=2, tol=np.inf, random_state=0
+    )
+    quietly(est.fit, X, y)
+    for ask in (est.score, est.score_samples, est.transform, est.partial_fit):
+        with pytest.raises(ValueError, match=r"y has the columns \['w', 'u'\]"):
+            ask(X, y[["w", "u"]])
+    # An array has no names, and of one column there is no order.
+    assert est.score(X, y.to_numpy()) == est.score(X, y)
+    loaded = pickle.loads(pickle.dumps(est))
+    with pytest.raises(ValueError, match="in the same order"):
+        loaded.score(X, y[["w", "u"]])

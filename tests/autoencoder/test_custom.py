@@ -232,3 +232,12 @@ def test_images_with_gaps():
 def test_heteroscedastic_images_and_full_posteriors():
     est = conv((8, 8), DIGITS, noise="heteroscedastic", posterior="full")
     assert np.isfinite(est.score(DIGITS))
+
+
+def test_layers_that_need_two_rows():
+    encoder = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
+    est = VAE(2, encoder=encoder, batch_size=1, max_epochs=1, random_state=0)
+    with pytest.raises(ValueError, match=r"BatchNorm.*batch_size=1, or give more rows"):
+        est.fit(np.random.default_rng(0).normal(size=(8, 6)))
+    est.set_params(batch_size=4)  # 9 rows are batches of 3, none of 1
+    quietly(est.fit, np.random.default_rng(0).normal(size=(9, 6)))

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklvm.columns import Schema
+from sklvm.columns._forms import plain
 from tests.columns import tables
 
 RNG = np.random.default_rng(2)
@@ -364,3 +365,15 @@ def test_labels_of_columns_that_are_no_text(names):
     for wrong in (X[names[::-1]], others):
         with pytest.raises(ValueError, match="the same columns in the same order"):
             schema.encode(wrong)
+
+
+def test_loaders_of_torch():
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data
+    rows = data.TensorDataset(torch.ones(8, 1, 2, 3))
+    for X, remedy in ((rows, "torch.stack"), (data.DataLoader(rows), "torch.cat")):
+        words = rf"X is a {type(X).__name__} of torch.*{remedy}.*X\]\)\.flatten"
+        with pytest.raises(TypeError, match=words):
+            plain(X)
+    X = plain(torch.stack([x for x, *_ in rows]).flatten(1))
+    assert X.shape == (8, 6)

@@ -1,6 +1,7 @@
 """What the divergences refuse, and how they say so."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -178,6 +179,20 @@ def test_batches_of_distributions():
             call()
 
 
+@pytest.mark.parametrize("n", [2, 3, 1024])
+def test_batches_of_scipy(n):
+    many = stats.norm(np.arange(n), 1)
+    with pytest.raises(ValueError, match=rf"q has .*shape \({n},\).*one of them"):
+        kl(stats.norm(), many)
+    kl(stats.norm([0.0], [1.0]), stats.norm())  # one in a list
+
+
+@pytest.mark.parametrize("bare", [stats.gamma, stats.poisson, stats.dirichlet])
+def test_distributions_without_parameters(bare):
+    with pytest.raises(TypeError, match=r"p=\w+ of scipy.stats has no parameters; fre"):
+        kl(bare, stats.norm())
+
+
 def test_other_dimensions():
     plane = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
     space = torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3))
@@ -274,3 +289,48 @@ def test_densities_along_the_same_line_do():
     assert abs(found.divergence - exact) < 5 * found.standard_error
     scales = stats.multivariate_normal([0, 0], [[1e3, 0], [0, 1e-3]])
     assert np.isfinite(kl(scales, PLANE).divergence)
+
+
+def test_shares_of_categories_are_in_one_order():
+    """value_counts has the most frequent category first."""
+    p = pd.Series(list("aaab")).value_counts(normalize=True)
+    q = pd.Series(list("abbb")).value_counts(normalize=True)
+    for x, y in ((p, q), (p.to_frame().T, q.to_frame().T), (p, q.rename({"a": "c"}))):
+        with pytest.raises(ValueError, match=r"q has the labels .* p, .*reindex"):
+            kl_categorical(x, y)
+    aligned = kl_categorical(p, q.reindex(p.index))
+    assert aligned == pytest.approx(0.5 * np.log(3))
+    assert kl_categorical(p, q.to_numpy()[::-1]) == aligned
+    assert kl_categorical(p.reset_index(drop=True), q.reindex(p.index)) == aligned
+    with pytest.raises(ValueError, match="q has the labels"):
+        kl_bernoulli(p, q)
+
+
+def test_moments_of_columns_are_in_one_order():
+    frame = pd.DataFrame({"a": [0.0, 1.0, 3.0], "b": [2.0, -1.0, 0.5]})
+    other = frame[["b", "a"]]
+    moments = frame.mean(), frame.cov()
+    assert kl_gaussian(*moments, *moments) == 0
+    with pytest.raises(ValueError, match=r"mean1 has the labels .*another order"):
+        kl_gaussian(*moments, other.mean(), other.cov())
+    with pytest.raises(ValueError, match=r"cov1 has the labels .*another order"):
+        kl_gaussian(*moments, frame.mean(), other.cov())
+
+
+def test_models_of_tables_in_another_order():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 2)), columns=[*"ab"])
+    p = GaussianMixtureEM(random_state=0).fit(frame)
+    q = GaussianMixtureEM(random_state=0).fit(frame[["b", "a"]])
+    with pytest.raises(ValueError, match=r"q was fitted to .*another order than p"):
+        kl(p, q)
+
+
+def test_a_generator_is_no_random_state():
+    p = stats.multivariate_normal([0, 0])
+    with pytest.raises(ValueError, match=r"random_state=Generator.*RandomState"):
+        kl(p, p, random_state=np.random.default_rng(0))
+
+
+def test_one_draw_says_nothing_of_its_error():
+    p = stats.multivariate_normal([0, 0])
+    assert np.isnan(kl(p, p, n_samples=1).standard_error)

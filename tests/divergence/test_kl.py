@@ -206,6 +206,34 @@ def test_discrete_distributions():
     assert within(kl(p, q, random_state=0), torch_kl(p, q).item())
 
 
+needs_random_variables = pytest.mark.skipif(
+    not hasattr(stats, "make_distribution"), reason="of SciPy from 1.15 on"
+)
+
+
+@needs_random_variables
+def test_random_variables_of_scipy():
+    p, q = stats.Normal(mu=0, sigma=1), stats.Normal(mu=1, sigma=2)
+    expected = kl(stats.norm(0, 1), stats.norm(1, 2)).divergence
+    assert kl(p, q).divergence == pytest.approx(expected, abs=1e-9)
+    assert kl(p, stats.norm(1, 2)).divergence == pytest.approx(expected, abs=1e-9)
+    # Of the half of a normal distribution: log 2.
+    half = stats.truncate(p, lb=0.0)
+    assert kl(half, p).divergence == pytest.approx(np.log(2), abs=1e-6)
+    assert kl(p, half).divergence == np.inf
+
+
+@needs_random_variables
+def test_discrete_random_variables_of_scipy():
+    p, q = (stats.make_distribution(stats.poisson)(mu=mu) for mu in (3.0, 5.0))
+    estimate = kl(p, q, random_state=0)
+    assert estimate.method == "monte_carlo"
+    expected = 3 * np.log(3 / 5) + 2
+    assert abs(estimate.divergence - expected) < 4 * estimate.standard_error
+    with pytest.raises(ValueError, match="p is discrete and q is continuous"):
+        kl(p, stats.Normal(mu=0, sigma=1))
+
+
 def test_those_of_scipy_that_want_draws_in_columns():
     """Beside torch's closed form, and that of Wishart distributions of one nu."""
     for a, b in (([1.0, 2.0, 3.0], [2.0] * 3), ([0.3, 0.8], [1.0, 3.0])):

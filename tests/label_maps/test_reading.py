@@ -1,5 +1,7 @@
 """Label maps in: whatever people have becomes numbers, and those the same again."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -11,9 +13,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
 
+from sklvm import LabelMapCodec, SparseSegmentationRDA
 from sklvm.label_maps._labels import PixelLabels, distinct_labels
 from sklvm.label_maps._reading import read_label_maps
-from sklvm.label_maps._shapes import padded
+from sklvm.label_maps._shapes import flat_images, padded
 
 Y = np.random.default_rng(0).integers(3, size=(4, 6, 7))
 ROWS = Y.reshape(4, -1)
@@ -307,3 +310,67 @@ def test_shapes_that_are_none():
     with pytest.raises(ValueError, match="1D array"):  # scikit-learn's own words
         read(Y[0, 0])
     refused("1 axes", X=WORDS[Y[0, 0]])
+
+
+def test_maps_of_text_beside_maps_of_numbers():
+    X = np.arange(24).reshape(2, 3, 4) % 3
+    X = X.astype(object)
+    X[0] = "road"
+    with pytest.raises(ValueError, match="kinds int, str; give whole numbers or text"):
+        LabelMapCodec().fit(X)
+
+
+def test_large_numbers_in_one_map_and_signs_in_another():
+    X = np.zeros((2, 2, 3), dtype=object)
+    X[0, 0, :2], X[1] = [2**63, 2**63 + 1], -1
+    with pytest.raises(ValueError, match="beyond 64 bits"):
+        LabelMapCodec().fit(X)
+
+
+def test_pictures_of_pillow_are_maps():
+    image = pytest.importorskip("PIL.Image")
+    X = [np.arange(12, dtype=np.uint8).reshape(3, 4) % 3 + i for i in range(2)]
+    codec = LabelMapCodec().fit(X)
+    pictures = [image.fromarray(x) for x in X]
+    assert codec.encode(pictures) == codec.encode(X)
+    with pytest.raises(ValueError, match="colours"):
+        codec.encode([picture.convert("RGB") for picture in pictures])
+
+
+@pytest.mark.parametrize(
+    "X", ["a.png", Path("a.png"), ["a.png", "b.png"], [Path("a.png")]]
+)
+def test_files_have_a_reader(X):
+    with pytest.raises(ValueError, match=r"a\.png.*read_masks"):
+        LabelMapCodec().fit(X)
+
+
+def test_streams_in_a_column():
+    X = np.arange(24).reshape(4, 2, 3) % 3
+    codec = LabelMapCodec().fit(X)
+    streams = codec.encode(X)
+    column = pd.Series(streams, index=[5, 3, 9, 0])
+    assert_array_equal(codec.decode(column), X)
+    with pytest.raises(ValueError, match=r"Stream 0 is str.*as encode has given it"):
+        codec.decode([stream.hex() for stream in streams])
+
+
+@pytest.mark.parametrize("make", [LabelMapCodec, SparseSegmentationRDA])
+def test_masks_do_not_come_second(make):
+    masks = np.arange(24).reshape(2, 3, 4) % 3
+    images = masks * 100
+    for y in (masks, list(masks), torch.tensor(masks)):
+        with pytest.raises(ValueError, match=r"y has maps.*fit\(maps, images=images\)"):
+            make().fit(images, y)
+
+
+def test_images_in_a_column():
+    image = pytest.importorskip("PIL.Image")
+    X = np.arange(48).reshape(4, 3, 4) % 3
+    images = (X * 80).astype(np.uint8)
+    column = pd.Series([image.fromarray(x) for x in images], index=[4, 2, 7, 0])
+    codec = LabelMapCodec().fit(X, images=images)
+    assert codec.encode(X, column) == codec.encode(X, images)
+    rows, shapes = flat_images(column, (3, 4))
+    assert_array_equal(rows, images.reshape(4, -1))
+    assert shapes == [(3, 4)] * 4

@@ -161,6 +161,21 @@ def test_an_error_in_a_callback_leaves_no_trace():
 # Whatever else the net takes.
 
 
+@pytest.mark.parametrize(
+    "make", [EarlyStopping, lambda: Checkpoint(dirname="never_made")]
+)
+def test_callbacks_that_look_for_held_out_rows(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    callback = make()
+    with pytest.raises(ValueError, match=r"valid_.*early_stopping=True.*'train_loss'"):
+        fit(callbacks=[callback], early_stopping=False)
+
+
+def test_the_learning_rate_is_a_parameter():
+    with pytest.raises(ValueError, match=r"optimizer__lr.*set lr\."):
+        fit(net_params={"optimizer__lr": 0.1})
+
+
 def test_net_params_reach_the_optimizer():
     params = {"optimizer": "sgd", "lr": 1e-3, "lr_schedule": "constant"}
     plain = fit(**params)

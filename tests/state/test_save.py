@@ -248,3 +248,22 @@ def test_memory_order_and_text_come_back(path):
         else:
             assert_array_equal(found, value)
             assert getattr(found, "dtype", None) == getattr(value, "dtype", None)
+
+
+def test_folders_that_are_not_there(tmp_path):
+    est = GaussianMixtureEM()
+    with pytest.raises(FileNotFoundError, match="is in no folder that exists"):
+        sklvm.save(est, tmp_path / "no" / "model.sklvm")
+    with pytest.raises(IsADirectoryError, match="is a folder; give the name of a file"):
+        sklvm.save(est, tmp_path)
+    with pytest.raises(TypeError, match="path=None is no path"):
+        est.save(None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_remedy_for_a_lambda_is_one():
+    est = VAE(callbacks=[lambda net: None])
+    with pytest.raises(
+        TypeError, match=r"lambda.*define it by def or class at the top"
+    ):
+        sklvm.save(est, "never_written")
