@@ -102,8 +102,8 @@ class ConditionalVAE(FittedConditional, FindsLength):
     activation : {"relu", "tanh", "logistic", "silu", "gelu", "elu"}, default="relu"
         Of the hidden layers.
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows; "auto" as many as make 5,000 steps, and at least
-        30.
+        Passes over the training rows; "auto" as many as make 10,000 steps, of fewer
+        than 1,000 rows 5,000, and at least 30.
     lr : float, default=3e-3
         Learning rate.
     batch_size : int, default=128
@@ -184,8 +184,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
     -----
     Neither a classifier nor a regressor to scikit-learn: `score` is a log-likelihood.
     Scorers as "r2", "accuracy" or "neg_log_loss" measure what `predict` returns. For a
-    categorical y give cross-validation ``cv=StratifiedKFold()``, which it does not
-    choose by itself.
+    categorical y give cross-validation ``cv=StratifiedKFold()`` yourself.
 
     References
     ----------
@@ -220,6 +219,7 @@ class ConditionalVAE(FittedConditional, FindsLength):
         "prior": [nn.Module, HasMethods("build"), None],
     }
     _architecture = (*FittedConditional._architecture, "n_prior_components", "prior")
+    _n_steps_of_many = 10_000  # curves that cross take more than those that do not
     _n_steps_no_change = 1500  # until z tells answers apart, there is a plateau
     _n_rise = 50  # of more, y with two branches has less
     _data_name = "y"

@@ -50,6 +50,7 @@ class FindsLength(BaseNeuralEstimator):
     no less than that of the held-out rows: networks err less on rows they know.
     """
 
+    _n_steps_of_many = N_STEPS  # where there are N_ROWS or more
     _n_steps_no_change = 500  # without improvement, after which a training ends
 
     @abstractmethod
@@ -62,7 +63,8 @@ class FindsLength(BaseNeuralEstimator):
     def _n_epochs(self, n_rows):
         if self.max_epochs != "auto":
             return self.max_epochs
-        return max(math.ceil(N_STEPS / self._steps_per_epoch(n_rows)), N_EPOCHS)
+        n_steps = N_STEPS if n_rows < N_ROWS else self._n_steps_of_many
+        return max(math.ceil(n_steps / self._steps_per_epoch(n_rows)), N_EPOCHS)
 
     def _may_overfit(self, n_rows):
         n_steps = self._n_epochs(n_rows) * self._steps_per_epoch(n_rows)

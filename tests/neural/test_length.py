@@ -54,6 +54,14 @@ def test_auto_is_5000_steps_and_at_least_30_epochs(n_rows, n_epochs):
     assert est.net_.max_epochs == n_epochs
 
 
+@pytest.mark.parametrize("n_rows, n_epochs", [(500, 1250), (2000, 625)])
+def test_auto_is_10000_steps_for_a_conditional_density_of_many_rows(n_rows, n_epochs):
+    params = {"early_stopping": False, "callbacks": [Stop()]}
+    X = standard_normal(n_rows, 2)
+    est = quietly(ConditionalVAE(1, **SMALL, **params).fit, X[:, :1], X[:, 1])
+    assert est.net_.max_epochs == n_epochs
+
+
 def test_auto_counts_the_rows_that_are_trained_on():
     est = quietly(VAE(1, **SMALL, callbacks=[Stop()]).fit, standard_normal(2000, 2))
     # 1800 rows are 15 steps.
