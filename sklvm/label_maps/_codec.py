@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_sample_weight, unchanged_on_error, weighted_mean
+from sklvm._warn import warn_user
 from sklvm.label_maps._check_sums import (
     CHECK_BITS,
     check_sum,
@@ -28,6 +29,8 @@ from sklvm.state._estimators import FittedStateMixin
 
 # Bits of a side, and the most pixels, of maps of another shape than those of the fit.
 SIDE_BITS, MOST_PIXELS = 16, 1 << 24
+# Flat rows as long as that are images more often than lines.
+LONG_LINE = 256
 
 
 @stateful
@@ -167,6 +170,8 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
                 n_classes=self.n_classes,
                 takes_void=False,
             )
+            if self.image_shape is None:
+                warn_of_lines(maps)
             images = read_images(self, images, maps.shapes, reset=True)
             model = LabelMapModel(self.n_classes_, images is not None)
             self.model_ = model.fit(maps.maps, images)
@@ -357,3 +362,14 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
         """
         scores = self.score_samples(X, images)
         return weighted_mean(scores, check_sample_weight(sample_weight, scores))
+
+
+def warn_of_lines(maps):
+    """Of long flat rows it may have been forgotten which images they are."""
+    n_pixels = maps.shapes[0][1]
+    if maps.form == "rows" and n_pixels >= LONG_LINE:
+        warn_user(
+            f"X has flat rows, taken for maps of one line of {n_pixels} pixels each, "
+            "whose codes are longer and slower than those of images; give maps (n, "
+            "height, width) or image_shape, (1, width) where they are lines."
+        )

@@ -1,5 +1,6 @@
 """Label maps in: whatever people have becomes numbers, and those the same again."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -353,6 +354,17 @@ def test_streams_in_a_column():
     assert_array_equal(codec.decode(column), X)
     with pytest.raises(ValueError, match=r"Stream 0 is str.*as encode has given it"):
         codec.decode([stream.hex() for stream in streams])
+
+
+def test_long_flat_rows_without_a_shape_are_warned_of():
+    X = np.arange(2 * 300).reshape(2, 300) // 50 % 3
+    with pytest.warns(UserWarning, match=r"one line of 300 pixels.*image_shape"):
+        LabelMapCodec().fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LabelMapCodec().fit(X[:, :200])
+        LabelMapCodec(image_shape=(1, 300)).fit(X)
+        LabelMapCodec().fit(X.reshape(2, 15, 20))
 
 
 @pytest.mark.parametrize("make", [LabelMapCodec, SparseSegmentationRDA])
