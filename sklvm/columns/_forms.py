@@ -73,7 +73,7 @@ def plain(X, name="X"):
 def _is_no_table(X):
     """Whether it is neither an array nor a sequence of rows, of which NumPy makes one.
 
-    Such as text, an iterator, a file of several arrays or a DataLoader.
+    Such as text, an iterator or a file of several arrays.
     """
     if isinstance(X, (*_NO_TABLE, Mapping, type)) or hasattr(X, "__next__"):
         return True

@@ -106,6 +106,6 @@ def _have_few_units(texts):
     """Seats and house numbers have letters as well, but many of them, or A, B and C."""
     found = filter(None, map(_QUANTITY.match, texts))
     units = {(match["before"], match["after"].strip()) for match in found}
-    letters = "".join(sorted(after.upper() for _, after in units))
-    counts_letters = len(letters) > 1 and "ABCDEFGH".startswith(letters)
+    letters = sorted({after.upper() for _, after in units} - {""})
+    counts_letters = len(letters) > 1 and letters == list("ABCD"[: len(letters)])
     return len(units) <= FEW_UNITS and not counts_letters

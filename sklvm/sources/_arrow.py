@@ -155,9 +155,10 @@ def _check_header(schema, what):
 def _are_values(names):
     """Whether names are numbers, not all of them whole ones as years are."""
     try:
-        return any(float(name) % 1 != 0 for name in names)
+        numbers = [float(name) for name in names]
     except ValueError:
         return False
+    return any(number % 1 != 0 for number in numbers)
 
 
 def _csv():

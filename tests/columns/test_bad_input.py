@@ -83,6 +83,7 @@ OBJECTS = "X has objects that are neither numbers nor text in the column 'bad'"
         (QUANTITIES, [f"-${1000 * i:,.2f}" for i in range(N)]),
         (QUANTITIES, [f"EUR {1000 * i:,.2f}" for i in range(N)]),
         (QUANTITIES, [f"{i % 12} {unit}" for i in range(N // 2) for unit in "kg"]),
+        (QUANTITIES, [f"{i} ab" for i in range(N)]),
         (QUANTITIES, [f"{i % 24}:{i:02d}" for i in range(N)]),
         (QUANTITIES, [f"{i % 24}h {i}min" for i in range(N)]),
         (QUANTITIES, [f"({i}.50)" if i % 3 else f"{i}.50" for i in range(N)]),

@@ -347,3 +347,9 @@ def test_an_address_is_no_path(address):
 def test_text_that_is_no_path(text):
     with pytest.raises(TypeError, match=r"is text and no table.*\.parquet.*Path"):
         MixtureEM().fit(text)
+
+
+def test_a_header_of_numbers_and_words(tmp_path):
+    path = tmp_path / "quantiles.csv"
+    path.write_text("0.5,name\n1.5,a\n2.5,b\n")
+    assert as_source(path) is not None
