@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -10,6 +11,16 @@ import pytest
 # than cores make torch crawl. Before NumPy and torch are imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def the_same_modules_in_any_order():
+    """A network that a test makes starts from torch's own generator.
+
+    Without a seed its weights would depend on the tests before it in the process.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture
