@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from hashlib import blake2b
 from numbers import Integral, Real
 
 import numpy as np
@@ -179,7 +180,7 @@ class BaseMixtureEM(
         self.weights_ = params.weights.astype(components.dtype)
         self._set_component_params(components, params.components)
         self._statistics = point.statistics
-        self._of_statistics = self._copied_params()
+        self._of_statistics = self._digest_of_params()
 
     def _warn_reseeded(self, n_reseeded):
         if n_reseeded:
@@ -268,17 +269,19 @@ class BaseMixtureEM(
             return False
         return hasattr(self, "_statistics") and kept is not None
 
-    def _copied_params(self):
+    def _digest_of_params(self):
         weights, params = self._params()
-        return [np.array(values) for values in (weights, *params)]
+        digest = blake2b(digest_size=16)
+        for values in (weights, *params):
+            digest.update(np.ascontiguousarray(values))
+        return digest.digest()
 
     def _are_set_by_hand(self):
         """Whether attributes are others than those that came with the statistics."""
         before = getattr(self, "_of_statistics", None)
         if before is None or not hasattr(self, "_statistics"):
             return False
-        pairs = zip(before, self._copied_params(), strict=True)
-        return not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+        return before != self._digest_of_params()
 
     def _get_fitted_state(self, resumable):
         state = super()._get_fitted_state(resumable)
