@@ -22,7 +22,7 @@ step() {
 }
 
 step -m pytest -q -rs -p no:cacheprovider tests/neural/test_device.py tests/neural/test_cuda.py \
-    tests/mixture/test_device.py tests/mixture/test_device_discrete.py tests/mixture/test_cuda.py tests/mixture/test_array_api.py
+    tests/mixture/test_device.py tests/mixture/test_device_discrete.py tests/mixture/test_device_mixed.py tests/mixture/test_cuda.py tests/mixture/test_array_api.py
 step benchmarks/gpu.py scores
 step benchmarks/gpu.py pickle
 step benchmarks/gpu.py speed

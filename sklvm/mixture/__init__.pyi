@@ -257,6 +257,7 @@ class MixtureEM(BaseEstimator):
         acceleration: Literal["squarem"] | None = None,
         warm_start: bool = False,
         learning_decay: float = 0.7,
+        device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
         batch_size: int | None = None,

@@ -24,7 +24,7 @@ from sklvm.mixture._checks import (
     check_rows,
     float_dtype,
 )
-from sklvm.mixture._on_device import OnDevice
+from sklvm.mixture._on_device import TakesTensors
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.bernoulli import BernoulliComponents
@@ -32,7 +32,7 @@ from sklvm.state._classes import stateful
 
 
 @stateful
-class BernoulliMixtureEM(OnDevice):
+class BernoulliMixtureEM(TakesTensors):
     r"""Mixture of products of Bernoulli distributions, fitted by EM.
 
     Maximises the log-likelihood, which the exact posterior makes equal to the evidence
@@ -154,7 +154,7 @@ class BernoulliMixtureEM(OnDevice):
     """
 
     _parameter_constraints = {
-        **OnDevice._parameter_constraints,
+        **TakesTensors._parameter_constraints,
         "binarize": [Interval(Real, None, None, closed="neither"), None],
         "theta_prior": ["array-like"],
         "weights_prior": [Interval(Real, 1.0, None, closed="left")],

@@ -23,14 +23,14 @@ from sklvm.mixture._codes import (
     largest_of,
     warn_of_gaps,
 )
-from sklvm.mixture._on_device import OnDevice
+from sklvm.mixture._on_device import TakesTensors
 from sklvm.mixture._symbols import in_groups
 from sklvm.mixture.families.categorical import CategoricalComponents
 from sklvm.state._classes import stateful
 
 
 @stateful
-class CategoricalMixtureEM(OnDevice):
+class CategoricalMixtureEM(TakesTensors):
     r"""Mixture of products of categorical distributions, fitted by EM.
 
     Latent class analysis with any number of answers per item. Maximises the
@@ -156,7 +156,7 @@ class CategoricalMixtureEM(OnDevice):
     """
 
     _parameter_constraints = {
-        **OnDevice._parameter_constraints,
+        **TakesTensors._parameter_constraints,
         "n_categories": [
             Interval(Integral, 1, None, closed="left"),
             "array-like",

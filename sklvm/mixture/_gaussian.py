@@ -17,7 +17,7 @@ from sklvm.mixture._gaussian_attributes import (
     cholesky,
 )
 from sklvm.mixture._gaussian_warnings import warn_of_covariances
-from sklvm.mixture._on_device import OnDevice
+from sklvm.mixture._on_device import TakesTensors
 from sklvm.mixture._sample import ranges
 from sklvm.mixture.families.covariance import SHAPES
 from sklvm.mixture.families.gaussian import GaussianComponents
@@ -25,7 +25,7 @@ from sklvm.state._classes import stateful
 
 
 @stateful
-class GaussianMixtureEM(CovarianceAttributes, OnDevice):
+class GaussianMixtureEM(CovarianceAttributes, TakesTensors):
     r"""Mixture of Gaussian distributions, fitted by EM.
 
     Maximises the log-likelihood, which the exact posterior makes equal to the evidence
@@ -150,7 +150,7 @@ class GaussianMixtureEM(CovarianceAttributes, OnDevice):
     """
 
     _parameter_constraints = {
-        **OnDevice._parameter_constraints,
+        **TakesTensors._parameter_constraints,
         "covariance_type": [StrOptions(set(SHAPES))],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "means_init": ["array-like", None],

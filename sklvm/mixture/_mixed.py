@@ -92,6 +92,9 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         columns are what they were taken for then.
     learning_decay : float, default=0.7
         Exponent, in (0.5, 1], of the step size of `partial_fit`.
+    device : str, default="cpu"
+        Where passes over rows are computed: "cpu" is NumPy, "cuda" and "cuda:1" are
+        GPUs, "auto" is a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
         Seed of the starts and of `sample`.
     n_jobs : int or None, default=None
@@ -209,6 +212,7 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         acceleration=None,
         warm_start=False,
         learning_decay=0.7,
+        device="cpu",
         random_state=None,
         n_jobs=None,
         batch_size=None,
@@ -229,6 +233,7 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         self.acceleration = acceleration
         self.warm_start = warm_start
         self.learning_decay = learning_decay
+        self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.batch_size = batch_size
@@ -244,17 +249,17 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         return tags
 
     def _prepare(self, X, sample_weight, first, n_threads):
+        name = type(self).__name__
         if (source := as_source(X)) is not None:
             table, _ = split_weight(source.first(), sample_weight)
             if first:
-                name = type(self).__name__
                 schema = source_schema(source, self.components, name, sample_weight)
                 self._set_schema(schema)
         else:
-            table, sample_weight = self._with_weight(X, sample_weight)
-            X = table
+            X, sample_weight = table, _ = self._with_weight(X, sample_weight)
             if first:
-                self._read_schema(X, sample_weight)
+                weight = in_rows(sample_weight)
+                self._set_schema(Schema.read(X, self.components, name, weight))
         mixture, rows, data = super()._prepare(X, sample_weight, first, n_threads)
         if not first:
             check_same_blocks(self.components, self._fitted_components, table)
@@ -270,11 +275,6 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
             kept = np.flatnonzero(sample_weight)
             X, sample_weight = _safe_indexing(X, kept), sample_weight[kept]
         return X, sample_weight
-
-    def _read_schema(self, X, sample_weight):
-        name = type(self).__name__
-        schema = Schema.read(X, self.components, name, in_rows(sample_weight))
-        self._set_schema(schema)
 
     def _set_schema(self, schema):
         if self.verbose:

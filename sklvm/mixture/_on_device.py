@@ -65,11 +65,9 @@ _in_numpy = partial(_each, to_numpy)
 
 
 class OnDevice(BaseMixtureEM):
-    """A mixture with the parameter `device`, for families that have a torch kernel.
+    """A mixture with the parameter `device`: rows are NumPy's, or go to the device.
 
-    A tensor is computed on where it lies, whatever `device` is, if that is the default;
-    any other rows are NumPy's on "cpu", and go to the device else. torch is imported
-    for these two alone.
+    torch is imported for the latter alone.
     """
 
     _parameter_constraints = {
@@ -77,19 +75,25 @@ class OnDevice(BaseMixtureEM):
         # A string, or a torch.device, which is not to be imported for this.
         "device": "no_validation",
     }
-    _shared_attributes = ("weights_",)
-
     device: str  # a parameter of the estimator
-    _threshold = None  # of what is read as 0 and 1
-
-    def _has_refused(self, X):
-        """Whether a tensor holds numbers that `_check_rows` refuses, or changes."""
-        return False
 
     def _device_of(self, X):
         """The device that computes on X; None is NumPy's."""
-        if not is_tensor(X) and str(self.device) == "cpu":
+        if str(self.device) == "cpu":
             return None
+        device = self._resolved_device()
+        if device is None or device.type == "cpu":
+            return None
+        if not issparse(X):
+            return device
+        if self.device == "auto":
+            return None
+        raise ValueError(
+            f"X is sparse and device={self.device!r}, where rows are dense; give "
+            "X.toarray(), or choose device='cpu', which never makes X dense."
+        )
+
+    def _resolved_device(self):
         if "torch" in missing_torch():
             if self.device == "auto":
                 return None
@@ -100,16 +104,55 @@ class OnDevice(BaseMixtureEM):
             )
         from sklvm._devices import resolve_device
 
-        device = resolve_device(self.device, ("cuda",))
-        if issparse(X):
-            if device.type == "cpu" or self.device == "auto":
-                return None
-            raise ValueError(
-                f"X is sparse and device={self.device!r}, where rows are dense; give "
-                "X.toarray(), or choose device='cpu', which never makes X dense."
-            )
+        return resolve_device(self.device, ("cuda",))
+
+    def _placed(self, mixture, rows):
+        in_memory = isinstance(rows, MemoryRows)
+        few = rows.take(slice(0, 1)) if in_memory else rows.reader.few
+        device = self._device_of(getattr(few, "tensor", few))
+        if device is None:
+            return mixture, rows
+        from sklvm.mixture._torch_rows import on_device
+
+        return on_device(mixture, rows, device, self.batch_size)
+
+    def _map(self, X, method):
+        device = self._device_of(X)
+        if device is None:
+            return super()._map(X, method)
+        data = self._chunks(X)
+        missing = self._any_missing(data)
+        return to_numpy(self._map_there(device, data, missing, method))
+
+    def _map_there(self, device, data, missing, method):
+        from sklvm.mixture._torch_rows import on_device
+
+        n, n_features = data.shape
+        mixture = self._mixture(n_features, dtype=data.dtype, missing=missing)
+        rows = MemoryRows(data, batch_size=n)
+        mixture, rows = on_device(mixture, rows, device, self.batch_size)
+        e_step = mixture.e_step(self._params(), n)
+        with rows:
+            return rows.map(partial(method, e_step))
+
+
+class TakesTensors(OnDevice):
+    """The same for rows of numbers, which may be a tensor.
+
+    That is computed on where it lies, whatever `device` is, if that is the default.
+    """
+
+    _shared_attributes = ("weights_",)
+    _threshold = None  # of what is read as 0 and 1
+
+    def _has_refused(self, X):
+        """Whether a tensor holds numbers that `_check_rows` refuses, or changes."""
+        return False
+
+    def _device_of(self, X):
         if not is_tensor(X):
-            return None if device.type == "cpu" else device
+            return super()._device_of(X)
+        device = self._resolved_device()
         if str(self.device) not in ("cpu", "auto") and not _is_on(X, device):
             raise ValueError(
                 f"X is a tensor on {str(X.device)!r} and device={self.device!r}; give "
@@ -139,16 +182,6 @@ class OnDevice(BaseMixtureEM):
         # What a checkpoint keeps a digest of.
         return X if self.checkpoint is None else to_numpy(X[:].tensor), rows
 
-    def _placed(self, mixture, rows):
-        in_memory = isinstance(rows, MemoryRows)
-        few = rows.take(slice(0, 1)) if in_memory else rows.reader.few
-        device = self._device_of(getattr(few, "tensor", few))
-        if device is None:
-            return mixture, rows
-        from sklvm.mixture._torch_rows import on_device
-
-        return on_device(mixture, rows, device, self.batch_size)
-
     fit = fits_in_kind(BaseMixtureEM.fit)
     partial_fit = fits_in_kind(BaseMixtureEM.partial_fit)
 
@@ -165,24 +198,12 @@ class OnDevice(BaseMixtureEM):
         return X
 
     def _map(self, X, method):
-        device = self._device_of(X)
-        if device is None:
+        if not is_tensor(X) or (device := self._device_of(X)) is None:
             return super()._map(X, method)
-        from sklvm.mixture._torch_rows import TensorRows, on_device
+        from sklvm.mixture._torch_rows import TensorRows
 
-        if is_tensor(X):
-            data = TensorRows(X, self._threshold)
-            missing = data.has_missing()
-        else:
-            data = self._chunks(X)
-            missing = self._any_missing(data)
-        mixture = self._mixture(X.shape[1], dtype=data.dtype, missing=missing)
-        rows = MemoryRows(data, batch_size=len(X))
-        mixture, rows = on_device(mixture, rows, device, self.batch_size)
-        e_step = mixture.e_step(self._params(), len(X))
-        with rows:
-            answer = rows.map(partial(method, e_step))
-        return answer if is_tensor(X) else to_numpy(answer)
+        data = TensorRows(X, self._threshold)
+        return self._map_there(device, data, data.has_missing(), method)
 
     def _log_evidence(self, X):
         if not is_tensor(X):
@@ -224,4 +245,4 @@ class OnDevice(BaseMixtureEM):
 
 
 # Outside of scikit-learn's own wrapper, which makes DataFrames where it is asked to.
-OnDevice.transform = answers_in_kind(BaseMixtureEM.transform)
+TakesTensors.transform = answers_in_kind(BaseMixtureEM.transform)

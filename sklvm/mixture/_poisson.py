@@ -17,14 +17,14 @@ from sklvm.mixture._checks import (
     check_rows,
     largest_fraction,
 )
-from sklvm.mixture._on_device import OnDevice
+from sklvm.mixture._on_device import TakesTensors
 from sklvm.mixture._rows import chunk_size
 from sklvm.mixture.families.poisson import PoissonComponents
 from sklvm.state._classes import stateful
 
 
 @stateful
-class PoissonMixtureEM(OnDevice):
+class PoissonMixtureEM(TakesTensors):
     r"""Mixture of products of Poisson distributions, for counts, fitted by EM.
 
     Maximises the log-likelihood, which the exact posterior makes equal to the evidence
@@ -146,7 +146,7 @@ class PoissonMixtureEM(OnDevice):
     """
 
     _parameter_constraints = {
-        **OnDevice._parameter_constraints,
+        **TakesTensors._parameter_constraints,
         "rates_prior": ["array-like"],
         "weights_prior": [Interval(Real, 1.0, None, closed="left")],
         "rates_init": ["array-like", None],

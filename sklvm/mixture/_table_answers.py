@@ -5,10 +5,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklvm._base import check_count, in_chunks
 from sklvm.columns._schema import gives_frame
-from sklvm.mixture._estimator import BaseMixtureEM
+from sklvm.mixture._on_device import OnDevice
 
 
-class TableAnswers(BaseMixtureEM):
+class TableAnswers(OnDevice):
     """Rows in and out through a `_schema`, and the probabilities of a category."""
 
     def _table(self, values, like=None, observed=None):

@@ -18,6 +18,7 @@ from sklvm.mixture.families import (  # noqa: F401 (they say which kernels there
     discrete_torch,
     gaussian_torch,
     gaussian_torch_missing,
+    mixed_torch,
 )
 
 # On an accelerator a chunk is as large as pays for the calls that a chunk takes, and in

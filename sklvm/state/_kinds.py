@@ -8,6 +8,7 @@ it.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -146,3 +147,4 @@ register_kind(set, "set", _sorted, set)
 register_kind(frozenset, "frozenset", _sorted, frozenset)
 register_kind(complex, "complex", lambda c: [c.real, c.imag], lambda c: complex(*c))
 register_kind(bytes, "bytes", bytes.hex, bytes.fromhex)
+register_kind(PurePath, "path", PurePath.as_posix, Path, subclasses=True)

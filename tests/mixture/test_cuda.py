@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 import torch
 
 from . import test_device_discrete as discrete
+from . import test_device_mixed as mixed
 from .families import GAUSSIAN, assert_same, blobs
 from .test_device import (
     NATS,
@@ -53,6 +54,18 @@ def test_answers_stay_on_the_gpu(kind):
         expected = getattr(est, method)(X.cpu().numpy())
         assert_allclose(answer.cpu(), expected, rtol=0, atol=NATS)
     assert type(est.score(X)) is float
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+@pytest.mark.parametrize("kinds", mixed.KINDS)
+def test_fits_of_mixed_columns_are_those_of_numpy(kinds, missing):
+    X = mixed.people(400, missing=missing)
+    weight = uneven_weights(len(X))
+    one, two = mixed.both(X, weight, components=mixed.KINDS[kinds], batch_size=97)
+    mixed.assert_equal_fits(one, two, X, weight)
+    for method in ("score_samples", "predict_proba"):
+        answers = [getattr(est, method)(X) for est in (one, two)]
+        assert_allclose(*answers, rtol=0, atol=NATS)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.15])

@@ -433,6 +433,7 @@ def test_only_what_has_a_kernel_has_the_parameter():
         "BernoulliMixtureEM",
         "CategoricalMixtureEM",
         "GaussianMixtureEM",
+        "MixtureEM",
         "PoissonMixtureEM",
     }
 
@@ -442,7 +443,7 @@ def test_rows_of_numpy_import_no_torch():
         "import sys, numpy as np\n"
         "import sklvm\n"
         "X = np.random.default_rng(0).poisson(2.0, size=(60, 2))\n"
-        "for name in ('Gaussian', 'Bernoulli', 'Categorical', 'Poisson'):\n"
+        "for name in ('Gaussian', 'Bernoulli', 'Categorical', 'Poisson', ''):\n"
         "    est = getattr(sklvm, name + 'MixtureEM')(2, random_state=0).fit(X)\n"
         "    est.predict(X), est.score(X), est.impute(X), est.sample(2)\n"
         "assert 'torch' not in sys.modules\n"

@@ -196,6 +196,12 @@ def test_an_open_file_is_refused(path):
             sklvm.save(VAE(callbacks=[callback]), path)
 
 
+def test_a_path_stays_a_path(path):
+    est = VAE(checkpoint=path.with_suffix(".kept"))
+    sklvm.save(est, path)
+    assert sklvm.load(path).checkpoint == est.checkpoint
+
+
 def test_pipelines_are_for_skops(path):
     with pytest.raises(TypeError, match="skops"):
         sklvm.save(make_pipeline(VAE()), path)

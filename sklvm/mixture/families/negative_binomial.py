@@ -73,13 +73,18 @@ class NegativeBinomialComponents(FeatureComponents):
         return restore_infinity(np.ascontiguousarray(log_prob.T))
 
     def statistics(self, features, resp):
-        indicators, (_, d, x) = features
+        indicators, beyond = features
+        self.check_levels(beyond)
+        return (np.ascontiguousarray((indicators.T @ resp.T).T, dtype=np.float64),)
+
+    def check_levels(self, beyond):
+        """An error if there are counts, as (row, feature, count), without a level."""
+        _, d, x = beyond
         if len(d):
             raise ValueError(
                 f"X has the count {x[0]:g} in the feature {d[0]}, where n_levels is "
                 f"{self.n_levels[d[0]]}; set n_levels to {x[0] + 1:g} or more."
             )
-        return (np.ascontiguousarray((indicators.T @ resp.T).T, dtype=np.float64),)
 
     def _sums(self, values):
         """Sums over the levels of each feature, (K, D)."""
