@@ -249,22 +249,24 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         return tags
 
     def _prepare(self, X, sample_weight, first, n_threads):
-        name = type(self).__name__
-        if (source := as_source(X)) is not None:
-            table, _ = split_weight(source.first(), sample_weight)
-            if first:
-                schema = source_schema(source, self.components, name, sample_weight)
-                self._set_schema(schema)
-        else:
-            X, sample_weight = table, _ = self._with_weight(X, sample_weight)
-            if first:
-                weight = in_rows(sample_weight)
-                self._set_schema(Schema.read(X, self.components, name, weight))
+        source = as_source(X)
+        if source is None:
+            X, sample_weight = self._with_weight(X, sample_weight)
+        if first:
+            self._set_schema(self._read_schema(X, source, sample_weight))
         mixture, rows, data = super()._prepare(X, sample_weight, first, n_threads)
         if not first:
-            check_same_blocks(self.components, self._fitted_components, table)
+            if source is not None:
+                X, _ = split_weight(source.first(), sample_weight)
+            check_same_blocks(self.components, self._fitted_components, X)
             check_counts(self._schema, self._options, ranges(rows)[1])
         return mixture, rows, data
+
+    def _read_schema(self, X, source, sample_weight):
+        name = type(self).__name__
+        if source is None:
+            return Schema.read(X, self.components, name, in_rows(sample_weight))
+        return source_schema(source, self.components, name, sample_weight)
 
     def _with_weight(self, X, sample_weight):
         """The rows of X that have a weight, and their weights."""
@@ -324,9 +326,6 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
 
     def _encoded(self, mixture, rows):
         return blocks_in_groups(mixture, rows, self.batch_size)
-
-    def _n_features(self):
-        return self.n_features_in_
 
     def _component_params(self):
         params = []
