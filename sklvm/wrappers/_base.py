@@ -45,14 +45,7 @@ class DensityWrapper(FittedStateMixin, CallbackSupportMixin, BaseEstimator):
                 f"estimator={name} is no density of rows; give a mixture, VAE or GMVAE "
                 "of sklvm, and place other steps of a Pipeline before this one."
             )
-        params = {}
-        if sample_weight is not None:
-            if not has_fit_parameter(estimator, "sample_weight"):
-                raise ValueError(
-                    f"sample_weight is not taken by the fit of estimator={name}; leave "
-                    "it out or give a mixture."
-                )
-            params["sample_weight"] = sample_weight
+        params = weight_params(estimator, sample_weight)
         self.estimator_ = clone(estimator)
         with watched(self, 1, X, **params) as task, task.lent(self.estimator_):
             self.estimator_.fit(X, **params)
@@ -72,6 +65,18 @@ class DensityWrapper(FittedStateMixin, CallbackSupportMixin, BaseEstimator):
         if is_density(inner):
             tags.input_tags = get_tags(inner).input_tags
         return tags
+
+
+def weight_params(estimator, sample_weight):
+    """What `fit` of an inner estimator gets besides X, or an error."""
+    if sample_weight is None:
+        return {}
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise ValueError(
+            "sample_weight is not taken by the fit of estimator="
+            f"{type(estimator).__name__}; leave it out or give a mixture."
+        )
+    return {"sample_weight": sample_weight}
 
 
 def observed_by(model, X):

@@ -5,11 +5,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+)
 
 from sklvm._alone import validate_data
 from sklvm._base import (
     check_in_memory,
+    check_sample_weight,
     in_chunks,
     unchanged_on_error,
     warn_of_order,
@@ -22,6 +27,7 @@ from sklvm.columns._tables import read_table
 from sklvm.inspection._kinds import is_density, is_mixture
 from sklvm.state._classes import stateful
 from sklvm.state._estimators import FittedStateMixin
+from sklvm.wrappers._base import weight_params
 from sklvm.wrappers._copies import copied_columns
 from sklvm.wrappers._labels import read_labels
 
@@ -108,7 +114,7 @@ class JointDensityClassifier(
     def __init__(self, estimator):
         self.estimator = estimator
 
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Fit a clone of the estimator to X and the column of labels.
 
         Parameters
@@ -119,6 +125,8 @@ class JointDensityClassifier(
             Labels: numbers, booleans or text. Unlabelled rows have -1, as everywhere
             in scikit-learn, or NaN, None or pd.NA. So -1 cannot be a class, and a y
             with both kinds of mark is an error.
+        sample_weight : array-like of shape (n_samples,), default=None
+            For estimators whose `fit` takes it. A row of weight 0 is absent.
 
         Returns
         -------
@@ -126,6 +134,9 @@ class JointDensityClassifier(
         """
         check_in_memory(X, "give X and y as tables")
         warn_of_order("y", y, X)
+        warn_of_order("sample_weight", sample_weight, X)
+        X, y, sample_weight = _rows_of_weight(X, y, sample_weight)
+        params = weight_params(self.estimator, sample_weight)
         with unchanged_on_error(self):
             table = read_table(X)
             validate_data(self, X, y, skip_check_array=True)
@@ -140,7 +151,7 @@ class JointDensityClassifier(
             _check_masks(estimator, codes)
             self.estimator_ = estimator
             joint = table.append(codes)
-            self._fit_joint(X, y, joint)
+            self._fit_joint(X, y, joint, params)
             if is_mixture(estimator):
                 self._warn_of_copies(joint)
         return self
@@ -161,9 +172,9 @@ class JointDensityClassifier(
         return self.estimator_._schema.names[-1]
 
     @with_callbacks
-    def _fit_joint(self, X, y, joint):
-        with watched(self, 1, X, y) as task, task.lent(self.estimator_):
-            self.estimator_.fit(joint)
+    def _fit_joint(self, X, y, joint, params):
+        with watched(self, 1, X, y, **params) as task, task.lent(self.estimator_):
+            self.estimator_.fit(joint, **params)
 
     @in_chunks
     def predict_proba(self, X):
@@ -253,6 +264,15 @@ class JointDensityClassifier(
         if is_density(self.estimator):
             tags.input_tags = get_tags(self.estimator).input_tags
         return tags
+
+
+def _rows_of_weight(X, y, sample_weight):
+    """Rows, labels and weights without those of weight 0, and the classes of these."""
+    weight = check_sample_weight(sample_weight, X)
+    if weight is None or weight.all() or _num_samples(y) != len(weight):
+        return X, y, weight
+    kept = np.flatnonzero(weight)
+    return _safe_indexing(X, kept), _safe_indexing(y, kept), weight[kept]
 
 
 def model_of_labels(estimator, table):

@@ -8,11 +8,17 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklvm._base import check_in_memory, in_chunks, unchanged_on_error
+from sklvm._base import (
+    check_in_memory,
+    check_sample_weight,
+    in_chunks,
+    in_rows,
+    unchanged_on_error,
+)
 from sklvm.state._classes import stateful
 from sklvm.wrappers._base import DensityWrapper, observed_by
 from sklvm.wrappers._patterns import PatternTails
-from sklvm.wrappers._tails import IMPOSSIBLE
+from sklvm.wrappers._tails import IMPOSSIBLE, weighted_quantile
 
 # "auto" calls a row an outlier where the model itself gives so low a density to fewer.
 AUTO_SHARE = 0.05
@@ -41,8 +47,8 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         Gaussian: outliers by their Mahalanobis distance. Draws of the model are made
         with its `random_state`.
     contamination : "auto" or float, default="auto"
-        Share of the training rows to call outliers, in (0, 0.5]. "auto" takes those
-        whose tail probability is below 5 %.
+        Share of the training rows, by their weights, to call outliers, in (0, 0.5].
+        "auto" takes those whose tail probability is below 5 %.
 
     Attributes
     ----------
@@ -95,7 +101,7 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         self.estimator = estimator
         self.contamination = contamination
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit a clone of the estimator, and find the threshold.
 
         Parameters
@@ -103,6 +109,8 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         X : array-like or DataFrame of shape (n_samples, n_features)
             Given to the estimator as it is; NaN is missing.
         y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            For estimators whose `fit` takes it.
 
         Returns
         -------
@@ -111,13 +119,14 @@ class DensityOutlierDetector(OutlierMixin, DensityWrapper):
         self._validate_params()
         check_in_memory(X, "fit the detector to a sample of them")
         with unchanged_on_error(self):
-            self._fit_estimator(X)
+            self._fit_estimator(X, sample_weight)
             observed = observed_by(self.estimator_, X)
             self._tails = PatternTails(self.estimator_, observed)
             self.offset_ = float(np.log(AUTO_SHARE))
             if self.contamination != "auto":
+                weight = in_rows(check_sample_weight(sample_weight, X))
                 scores = self.score_samples(X)
-                self.offset_ = float(np.quantile(scores, self.contamination))
+                self.offset_ = weighted_quantile(scores, self.contamination, weight)
         return self
 
     @in_chunks

@@ -58,3 +58,16 @@ class TailProbability:
         above += self.power * np.log1p(y / self.scale) - y
         below = np.log1p(-np.exp(np.minimum(energies - low, 0)) / (self.n_draws + 1))
         return np.where(energies < low, below, above)
+
+
+def weighted_quantile(values, q, weight=None):
+    """`np.quantile` of values that stand for `weight` rows each."""
+    if weight is None:
+        return float(np.quantile(values, q))
+    order = np.argsort(values)
+    values, ends = values[order], np.cumsum(weight[order])
+    place = q * max(ends[-1] - 1, 0)
+    below = np.floor(place)
+    places = np.searchsorted(ends, [below, below + 1], "right")
+    low, high = values[np.minimum(places, len(values) - 1)]
+    return float(low + (place - below) * (high - low))

@@ -14,6 +14,7 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sklvm import GaussianMixtureEM, JointDensityClassifier, MixtureEM
 
@@ -336,6 +337,48 @@ def test_autoencoders(model):
 
 
 # Cross-validation.
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_a_weight_counts_rows(as_frame):
+    """Also those of weight 0, with a class of their own."""
+    weight = np.random.default_rng(0).integers(1, 4, size=400)
+    weight[:20] = 0
+    labels = np.where(weight, Y, 7)
+    rows, y = X, labels
+    if as_frame:
+        rows, y = pd.DataFrame(X, columns=list("abcd")), pd.Series(labels)
+    one = make(max_iter=20, tol=0.0).fit(rows, y, sample_weight=weight)
+    repeated = np.repeat(np.arange(400), weight)
+    two = make(max_iter=20, tol=0.0).fit(X[repeated], Y[repeated])
+    assert_array_equal(one.classes_, [0, 1, 2])
+    proba = two.predict_proba(X)
+    assert_allclose(one.predict_proba(rows), proba, atol=1e-8)
+
+
+def test_balanced_weights_make_classes_alike():
+    """With one component p(y | x) is p(y), the shares of the weight."""
+    rare = np.r_[np.flatnonzero(Z != 0), np.flatnonzero(Z == 0)[:8]]
+    weight = compute_sample_weight("balanced", Z[rare])
+    plain = make(1).fit(X[rare], Z[rare]).predict_proba(X[:1])[0]
+    assert_allclose(plain, np.bincount(Z[rare]) / len(rare), atol=2e-3)
+    balanced = make(1).fit(X[rare], Z[rare], sample_weight=weight)
+    assert_allclose(balanced.predict_proba(X[:1])[0], 1 / 3, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "weight, said", [(-np.ones(400), "negative"), (np.ones(3), "400 rows")]
+)
+def test_bad_weights(weight, said):
+    with pytest.raises(ValueError, match=rf"sample_weight .*{said}"):
+        make().fit(X, Y, sample_weight=weight)
+
+
+@needs_torch
+def test_weights_of_an_estimator_that_takes_none():
+    classifier = JointDensityClassifier(VAE(2, likelihood="auto"))
+    with pytest.raises(ValueError, match=r"sample_weight.*estimator=VAE"):
+        classifier.fit(X, Y, sample_weight=np.ones(400))
 
 
 def splits_of_labelled(X, y, n_splits=3):

@@ -8,6 +8,8 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2, spearmanr
 from sklearn.base import clone
@@ -26,6 +28,7 @@ from sklvm import (
     PoissonMixtureEM,
 )
 from sklvm.wrappers import _patterns
+from sklvm.wrappers._tails import weighted_quantile
 
 from ..networks import VAE, ConditionalVAE, needs_torch
 from ..registry import three_habits
@@ -369,3 +372,33 @@ def test_a_table_with_text_names_the_mixture_that_reads_it(wrapper):
     with pytest.raises(ValueError, match="take MixtureEM"):
         wrapper(GaussianMixtureEM()).fit(mixed())
     wrapper(MixtureEM(random_state=0)).fit(mixed())
+
+
+# Weights.
+
+
+@pytest.mark.parametrize("contamination", ["auto", 0.1])
+def test_a_weight_counts_rows(contamination):
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(120, 2)), rng.integers(0, 4, size=120)
+    one = DensityOutlierDetector(contamination=contamination)
+    two = clone(one).fit(np.repeat(X, weight, axis=0))
+    one.fit(X, sample_weight=weight)
+    assert_allclose(one.decision_function(X), two.decision_function(X), atol=1e-9)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=30), st.floats(0.01, 0.5))
+def test_a_weighted_quantile_is_that_of_repeated_values(weight, q):
+    assume(any(weight))
+    values = np.random.default_rng(0).normal(size=len(weight))
+    expected = np.quantile(np.repeat(values, weight), q)
+    found = weighted_quantile(values, q, np.array(weight, dtype=float))
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@needs_torch
+def test_weights_of_an_estimator_that_takes_none():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ValueError, match=r"sample_weight.*estimator=VAE"):
+        DensityOutlierDetector(VAE()).fit(X, sample_weight=np.ones(50))
