@@ -221,8 +221,12 @@ class LearnedRate(RateModel):
     def rate(self, codes):
         return np.array([-logsumexp(self._joint(code), 0) for code in codes])
 
-    def prices(self, code, classes):
+    def look(self, code):
         joint = self._joint(code)
+        return -logsumexp(joint, 0), joint
+
+    def prices(self, code, classes, known=None):
+        joint = self._joint(code) if known is None else known
         log_resp = joint - logsumexp(joint, 0)
         # -ln of the expected odds: another component may take the new seed on.
         components = np.flatnonzero(log_resp > -NEGLIGIBLE)

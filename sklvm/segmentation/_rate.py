@@ -32,9 +32,16 @@ class RateModel(ABC):
     def rate(self, codes):
         """-ln P(L) of each code, (n,)."""
 
+    def look(self, code):
+        """The rate of one code, and what `prices` need not find out again about it."""
+        return self.rate(code[np.newaxis])[0], None
+
     @abstractmethod
-    def prices(self, code, classes):
-        """Nats that one more seed, of class classes[i], costs at each pixel i."""
+    def prices(self, code, classes, known=None):
+        """Nats that one more seed, of class classes[i], costs at each pixel i.
+
+        `known` is what `look` has told of the code.
+        """
 
     def sample(self, rng):
         """A code drawn from P(L)."""
@@ -80,7 +87,7 @@ class ListRate(RateModel):
     def rate(self, codes):
         return ((codes >= 0).sum(axis=1) + 1) * np.log(self.n_symbols)
 
-    def prices(self, code, classes):
+    def prices(self, code, classes, known=None):
         return np.full(self.n_pixels, np.log(self.n_symbols))
 
     def sample(self, rng):
@@ -147,7 +154,7 @@ class SubsetRate(RateModel):
     def rate(self, codes):
         return self.rates[(codes >= 0).sum(axis=1)]
 
-    def prices(self, code, classes):
+    def prices(self, code, classes, known=None):
         n = min((code >= 0).sum(), self.n_pixels - 1)
         return np.full(self.n_pixels, self.rates[n + 1] - self.rates[n])
 

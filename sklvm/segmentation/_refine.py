@@ -84,11 +84,11 @@ class Task:
             if all(value is not None or self.counted[at] for at, value in c.items())
         ]
 
-    def prices(self, code):
+    def prices(self, state):
         # Where no seed may be, any class will do.
-        classes = np.where(self.counted, self.labels, 0)
-        prices = self.rate_model.prices(code.ravel(), classes.ravel())
-        return prices.reshape(code.shape)
+        classes = np.where(self.counted, self.labels, 0).ravel()
+        prices = self.rate_model.prices(state.code.ravel(), classes, state.known)
+        return prices.reshape(state.code.shape)
 
 
 @dataclass
@@ -99,6 +99,7 @@ class State:
     wrong: np.ndarray
     objective: float
     distortion: float = None
+    known: object = None  # what the rate model knows of the code
 
 
 def objective(state):
@@ -109,9 +110,9 @@ def evaluate(task, code):
     """The state of a code; yields it for decoding."""
     decoded = yield code
     wrong = (decoded != task.labels) & task.counted
-    rate = task.rate_model.rate(code.reshape(1, -1))[0]
+    rate, known = task.rate_model.look(code.ravel())
     distortion = task.distortion(wrong)
-    return State(code, wrong, rate + task.weight * distortion, distortion)
+    return State(code, wrong, rate + task.weight * distortion, distortion, known)
 
 
 # What to change ---------------------------------------------------------------------
@@ -270,10 +271,9 @@ def grow(climb):
     task = climb.task
     tabu, gain = ~task.counted, np.inf
     while gain > LITTLE * climb.best.objective:
-        code = climb.believed.code
-        n_seeds = (code >= 0).sum()
+        n_seeds = (climb.believed.code >= 0).sum()
         n_seeds = max(int(np.ceil(GROWTH * n_seeds)), 1 if n_seeds else FIRST_SEEDS)
-        prices = task.prices(code)
+        prices = task.prices(climb.believed)
         changes = propose_seeds(task, climb.believed, prices, n_seeds, tabu)
         if not changes:
             break
@@ -288,15 +288,16 @@ def grow(climb):
 
 def tidy(climb, kind, rng):
     """Take seeds away or move them, where that pays; what each change seems to add."""
-    task, effect = climb.task, {}
-    prices = task.prices(climb.believed.code)
-    seeds = np.argwhere(climb.believed.code >= 0)
+    task, state, effect = climb.task, climb.believed, {}
+    prices = task.prices(state)
+    seeds = np.argwhere(state.code >= 0)
     if len(seeds) > MANY:
         seeds = seeds[prices[tuple(seeds.T)] > DEAR]
     for group in spread(seeds, N_GROUPS):
-        state = climb.believed
+        if climb.believed is not state:
+            state = climb.believed
+            prices = task.prices(state)
         group = group[state.code[tuple(group.T)] >= 0]
-        prices = task.prices(state.code)
         changes = task.true_classes(kind(state, prices, group, rng))
         if changes:
             added = yield from climb.step(changes, prices)
@@ -313,7 +314,7 @@ def fill(climb):
     """
     task, state = climb.task, climb.best
     for _ in range(MOST_FILLED):
-        gain = task.weight * task.pixel_weights - task.prices(state.code)
+        gain = task.weight * task.pixel_weights - task.prices(state)
         filled = state.wrong & (gain > 0)
         if not filled.any():
             break

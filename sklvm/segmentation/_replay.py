@@ -167,7 +167,7 @@ class Replay:
         state = search.state
         seeds = np.argwhere(state.code >= 0)
         n_seeds = int(np.ceil(GROWTH * len(seeds))) if len(seeds) else FIRST_SEEDS
-        prices = search.task.prices(state.code)
+        prices = search.task.prices(state)
         if len(seeds) > FIRST_SEEDS and rng.random() < REMOVAL:
             group = rng.permutation(seeds)[: len(seeds) // 3]
             search.changes = removals(state, prices, group, rng)

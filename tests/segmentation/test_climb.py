@@ -66,7 +66,7 @@ def after(steps):
 
 def test_a_step_of_changes_that_all_pay_is_exact_and_one_decoding():
     def steps(climb):
-        prices = climb.task.prices(climb.believed.code)
+        prices = climb.task.prices(climb.believed)
         return (yield from climb.step(GOOD, prices))
 
     climb, added, n_decodings = after(steps)
@@ -81,7 +81,7 @@ def test_changes_that_do_not_pay_are_left_out_and_settling_tells_the_truth():
     bad = {(0, 0): 3}
 
     def steps(climb):
-        prices = climb.task.prices(climb.believed.code)
+        prices = climb.task.prices(climb.believed)
         added = yield from climb.step([*GOOD, bad], prices)
         assert climb.believed.objective is None
         believed = climb.believed
@@ -115,7 +115,7 @@ def test_prune_takes_the_seeds_that_do_nothing():
     idle = {(10, 13): 3}
 
     def steps(climb):
-        prices = climb.task.prices(climb.believed.code)
+        prices = climb.task.prices(climb.believed)
         yield from climb.step([*GOOD, idle], prices)
         code = climb.best.code.copy()
         code[10, 13] = 3
