@@ -165,7 +165,7 @@ class LatentSpaceDisplay:
             missing = self.Z[values.missing].T
             ax.scatter(*missing, s=8, color=MISSING_COLOUR, label=MISSING)
         points = ax.scatter(*self.Z[kept].T, s=8, c=values.values[kept], cmap=cmap)
-        bar = self.figure_.colorbar(points, ax=ax)
+        bar = self.figure_.colorbar(points, ax=ax, label=values.unit)
         if values.are_dates:
             from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 
