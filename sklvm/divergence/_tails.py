@@ -36,10 +36,10 @@ def diverges(p, q):
     diverges : bool
         False also where tails cannot be determined, as q underflows before.
     """
-    if p.discrete and p.dimension == 1 and _counts_beyond(p, q):
-        return True
     if p.is_fitted or (p.discrete and p.dimension > 1):
         return False  # models here have tails of normal distributions or shorter
+    if p.discrete and _counts_beyond(p, q):
+        return True
     middle = np.median(p.scouts, axis=0)
     distances = np.linalg.norm(p.scouts - middle, axis=1)
     scale = np.median(distances) or np.max(distances)  # of counts, half may be equal

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from sklvm import GaussianMixtureEM
+from sklvm import BernoulliMixtureEM, GaussianMixtureEM
 from sklvm.divergence import kl
 from sklvm.divergence._tails import tail_shape
 
@@ -165,3 +165,6 @@ def test_ends_of_counts_beyond_which_p_has_none():
     p, q = stats.bernoulli(0), stats.binom(1, 0.5)
     assert kl(p, q).divergence == pytest.approx(np.log(2))
     assert kl(stats.binom(5, 0.3), stats.binom(40, 0.3)).divergence < np.inf
+    # Models of bits read any number above 0 as 1.
+    bits = BernoulliMixtureEM().fit([[0], [1], [1]])
+    assert kl(bits, stats.bernoulli(2 / 3), random_state=0).divergence < 1e-6
