@@ -1,15 +1,17 @@
 """How many components, or dimensions: held-out score and information criteria."""
 
+import operator
 from numbers import Real
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklvm.inspection._drawing import axes_or_new
 from sklvm.inspection._kinds import last_step, model_and_rows
+from sklvm.sources._source import as_source, n_rows
 
 CRITERIA = {"bic": "BIC", "icl": "ICL"}
 # From which ratio of the largest step to the smallest on an axis is logarithmic, as
@@ -272,10 +274,18 @@ def _criteria(models, param_name, X):
     if isinstance(models[0], Pipeline):
         last = models[0].steps[-1][0]
         names = names if param_name.startswith(f"{last}__") else []
-    criteria = {"n_samples": len(X)}
+    criteria = {"n_samples": count_rows(X)}
     if names:
         fitted = [model_and_rows(model.fit(X), X) for model in models]
         for name in names:
             values = [getattr(model, name)(rows) for model, rows in fitted]
             criteria[name] = np.array(values)
     return criteria
+
+
+def count_rows(X):
+    """Rows of a table, a sparse matrix or a source."""
+    source = as_source(X)
+    if source is None:
+        return _num_samples(X)
+    return source.n_rows or source.sum(n_rows, operator.add)

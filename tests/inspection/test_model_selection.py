@@ -1,8 +1,10 @@
 """Held-out score, BIC and ICL against a parameter."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -10,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, KFold, validation_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM, PoissonMixtureEM
 from sklvm.inspection import ModelSelectionDisplay
 
 from ..autoencoder.models import curve, quietly
@@ -222,3 +224,19 @@ def test_values_that_are_no_numbers_stand_one_after_the_other():
     names = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert names == [str(value) for value in layers]
     assert display.best_["held-out score"] is None
+
+
+def test_rows_of_files_and_sparse_rows_are_counted(tmp_path):
+    frame = pd.DataFrame(X).rename(columns=str)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    model = GaussianMixtureEM(random_state=0)
+    search = GridSearchCV(model, {"n_components": [1, 2]}, cv=2).fit(frame)
+    display = ModelSelectionDisplay.from_search(search, tmp_path / "rows.parquet")
+    expected = ModelSelectionDisplay.from_search(search, frame)
+    assert display.n_samples == len(frame)
+    assert_allclose(display.bic, expected.bic, rtol=1e-6)
+    counts = csr_array(np.random.default_rng(0).poisson(1, (60, 3)))
+    display = ModelSelectionDisplay.from_estimator(
+        PoissonMixtureEM(random_state=0), counts, param_range=[1, 2], cv=2
+    )
+    assert display.n_samples == 60
