@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import issparse
 
-from sklvm._base import check_count
+from sklvm._base import check_count, check_in_memory
 from sklvm.inspection._drawing import (
     MosaicDisplay,
     check_image_shape,
@@ -86,6 +86,7 @@ class ReconstructionDisplay(MosaicDisplay):
         display : ReconstructionDisplay
         """
         check_count("n_rows", n_rows)
+        check_in_memory(X, "give a table of some of them")
         X = X.tocsr()[:n_rows].toarray() if issparse(X) else X[:n_rows]
         estimator, X = model_and_rows(estimator, X)
         segments = is_segmentation(estimator)
