@@ -34,8 +34,8 @@ class VAE(FindsLatentDim):
     ----------
     latent_dim : int or "auto", default="auto"
         Dimension of z; "auto" is what a module of your own is for, or else the one of
-        2, 3, 4, 6, 8, 12, 16, 24, 32, 48 and 64, below the number of columns, at which
-        factor analysis gives rows held out of five folds the highest likelihood.
+        2, 3, 4, 6, 8, 12, 16, 24, 32, 48 and 64, 2 or below the number of columns, at
+        which factor analysis gives rows held out of five folds the highest likelihood.
     likelihood : {"gaussian", "lognormal", "bernoulli", "poisson", \
             "negative_binomial", "categorical", "auto"}, list or Likelihood, \
             default=None

@@ -18,6 +18,8 @@ from sklvm.columns._tables import holds_words, named
 N_SCOUTS = 1024
 # Of their largest deviation, what is rounding of a singular covariance's root.
 FLAT = 1e-7
+# Where von Mises distributions are drawn, whose densities repeat on all the line.
+CIRCLE = (-np.pi, np.pi)
 
 
 class Density:
@@ -118,6 +120,17 @@ def _has(source, *names):
     return all(callable(getattr(source, name, None)) for name in names)
 
 
+def _on_circle(log_prob):
+    """The log density of an angle, once and not at each turn."""
+    lower, upper = CIRCLE
+
+    def once(X):
+        x = np.ravel(X)
+        return np.where((lower <= x) & (x <= upper), np.ravel(log_prob(X)), -np.inf)
+
+    return once
+
+
 def _first(drawn):
     """Rows, without the labels or latents that estimators return with them."""
     return drawn[0] if isinstance(drawn, tuple) else drawn
@@ -181,6 +194,8 @@ def _of_scipy(name, frozen):
         return frozen.rvs(size=n, random_state=seed)
 
     bounds = _support(name, frozen)
+    if getattr(getattr(frozen, "dist", None), "name", None) == "vonmises":
+        bounds, log_prob = CIRCLE, _on_circle(log_prob)
     try:
         drawn = np.asarray(draw(2, 0))
     except TypeError as error:
@@ -305,4 +320,6 @@ def _of_torch(name, distribution):
         float(getattr(support, "lower_bound", -np.inf)),
         float(getattr(support, "upper_bound", np.inf)),
     )
+    if isinstance(distribution, torch.distributions.VonMises):
+        bounds, log_prob = CIRCLE, _on_circle(log_prob)
     return Density(name, log_prob, draw, support.is_discrete, bounds)

@@ -14,6 +14,8 @@ from sklvm.divergence._tails import HEAVY, diverges, tail_shape
 METHODS = ("auto", "quadrature", "monte_carlo")
 # Draws that a part of the mass of p needs before an average over it says something.
 ENOUGH = 30
+# Mass above 1 that is no rounding, and standard errors below 0 that are no chance.
+TOO_MUCH, MOST_ERRORS = 1e-3, 6
 # Nats, at least, by which p is larger than a q that has underflowed; and what of them
 # may be left out, as a share of the divergence.
 FALLEN, LEFT_OUT = 1e3, 1e-9
@@ -82,7 +84,8 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
     TypeError
         If p or q has not these methods.
     ValueError
-        If the dimensions differ, or one is known to be discrete and the other to be
+        If a log density is not normalised, as far as that shows; if the dimensions
+        differ, or one is known to be discrete and the other to be
         continuous, or to lie in a plane and the other not; if "quadrature" is asked for
         where it does not apply; if a mode of p has been missed that `n_samples` draws
         would miss as well; or if the density of q falls below the smallest float where
@@ -128,6 +131,7 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
                 "normalised, or has a spike or tail that is missed; choose "
                 "method='monte_carlo'."
             )
+        _refuse_too_much_mass(line)
         _refuse_unseen_mode(line, n_samples)
     return _by_monte_carlo(p, q, n_samples, random_state)
 
@@ -173,6 +177,33 @@ def _refuse_other_measures(p, q):
         )
 
 
+def _refuse_too_much_mass(line):
+    """Raise where p integrates to more than 1, as no density does.
+
+    Estimates of one, as the scores of a fitted model, may, and so may the quadrature of
+    one that is infinite at an end.
+    """
+    if line.p.is_fitted or line.has_infinite_end():
+        return
+    if line.missing < -TOO_MUCH:
+        raise ValueError(
+            f"p integrates to {1 - line.missing:.4g}, so that its log density is not "
+            f"normalised; subtract log({1 - line.missing:.4g}) from it."
+        )
+
+
+def _refuse_negative(p, divergence, error):
+    """Raise where a divergence is below 0, which that of two densities never is.
+
+    Where log p is a bound, as that of a fitted model may be, it may be.
+    """
+    if not p.is_fitted and divergence < -(TOO_MUCH + MOST_ERRORS * error):
+        raise ValueError(
+            f"The divergence is {divergence:.4g}, below 0, so that the log density of "
+            "q is not normalised; subtract the logarithm of what q integrates to."
+        )
+
+
 def _refuse_unseen_mode(line, n_samples):
     """Raise where what the quadrature misses is missed by draws as well."""
     missing = line.missing
@@ -210,6 +241,7 @@ def _by_quadrature(line, q):
             f"the divergence may be far from {divergence:.4g}; give the distributions "
             "of the logarithm of x, or of arcsinh(x), whose divergence is the same."
         )
+    _refuse_negative(line.p, divergence, error)
     return KLEstimate(divergence, error, "quadrature")
 
 
@@ -232,5 +264,8 @@ def _by_monte_carlo(p, q, n_samples, random_state):
             "that few of them decide its mean and the standard error says little; from "
             "1 on the divergence is infinite, below give more n_samples."
         )
+    divergence = float(log_ratio.mean())
     error = log_ratio.std(ddof=1) / np.sqrt(n_samples) if n_samples > 1 else np.nan
-    return KLEstimate(float(log_ratio.mean()), float(error), "monte_carlo")
+    if n_samples >= ENOUGH:
+        _refuse_negative(p, divergence, error)
+    return KLEstimate(divergence, float(error), "monte_carlo")

@@ -4,16 +4,18 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import norm
 from sklearn.cluster import kmeans_plusplus
 
 from sklvm._base import check_count, private_random_state
 from sklvm._compat import sobol
 from sklvm.divergence._closed_forms import LOG_2PI
-from sklvm.divergence._densities import as_density
+from sklvm.divergence._densities import Density, as_density
 from sklvm.divergence._estimates import choose_method
 from sklvm.divergence._quadrature import Line
+from sklvm.divergence._tails import diverges
 
 DIRECTIONS = ("inclusive", "exclusive")
 # A trapezoidal rule for the standard normal: exact to rounding where log p is smooth,
@@ -152,21 +154,45 @@ def _inclusive(p, n_samples, rng):
             f"target has the covariance {covariance.tolist()}; give one whose moments "
             "are finite and whose covariance is positive definite."
         )
-    q = multivariate_normal(mean, covariance)
+    log_q = _log_gaussian(mean, covariance)
     if by_quadrature:
-        divergence, error = line.expectation(lambda x, log_p: log_p - q.logpdf(x))
+        divergence, error = line.expectation(lambda x, log_p: log_p - log_q(x)[0])
     else:
-        log_ratio = p.log_prob(X) - q.logpdf(X)
+        _refuse_heavy_tails(p, log_q, covariance)
+        log_ratio = p.log_prob(X) - log_q(X)
         divergence, error = log_ratio.mean(), log_ratio.std() / np.sqrt(n_samples)
     return GaussianFit(mean, covariance, float(divergence), float(error), "inclusive")
 
 
 def _is_proper(covariance):
-    """Whether it is finite, and positive definite beyond rounding."""
-    if not np.isfinite(covariance).all():
+    """Whether it is finite, and positive definite beyond rounding, in any units."""
+    scale = np.sqrt(np.diagonal(covariance))
+    if not (np.isfinite(covariance).all() and (scale > 0).all()):
         return False
-    eigenvalues = np.linalg.eigvalsh(covariance)
+    eigenvalues = np.linalg.eigvalsh(covariance / np.outer(scale, scale))
     return eigenvalues[0] > len(eigenvalues) * 1e-15 * eigenvalues[-1]
+
+
+def _log_gaussian(mean, covariance):
+    """Log density of rows, whose columns may have units far from one another."""
+    factor = np.linalg.cholesky(covariance)
+    log_scale = np.log(np.diagonal(factor)).sum() + len(mean) * LOG_2PI / 2
+
+    def log_q(X):
+        whitened = solve_triangular(factor, (X - mean).T, lower=True)
+        return -(whitened**2).sum(axis=0) / 2 - log_scale
+
+    return log_q
+
+
+def _refuse_heavy_tails(p, log_q, covariance):
+    """Raise where a covariance is infinite, which that of draws never is."""
+    if diverges(p, Density("q", log_q, p.draw, discrete=False)):
+        raise ValueError(
+            f"target has tails of which the covariance is infinite, although its draws "
+            f"have the variances {np.diagonal(covariance).tolist()}; give one whose "
+            "moments are finite."
+        )
 
 
 def _moments_on_the_line(line):

@@ -25,7 +25,7 @@ N_DIRECTIONS = 8
 
 
 def diverges(p, q):
-    """Whether KL(p || q) is infinite by a tail of p.
+    """Whether KL(p || q) is infinite by a tail of p, or by counts that q excludes.
 
     Parameters
     ----------
@@ -38,12 +38,22 @@ def diverges(p, q):
     """
     if p.is_fitted or (p.discrete and p.dimension > 1):
         return False  # models here have tails of normal distributions or shorter
+    if p.discrete and _counts_beyond(p, q):
+        return True
     middle = np.median(p.scouts, axis=0)
     distances = np.linalg.norm(p.scouts - middle, axis=1)
     scale = np.median(distances) or np.max(distances)  # of counts, half may be equal
     if not (np.isfinite(scale) and scale > 0):
         return False
     return any(_diverges_along(p, q, middle, scale * v) for v in _directions(p, middle))
+
+
+def _counts_beyond(p, q):
+    """Whether p has mass next to an end of q, which draws may well not show."""
+    return any(
+        np.isfinite(end) and p.log_prob(np.array([[end + step]]))[0] > -np.inf
+        for end, step in zip(q.bounds, (-1.0, 1.0), strict=True)
+    )
 
 
 def _directions(p, middle):

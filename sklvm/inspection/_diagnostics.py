@@ -5,7 +5,7 @@ from scipy.special import rel_entr
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from sklvm._base import check_count
+from sklvm._base import check_count, check_in_memory
 from sklvm.inspection._kinds import (
     is_autoencoder,
     is_conditional,
@@ -100,6 +100,7 @@ def latent_diagnostics(
     """
     check_count("n_draws", n_draws)
     X, y, images = _some_rows(X, y, images, max_samples)
+    check_in_memory(X, "give a table of some of them")
     estimator, X = model_and_rows(estimator, X)
     if is_mixture(estimator):
         values = _of_mixture(estimator, X)

@@ -2,7 +2,7 @@
 
 from sklearn.utils.validation import _num_samples
 
-from sklvm._base import check_count
+from sklvm._base import check_count, check_in_memory
 from sklvm.inspection._drawing import axes_or_new, check_dimensions, check_kind
 from sklvm.inspection._kinds import is_autoencoder, model_and_rows
 from sklvm.inspection._legends import (
@@ -80,6 +80,7 @@ class LatentSpaceDisplay:
         -------
         display : LatentSpaceDisplay
         """
+        check_in_memory(X, "give a table of some of them")
         estimator, X = model_and_rows(estimator, X)
         check_kind(cls, estimator, is_autoencoder(estimator), "a VAE or GMVAE")
         latent_dim = estimator.net_.module.latent_dim
@@ -165,7 +166,7 @@ class LatentSpaceDisplay:
             missing = self.Z[values.missing].T
             ax.scatter(*missing, s=8, color=MISSING_COLOUR, label=MISSING)
         points = ax.scatter(*self.Z[kept].T, s=8, c=values.values[kept], cmap=cmap)
-        bar = self.figure_.colorbar(points, ax=ax)
+        bar = self.figure_.colorbar(points, ax=ax, label=values.unit)
         if values.are_dates:
             from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 

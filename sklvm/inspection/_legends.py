@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from sklvm.mixture._marginals import shortened
+
 MISSING, MISSING_COLOUR = "missing", (0.55, 0.55, 0.55, 1.0)
 # Names that a legend has below one another. One of more stands beside the axes, in
 # columns, and of so many columns at the most: of others every second, third ... is left
 # out, and the legend says so.
 ROWS, MOST_COLUMNS = 20, 3
+LONGEST = 40  # letters of a name
 
 
 def with_missing(values):
@@ -36,7 +39,11 @@ def group_colours(values, n_groups, cmap):
 
 
 def as_label(name):
-    """A name as the label of an artist; matplotlib leaves out what begins with _."""
+    """A name as the label of an artist; matplotlib leaves out what begins with _.
+
+    One that is too long would take the place of the axes.
+    """
+    name = shortened(name, LONGEST)
     return f" {name}" if name.startswith("_") else name
 
 

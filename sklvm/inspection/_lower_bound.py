@@ -102,6 +102,7 @@ class LowerBoundDisplay:
         elif self.parts is not None:
             self._plot_parts(ax)
         else:
+            _number_whole(ax)
             iterations = np.arange(1, len(self.lower_bounds) + 1)
             self.lines_ = ax.plot(iterations, self.lower_bounds, ".-")
         return self
@@ -118,6 +119,7 @@ class LowerBoundDisplay:
 
     def _plot_parts(self, ax):
         """A line for each training, in one colour where what is maximised is one."""
+        _number_whole(ax)
         self.lines_, start, colours = [], 0, {}
         for name, n_epochs in self.parts:
             label = None if name in colours else name
@@ -131,6 +133,11 @@ class LowerBoundDisplay:
                 ax.axvline(start + 0.5, color="0.7", linestyle=":", zorder=0)
         ax.set(xlabel="epoch", ylabel="objective (nats per row)")
         ax.legend()
+
+
+def _number_whole(ax):
+    """No ticks between iterations."""
+    ax.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _parts(estimator):

@@ -1,15 +1,22 @@
 """How many components, or dimensions: held-out score and information criteria."""
 
+import operator
+from numbers import Real
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklvm.inspection._drawing import axes_or_new
 from sklvm.inspection._kinds import last_step, model_and_rows
+from sklvm.sources._source import as_source, n_rows
 
 CRITERIA = {"bic": "BIC", "icl": "ICL"}
+# From which ratio of the largest step to the smallest on an axis is logarithmic, as
+# scikit-learn's.
+MOST_RATIO = 5
 
 
 class ModelSelectionDisplay:
@@ -112,7 +119,7 @@ class ModelSelectionDisplay:
         ]
         display = cls(
             param_name=param_name,
-            param_range=np.asarray(param_range),
+            param_range=_as_range(param_range),
             test_scores=np.array(scores),
             **_criteria(models, param_name, X),
         )
@@ -164,7 +171,7 @@ class ModelSelectionDisplay:
         ]
         display = cls(
             param_name=param_name,
-            param_range=np.asarray([p[param_name] for p in candidates]),
+            param_range=_as_range([p[param_name] for p in candidates]),
             test_scores=np.array(scores).T,
             **({} if X is None else _criteria(models, param_name, X)),
         )
@@ -190,24 +197,58 @@ class ModelSelectionDisplay:
             values = getattr(self, name)
             if values is not None:
                 curves[title] = -values / (2 * self.n_samples)
+        values, x = list(self.param_range), _positions(self.param_range)
+        order = np.argsort(x, kind="stable")
         self.lines_, self.best_ = [], {}
         for name, curve in curves.items():
             label = name if name == "held-out score" else f"-{name} / 2n"
-            lines = ax.plot(self.param_range, curve, ".-", label=label)
+            lines = ax.plot(x[order], curve[order], ".-", label=label)
             best = np.nanargmax(curve)
-            self.best_[name] = self.param_range.tolist()[best]
-            ax.plot(self.param_range[best], curve[best], "o", ms=9,
-                    color=lines[0].get_color())  # fmt: skip
+            self.best_[name] = _as_range(values).tolist()[best]
+            ax.plot(x[best], curve[best], "o", ms=9, color=lines[0].get_color())
             self.lines_ += lines
         if self.test_scores is not None and self.test_scores.shape[1] > 1:
             mean, n_folds = curves["held-out score"], self.test_scores.shape[1]
             error = self.test_scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
-            ax.fill_between(self.param_range, mean - error, mean + error, alpha=0.2)
-        if np.asarray(self.param_range).dtype.kind in "iu":
+            low, high = (mean - error)[order], (mean + error)[order]
+            ax.fill_between(x[order], low, high, alpha=0.2)
+        if not _are_numbers(values):
+            ax.set_xticks(x, [str(value) for value in values])
+        elif _is_geometric(x):
+            ax.set_xscale("log")
+        elif x.dtype.kind in "iu":
             ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel=self.param_name, ylabel="nats per row")
         ax.legend()
         return self
+
+
+def _as_range(values):
+    """An array with an entry for each value, which may be a tuple or None."""
+    if all(isinstance(value, str) for value in values) or _are_numbers(values):
+        return np.asarray(values)
+    param_range = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        param_range[i] = value
+    return param_range
+
+
+def _are_numbers(values):
+    return all(isinstance(v, Real) and not isinstance(v, bool) for v in values)
+
+
+def _positions(values):
+    """Where on the axis they stand: numbers by size, others one after the other."""
+    return np.asarray(values) if _are_numbers(values) else np.arange(len(values))
+
+
+def _is_geometric(x):
+    """Whether the values rise by factors, so that on a line most would be one."""
+    x = np.unique(x)
+    if len(x) < 3 or x[0] <= 0 or x.dtype.kind != "f":
+        return False
+    steps = np.diff(x)
+    return steps.max() > MOST_RATIO * steps.min()
 
 
 def _varied(search):
@@ -233,10 +274,18 @@ def _criteria(models, param_name, X):
     if isinstance(models[0], Pipeline):
         last = models[0].steps[-1][0]
         names = names if param_name.startswith(f"{last}__") else []
-    criteria = {"n_samples": len(X)}
+    criteria = {"n_samples": count_rows(X)}
     if names:
         fitted = [model_and_rows(model.fit(X), X) for model in models]
         for name in names:
             values = [getattr(model, name)(rows) for model, rows in fitted]
             criteria[name] = np.array(values)
     return criteria
+
+
+def count_rows(X):
+    """Rows of a table, a sparse matrix or a source."""
+    source = as_source(X)
+    if source is None:
+        return _num_samples(X)
+    return source.n_rows or source.sum(n_rows, operator.add)

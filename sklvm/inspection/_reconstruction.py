@@ -3,12 +3,13 @@
 import numpy as np
 from scipy.sparse import issparse
 
-from sklvm._base import check_count
+from sklvm._base import check_count, check_in_memory
 from sklvm.inspection._drawing import (
     MosaicDisplay,
     check_image_shape,
     check_kind,
     label_rows,
+    mosaic,
 )
 from sklvm.inspection._kinds import (
     as_pictures,
@@ -71,6 +72,7 @@ class ReconstructionDisplay(MosaicDisplay):
         estimator : fitted mixture, VAE, GMVAE or SparseSegmentationRDA, or Pipeline
             Of a Pipeline that ends with one the rows that its last step has are drawn.
         X : array-like of shape (n_samples, n_features)
+            Missing cells are marked by crosses.
         n_rows : int, default=8
             Rows of X that are drawn.
         image_shape : tuple of int or None, default=None
@@ -84,6 +86,7 @@ class ReconstructionDisplay(MosaicDisplay):
         display : ReconstructionDisplay
         """
         check_count("n_rows", n_rows)
+        check_in_memory(X, "give a table of some of them")
         X = X.tocsr()[:n_rows].toarray() if issparse(X) else X[:n_rows]
         estimator, X = model_and_rows(estimator, X)
         segments = is_segmentation(estimator)
@@ -138,5 +141,16 @@ class ReconstructionDisplay(MosaicDisplay):
             n_kinds, n_rows, n_features = grid.shape
             grid = grid.swapaxes(0, 1).reshape(n_rows * n_kinds, 1, n_features)
         self._draw(ax, grid, shape, **imshow)
+        if self.S is None:
+            self._mark_missing(grid, shape)
         label_rows(self.ax_, list(kinds) * (len(grid) // len(kinds)), shape)
         return self
+
+    def _mark_missing(self, grid, shape):
+        """Crosses, as cells without a colour would be white as the largest values."""
+        marks = mosaic(np.isnan(grid).astype(float), shape)
+        rows, columns = np.nonzero((marks == 1).reshape(*marks.shape[:2], -1).any(-1))
+        if len(rows):
+            limits = self.ax_.axis()
+            self.ax_.plot(columns, rows, "x", color="C3", markersize=4)
+            self.ax_.axis(limits)

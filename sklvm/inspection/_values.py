@@ -1,7 +1,9 @@
 """The labels or values that colour rows, in whatever form they are given."""
 
 import datetime
+import sys
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +14,10 @@ from sklvm.columns._forms import plain
 
 # More numbers than these are a scale and not labels.
 MAX_LABELS = 20
+# Types of single values, and the units of durations in seconds.
+DURATIONS = datetime.timedelta | np.timedelta64
+NUMBERS = int | float | np.number | np.bool_ | Decimal
+UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 # Of a scale where there is no room for one: the rows in so many equally large groups.
 N_GROUPS = 4
 
@@ -28,6 +34,8 @@ class RowValues:
     is_scale : bool
     are_dates : bool
         Whether the numbers of the scale are matplotlib's of dates.
+    unit : str
+        Of the numbers of a scale, where it is known.
     order : list
         Labels in the order in which they come; others by size, or by the alphabet.
     """
@@ -36,6 +44,7 @@ class RowValues:
     missing: np.ndarray
     is_scale: bool
     are_dates: bool = False
+    unit: str = ""
     order: list = field(default_factory=list)
 
     def groups(self):
@@ -56,7 +65,12 @@ class RowValues:
         masks = [kept & (group == i) for i in range(N_GROUPS)]
         # Of a value that many rows have there may be no group of its own.
         named = zip(pairwise(names), masks, strict=True)
-        return [(f"{low} to {high}", mask) for (low, high), mask in named if mask.any()]
+        unit = f" {self.unit}" if self.unit else ""
+        return [
+            (f"{low} to {high}{unit}", mask)
+            for (low, high), mask in named
+            if mask.any()
+        ]
 
 
 def read_values(y, n_rows):
@@ -77,8 +91,10 @@ def read_values(y, n_rows):
             f"y has the shape {array.shape} and X {n_rows} rows; give one label or "
             "value per row."
         )
-    if array.dtype.kind in "mM":
+    if array.dtype.kind == "M":
         return _dates(array)
+    if array.dtype.kind == "m":
+        return _durations(array)
     if array.dtype.kind == "O":
         values = _objects(array)
         values.order = order
@@ -108,19 +124,35 @@ def _is_nullable(y):
 
 def _objects(array):
     missing = np.asarray(is_missing(array), dtype=bool)
-    observed = array[~missing]
+    observed = _as_dates(array[~missing])
     kinds = set(map(type, observed))
     if kinds and all(map(_is_date, kinds)):
         dates = np.full(len(array), "NaT", dtype="datetime64[us]")
         dates[~missing] = [np.datetime64(_local(value), "us") for value in observed]
         return _dates(dates)
-    are_numbers = all(issubclass(k, int | float | np.number | np.bool_) for k in kinds)
+    if kinds and all(issubclass(k, DURATIONS) for k in kinds):
+        durations = np.full(len(array), "NaT", dtype="timedelta64[us]")
+        durations[~missing] = [np.timedelta64(value, "us") for value in observed]
+        return _durations(durations)
+    are_numbers = all(issubclass(kind, NUMBERS) for kind in kinds)
     if not are_numbers:
         return RowValues(array, missing, False)
+    if any(issubclass(kind, Decimal) for kind in kinds):
+        observed = observed.astype(np.float64)
     numbers = np.array(observed.tolist())
     values = np.zeros(len(array), dtype=numbers.dtype)
     values[~missing] = numbers
     return _numbers(values, missing, numbers)
+
+
+def _as_dates(observed):
+    """Periods of pandas as the dates of their starts, where they are no few labels."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not all(isinstance(v, pandas.Period) for v in observed):
+        return observed
+    if len(set(observed)) <= MAX_LABELS:
+        return observed
+    return np.array([period.start_time for period in observed], dtype=object)
 
 
 def _is_date(kind):
@@ -138,6 +170,14 @@ def _dates(array):
     missing = np.isnat(array)
     days = array.astype("datetime64[us]").astype(np.int64) / 86_400e6
     return RowValues(days, missing, not missing.all(), are_dates=True)
+
+
+def _durations(array):
+    missing = np.isnat(array)
+    seconds = array.astype("timedelta64[us]").astype(np.int64) / 1e6
+    longest = np.abs(seconds[~missing]).max(initial=0)
+    unit, size = next(pair for pair in UNITS if longest >= pair[1] or pair[1] == 1)
+    return RowValues(seconds / size, missing, not missing.all(), unit=unit)
 
 
 def _is_scale(values):

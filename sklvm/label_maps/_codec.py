@@ -18,7 +18,7 @@ from sklvm.label_maps._check_sums import (
     write_check_sum,
     write_one_label,
 )
-from sklvm.label_maps._images import read_images
+from sklvm.label_maps._images import read_images, warn_of_unit
 from sklvm.label_maps._model import LabelMapModel
 from sklvm.label_maps._range_coder import CodeError, CodeLength, Decoder, Encoder
 from sklvm.label_maps._reading import read_label_maps, refuse_targets
@@ -41,7 +41,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
 
     .. math::
 
-        -\sum_{i=1}^P \log_2 p(y_i \mid y_{<i}, x) + 9
+        -\sum_{i=1}^P \log_2 p(y_i \mid y_{<i}, x) + 11
 
     bits at the most, and those of the checksum, where :math:`y_{<i}` are the labels of
     the pixels before, on wavefronts from the upper left to the lower right, and x is
@@ -188,7 +188,14 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
                     f" image_shape_={self.image_shape_} may have {MOST_PIXELS} pixels "
                     f"and sides of {1 << SIDE_BITS}; cut it into tiles."
                 )
-        return maps.maps, read_images(self, images, maps.shapes, reset=False)
+        return maps.maps, self._read_images(images, maps.shapes)
+
+    def _read_images(self, images, shapes):
+        images = read_images(self, images, shapes, reset=False)
+        if images is not None:
+            values = np.concatenate([image.ravel() for image in images])
+            warn_of_unit(self.model_.tones, values)
+        return images
 
     # Bytes ----------------------------------------------------------------------------
 
@@ -262,7 +269,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
                 if checksum and not heads[-1][1]:
                     raise CodeError("it has no checksum, and checksum=True")
         shapes = [shape for shape, _ in heads]
-        images = read_images(self, images, shapes, reset=False)
+        images = self._read_images(images, shapes)
         maps = self._maps_of_one_label(coders, shapes)
         rest = [number for number, labels in enumerate(maps) if labels is None]
         read = self.model_.walk_all(

@@ -2,8 +2,13 @@
 
 import numpy as np
 
+from sklvm._warn import warn_user
 from sklvm.columns._numbers import check_numbers
 from sklvm.label_maps._shapes import as_list
+
+# From which ratio on the range of values is that of another unit, as of 0 to 1 beside
+# 0 to 255; images are darker or lighter by less.
+OTHER_UNIT = 20
 
 
 def read_images(estimator, images, shapes, *, reset):
@@ -46,6 +51,26 @@ def read_images(estimator, images, shapes, *, reset):
         )
     (estimator.n_image_channels_,) = known
     return arrays
+
+
+def warn_of_unit(tones, values):
+    """Warn of images that are in another unit than those of the fit.
+
+    Their labels would be said to be improbable, or decoded with many errors.
+    """
+    if not len(values):
+        return
+    bottom, top = float(values.min()), float(values.max())
+    low, high = tones.range()
+    above = max(low - bottom, top - high)
+    is_wide = above > OTHER_UNIT * (high - low)
+    is_narrow = 0 < OTHER_UNIT * 2 * (top - bottom) < high - low
+    if is_wide or is_narrow:
+        warn_user(
+            f"images has values from {bottom:g} to {top:g} and those of the fit were "
+            f"from {low:g} to {high:g}, so that they seem to be in another unit; give "
+            "them in that of the fit."
+        )
 
 
 def _image(array, shape, number):

@@ -36,6 +36,11 @@ class Tones:
         self.steepness = np.quantile(differences, STEEPNESS, method="nearest")
         return self
 
+    def range(self):
+        """The least and the largest value of all channels in the fit."""
+        highest = self.lowest + LEVELS / self.scale
+        return float(self.lowest.min()), float(highest.max())
+
     def _levels(self, image):
         image = image[..., :MOST_CHANNELS].astype(np.float64)
         n = image.shape[-1]

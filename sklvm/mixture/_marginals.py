@@ -270,10 +270,10 @@ def rounded(value, scale):
     return f"{round(value, digits) + 0.0:,.{max(digits, 0)}f}"
 
 
-def shortened(label):
+def shortened(label, longest=LONGEST_LABEL):
     """A label that is not too long to print; names often differ at their ends."""
-    text, end = str(label), LONGEST_LABEL // 2
-    return text if len(text) <= LONGEST_LABEL else f"{text[: end - 1]}…{text[-end:]}"
+    text, end = str(label), longest // 2
+    return text if len(text) <= longest else f"{text[: end - 1]}…{text[-end:]}"
 
 
 def percent(share):

@@ -8,6 +8,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_n_features, check_is_fitted
 
 from sklvm.columns._numbers import check_numbers, refuse_mask
+from sklvm.label_maps._images import warn_of_unit
 from sklvm.label_maps._reading import read_label_maps
 from sklvm.label_maps._shapes import as_maps, flat_images, form_of
 from sklvm.segmentation._tiles import Maps, check_tiles, windows
@@ -78,6 +79,9 @@ def check_images(estimator, images, n_rows, *, reset, in_tiles=False):
             "for each."
         )
     estimator.n_image_channels_ = images.shape[1] // n_pixels
+    model = None if reset else getattr(estimator, "map_model_", None)
+    if model is not None:  # as there is none in those of version 0.1
+        warn_of_unit(model.tones, images[images != 0])  # as what is filled up
     return images, shapes or [estimator.image_shape_] * n_rows
 
 

@@ -1,6 +1,5 @@
 """How many components: by an information criterion, or by held-out rows."""
 
-import operator
 import warnings
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -12,13 +11,12 @@ from sklearn.model_selection import KFold, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _num_samples
 
 from sklvm._base import check_count, check_in_memory, private_random_state
 from sklvm._warn import warn_user
 from sklvm.inspection import ModelSelectionDisplay
 from sklvm.inspection._kinds import is_mixture, last_step, model_and_rows
-from sklvm.sources._source import as_source, n_rows
+from sklvm.inspection._model_selection import count_rows
 
 CRITERIA = ("bic", "icl", "score")
 
@@ -158,7 +156,7 @@ def select_n_components(
         for category, message in fits[best].warnings:
             if not issubclass(category, ConvergenceWarning):  # reported already
                 warn_user(message, category)
-        shown = {"n_samples": _n_rows(X), **results}
+        shown = {"n_samples": count_rows(X), **results}
     display = ModelSelectionDisplay(
         param_name=name, param_range=np.array(numbers), **shown
     )
@@ -224,13 +222,6 @@ def _candidates(estimator, numbers, seed):
         params[f"{prefix}random_state"] = seed
     name = f"{prefix}n_components"
     return name, [clone(estimator).set_params(**params, **{name: n}) for n in numbers]
-
-
-def _n_rows(X):
-    source = as_source(X)
-    if source is None:
-        return _num_samples(X)
-    return source.n_rows or source.sum(n_rows, operator.add)
 
 
 def _folds(cv, X, seed):

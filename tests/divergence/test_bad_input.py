@@ -334,3 +334,27 @@ def test_a_generator_is_no_random_state():
 def test_one_draw_says_nothing_of_its_error():
     p = stats.multivariate_normal([0, 0])
     assert np.isnan(kl(p, p, n_samples=1).standard_error)
+
+
+class Unnormalised:
+    """A normal density times a constant."""
+
+    def __init__(self, log_mass, dimension=1):
+        self.log_mass, self.dimension = log_mass, dimension
+
+    def log_prob(self, X):
+        return stats.norm.logpdf(X).sum(axis=1) + self.log_mass
+
+    def sample(self, n):
+        return np.random.default_rng(0).normal(size=(n, self.dimension))
+
+
+def test_densities_that_are_not_normalised():
+    with pytest.raises(ValueError, match=r"integrates to 2\.718, so .* not normalised"):
+        kl(Unnormalised(1.0), stats.norm())
+    with pytest.raises(ValueError, match=r"below 0, so that .* q is not normalised"):
+        kl(stats.norm(), Unnormalised(1.0))
+    plane = stats.multivariate_normal(ZERO, EYE)
+    with pytest.raises(ValueError, match=r"below 0, so that .* q is not normalised"):
+        kl(plane, Unnormalised(0.5, dimension=2), random_state=0)
+    assert kl(plane, Unnormalised(0.0, dimension=2), random_state=0).divergence < 1e-9

@@ -290,3 +290,22 @@ def test_a_fit_is_frozen():
     fit = fit_gaussian(stats.norm())
     with pytest.raises(dataclasses.FrozenInstanceError):
         fit.divergence = 0.0
+
+
+@pytest.mark.parametrize("direction", ["inclusive", "exclusive"])
+def test_columns_in_units_far_from_one_another(direction):
+    scale = np.array([1e-4, 1e6])
+    covariance = np.array([[2.0, 0.5], [0.5, 1.0]]) * np.outer(scale, scale)
+    target = GaussianMixtureEM.from_parameters([1.0], [3 * scale], [covariance])
+    fit = fit_gaussian(target, direction, random_state=0)
+    assert_allclose(fit.mean / scale, 3, atol=0.1)
+    assert_allclose(fit.covariance / covariance, 1, atol=0.1)
+    assert abs(fit.divergence) < 0.01
+
+
+@pytest.mark.parametrize("nu", [1.2, 2])
+def test_moments_of_draws_where_there_are_none(nu):
+    target = stats.multivariate_t([0, 0], np.eye(2), nu)
+    with pytest.raises(ValueError, match="tails of which the covariance is infinite"):
+        fit_gaussian(target, random_state=0)
+    assert fit_gaussian(stats.multivariate_t([0, 0], np.eye(2), 4), random_state=0)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import i0e, i1e
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from torch.distributions import (
@@ -23,6 +24,7 @@ from torch.distributions import (
     Normal,
     Poisson,
     Uniform,
+    VonMises,
 )
 from torch.distributions import kl_divergence as torch_kl
 
@@ -344,3 +346,21 @@ def test_text_is_an_error_with_the_way_out():
     model = MixtureEM(2, random_state=0).fit(X)
     with pytest.raises(TypeError, match=r"text or categories.*p.sample\(n\)\[0\]"):
         kl(model, model)
+
+
+@pytest.mark.parametrize("of_torch", [False, True])
+def test_angles_are_of_one_turn(of_torch):
+    """Beside the closed form of two von Mises distributions of one direction."""
+    one, two = 2.0, 0.7
+    mean_cosine = i1e(one) / i0e(one)
+    exact = (one - two) * (mean_cosine - 1) + np.log(i0e(two) / i0e(one))
+    if of_torch:
+        p, q = (VonMises(float64(1), float64(kappa)) for kappa in (one, two))
+    else:
+        p, q = (stats.vonmises(kappa, loc=1) for kappa in (one, two))
+    estimate = kl(p, q)
+    assert estimate.method == "quadrature"
+    assert estimate.divergence == pytest.approx(exact, abs=1e-7)
+    wide = stats.norm(0, 2)
+    assert kl(p, wide).divergence < 1
+    assert kl(wide, p).divergence == np.inf

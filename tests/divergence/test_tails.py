@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from sklvm import GaussianMixtureEM
+from sklvm import BernoulliMixtureEM, GaussianMixtureEM
 from sklvm.divergence import kl
 from sklvm.divergence._tails import tail_shape
 
@@ -145,3 +145,26 @@ def test_the_shape_of_a_pareto_tail(b):
     m = int(3 * np.sqrt(len(x)))
     assert abs(tail_shape(x) * b - 1) < 4 / np.sqrt(m) + 0.05
     assert np.isnan(tail_shape(x[:100]))
+
+
+@pytest.mark.parametrize(
+    ("p", "q"),
+    [
+        (stats.poisson(1), stats.binom(10, 0.1)),  # 1 in 100 million is above 10
+        (stats.binom(50, 0.3), stats.binom(40, 0.3)),
+        (stats.nbinom(9, 0.1, loc=-3), stats.poisson(80)),
+    ],
+)
+def test_counts_that_q_excludes_and_draws_do_not_show(p, q):
+    estimate = kl(p, q, random_state=0)
+    assert estimate.divergence == np.inf
+    assert np.isnan(estimate.standard_error)
+
+
+def test_ends_of_counts_beyond_which_p_has_none():
+    p, q = stats.bernoulli(0), stats.binom(1, 0.5)
+    assert kl(p, q).divergence == pytest.approx(np.log(2))
+    assert kl(stats.binom(5, 0.3), stats.binom(40, 0.3)).divergence < np.inf
+    # Models of bits read any number above 0 as 1.
+    bits = BernoulliMixtureEM().fit([[0], [1], [1]])
+    assert kl(bits, stats.bernoulli(2 / 3), random_state=0).divergence < 1e-6

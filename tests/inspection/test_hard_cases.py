@@ -26,6 +26,7 @@ from sklvm.inspection import (
 from sklvm.inspection._columns import draw_panels
 
 from ..autoencoder.models import quietly
+from .models import fitted
 
 X = load_iris().data
 
@@ -136,3 +137,20 @@ def test_a_walk_through_a_table():
     for span in (np.inf, "x"):
         with pytest.raises(ValueError, match=rf"span={span!r} must be a finite"):
             LatentTraversalDisplay.from_estimator(vae, span=span)
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        latent_diagnostics,
+        ReconstructionDisplay.from_estimator,
+        LatentSpaceDisplay.from_estimator,
+    ],
+)
+@pytest.mark.parametrize("make", [str, lambda path: lambda: iter([X])])
+def test_rows_that_are_not_in_memory(show, make, tmp_path):
+    pd.DataFrame(X).rename(columns=str).to_parquet(tmp_path / "rows.parquet")
+    for kind in ("VAE", "Bernoulli"):
+        if kind == "VAE" or show != LatentSpaceDisplay.from_estimator:
+            with pytest.raises(TypeError, match="not in memory; give a table of some"):
+                show(fitted(kind), make(tmp_path / "rows.parquet"))

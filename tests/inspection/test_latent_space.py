@@ -1,6 +1,7 @@
 """The latent space: draws of the aggregated posterior beside those of the prior."""
 
 import datetime
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -273,6 +274,42 @@ def test_quarters_of_one_latent_are_told_apart(y, ends):
     display = LatentSpaceDisplay.from_estimator(fitted("VAE1"), X, y)
     names = legend_of(display)[:-1]
     assert names == [f"{low} to {high}" for low, high in pairwise(ends)]
+
+
+HOURS = np.arange(60) * 2
+
+
+@pytest.mark.parametrize(
+    "y, unit",
+    [
+        (HOURS.astype("timedelta64[h]"), "days"),
+        (pd.Series(pd.to_timedelta(HOURS, unit="s")), "minutes"),
+        ([datetime.timedelta(hours=int(h) / 10) for h in HOURS], "hours"),
+        ([Decimal(int(h)) / 7 for h in HOURS], ""),
+    ],
+)
+def test_durations_and_decimals_have_a_colour_bar(y, unit):
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y)
+    assert display.ax_.get_legend() is None
+    assert display.figure_.axes[-1].get_ylabel() == unit
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE1"), X, y)
+    names = legend_of(display)[:-1]
+    assert len(names) == 4 and all(name.endswith(unit) for name in names)
+
+
+def test_many_periods_are_dates_and_few_are_labels():
+    days = pd.period_range("2024-01-01", periods=60, freq="D")
+    names = legend_of(LatentSpaceDisplay.from_estimator(fitted("VAE1"), X, days))
+    assert names[0] == "2024-01-01 to 2024-01-15"
+    quarters = pd.Series(days).dt.asfreq("Q")
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X, quarters)
+    assert legend_of(display) == ["prior", "2024Q1"]
+
+
+def test_long_names_leave_room_for_the_axes():
+    y = np.array(["a", "b", "long " * 40 + "end"])[np.arange(60) % 3]
+    names = legend_of(LatentSpaceDisplay.from_estimator(fitted("VAE"), X, y))
+    assert max(map(len, names)) == 40 and names[-1].endswith("end")
 
 
 @pytest.mark.parametrize("kind", ["VAE", "VAE1"])

@@ -1,7 +1,10 @@
 """Held-out score, BIC and ICL against a parameter."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -9,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, KFold, validation_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM
+from sklvm import VAE, BernoulliMixtureEM, GaussianMixtureEM, PoissonMixtureEM
 from sklvm.inspection import ModelSelectionDisplay
 
 from ..autoencoder.models import curve, quietly
@@ -190,3 +193,50 @@ def test_searches_that_are_no_curve():
 
 def len_of(estimator, X):
     return len(X)
+
+
+def shown(param_range, scores):
+    return ModelSelectionDisplay(
+        param_name="p", param_range=param_range, test_scores=np.array(scores)[:, None]
+    ).plot()
+
+
+def test_values_in_no_order_are_drawn_by_size():
+    display = shown(np.array([5, 1, 3]), [0.5, 0.1, 0.3])
+    assert has_line(display.figure_, [0.1, 0.3, 0.5], [1, 3, 5])
+    assert display.best_ == {"held-out score": 5}
+
+
+def test_values_that_rise_by_factors_have_a_logarithmic_axis():
+    assert shown([1e-6, 1e-3, 1.0], [0, 1, 0]).ax_.get_xscale() == "log"
+    for param_range in ([1.0, 2.0, 4.0], [0.0, 0.01, 1.0], [1, 10, 100]):
+        assert shown(param_range, [0, 1, 0]).ax_.get_xscale() == "linear"
+
+
+def test_values_that_are_no_numbers_stand_one_after_the_other():
+    layers = [(4,), (4, 4), None]
+    model = VAE(1, max_epochs=1, early_stopping=False, random_state=0)
+    display = ModelSelectionDisplay.from_estimator(
+        model, X, param_name="hidden_layer_sizes", param_range=layers[:2], cv=2
+    )
+    assert display.best_["held-out score"] in layers
+    display = shown([*display.param_range.tolist(), None], [1, 2, 3])
+    names = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert names == [str(value) for value in layers]
+    assert display.best_["held-out score"] is None
+
+
+def test_rows_of_files_and_sparse_rows_are_counted(tmp_path):
+    frame = pd.DataFrame(X).rename(columns=str)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    model = GaussianMixtureEM(random_state=0)
+    search = GridSearchCV(model, {"n_components": [1, 2]}, cv=2).fit(frame)
+    display = ModelSelectionDisplay.from_search(search, tmp_path / "rows.parquet")
+    expected = ModelSelectionDisplay.from_search(search, frame)
+    assert display.n_samples == len(frame)
+    assert_allclose(display.bic, expected.bic, rtol=1e-6)
+    counts = csr_array(np.random.default_rng(0).poisson(1, (60, 3)))
+    display = ModelSelectionDisplay.from_estimator(
+        PoissonMixtureEM(random_state=0), counts, param_range=[1, 2], cv=2
+    )
+    assert display.n_samples == 60

@@ -134,6 +134,22 @@ def test_missing_values_are_gaps_of_the_picture():
     assert_array_equal(display.X, data[:3])
     assert np.isfinite(display.X_reconstructed).all()
     display.figure_.canvas.draw()
+    (crosses,) = display.ax_.lines
+    # Strips of rows 0 and 2, with the reconstruction below each.
+    assert_array_equal(crosses.get_xydata(), [[1, 0], [1, 4]])
+
+
+def test_missing_cells_of_images_have_crosses():
+    data = X[:3].copy()
+    data[1, 3] = np.nan
+    est = fitted("Bernoulli")
+    shape = (2, X.shape[1] // 2)
+    display = ReconstructionDisplay.from_estimator(est, data, image_shape=shape)
+    (crosses,) = display.ax_.lines
+    row, column = divmod(3, shape[1])
+    assert_array_equal(crosses.get_xydata(), [[shape[1] + 1 + column, row]])
+    full = ReconstructionDisplay.from_estimator(est, X[:3], image_shape=shape)
+    assert not full.ax_.lines
 
 
 def test_fewer_rows_than_asked_for():

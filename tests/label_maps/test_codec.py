@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -262,3 +263,23 @@ def test_one_map_is_told_from_rows():
     with pytest.raises(ValueError, match=r"X\[np.newaxis\] or \[X\]"):
         codec.encode(maps[0])
     assert codec.encode(maps[0][np.newaxis]) == codec.encode([maps[0]])
+
+
+def test_images_in_another_unit_than_in_fit():
+    images = photographs(HELD_OUT, seed=1)
+    codec = fitted(with_images=True)
+    with pytest.warns(UserWarning, match=r"^images has values from .* another unit"):
+        codec.score(HELD_OUT, images=images / 255)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        codec.score(HELD_OUT, images=images // 4)  # by night
+        codec.score(HELD_OUT[:1], images=np.zeros_like(images[:1]))
+
+
+def test_bits_of_a_stream_above_the_score():
+    """Rounding up to bytes and what says of which kind it is, 11 bits at the most."""
+    maps = scenes(2, 300, (4, 5))
+    codec = LabelMapCodec().fit(maps)
+    bits = np.array([8 * len(stream) for stream in codec.encode(maps)])
+    above = bits + codec.score_samples(maps) - 32
+    assert 9 < above.max() <= 11

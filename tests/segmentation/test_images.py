@@ -208,3 +208,14 @@ def test_a_pipeline_without_images_needs_no_routing():
     assert_array_equal(pipe.transform(HELD_OUT), S)
     dense = without_images().inverse_transform(S)
     assert_array_equal(pipe.inverse_transform(S), dense)
+
+
+def test_images_in_another_unit_than_in_fit():
+    est = with_images()
+    for images in (SEEN * 255, (SEEN - SEEN.mean()) / 255):
+        with pytest.warns(
+            UserWarning, match=r"^images has values from .* another unit"
+        ):
+            S = est.transform(HELD_OUT, images)
+        with pytest.warns(UserWarning, match="give them in that of the fit"):
+            est.inverse_transform(S, images)
