@@ -43,8 +43,8 @@ def plain(X, name="X"):
         raise TypeError(
             f"{name}={X[:100]!r} is text and no table of rows; give an array or a "
             "DataFrame. By their names, mixtures, VAE and GMVAE read files of tables "
-            "that end in .parquet, .feather, .arrow or .csv, and as a pathlib.Path a "
-            "folder of Parquet files."
+            "that end in .parquet, .feather, .arrow or .csv and folders of Parquet "
+            "files, and as a pathlib.Path a Parquet file of any name."
         )
     _refuse_dataset(X, name)
     if _is_no_table(X):

@@ -353,3 +353,54 @@ def test_a_header_of_numbers_and_words(tmp_path):
     path = tmp_path / "quantiles.csv"
     path.write_text("0.5,name\n1.5,a\n2.5,b\n")
     assert as_source(path) is not None
+
+
+def test_a_folder_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "rows").mkdir()
+    for i in range(2):
+        frame = pd.DataFrame({"a": [i, 1.5]})
+        frame.to_parquet(tmp_path / "rows" / f"{i}.parquet")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for path in ("rows", "rows/", "~/rows", Path("~/rows"), "~/rows/0.parquet"):
+        tables = list(as_source(path).chunks())
+        assert len(tables) == 2 - (str(path)[-1] == "t")
+        assert tables[0]["a"].tolist() == [0, 1.5]
+
+
+@pytest.mark.parametrize("text", ["", "a" * 5000, "\0", "~nobody-of-this-name/x"])
+def test_text_of_which_no_folder_is_asked(text):
+    assert as_source(text) is None
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "csv"])
+def test_a_column_that_the_first_file_lacks(tmp_path, kind):
+    """Arrow takes the columns of the first file, and left others out in silence."""
+    ds = pytest.importorskip("pyarrow.dataset")
+    pa = pytest.importorskip("pyarrow")
+    both = pd.DataFrame({"b": [3.0, 5.0], "a": [1.0, 2.0]})
+    for name, frame in (("0", both[["a"]]), ("1", both)):
+        path = tmp_path / f"{name}.{kind}"
+        if kind == "csv":
+            frame.to_csv(path, index=False)
+        else:
+            getattr(frame, f"to_{kind}")(path)
+    with pytest.raises(ValueError, match=rf"X has the column 'b' in .*1.{kind}' and"):
+        GaussianMixtureEM().fit(ds.dataset(tmp_path, format=kind))
+    of_all = pa.schema([("a", pa.float64()), ("b", pa.float64())])
+    tables = as_source(ds.dataset(tmp_path, format=kind, schema=of_all)).chunks()
+    assert pd.concat(tables)["b"].isna().tolist() == [True, True, False, False]
+    # What the user leaves out by a schema, the first file has, too.
+    both.to_csv(tmp_path / "0.csv", index=False)
+    both.to_csv(tmp_path / "1.csv", index=False)
+    paths = [tmp_path / "0.csv", tmp_path / "1.csv"]
+    some = ds.dataset(paths, format="csv", schema=of_all.remove(1))
+    assert pd.concat(as_source(some).chunks())["a"].tolist() == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.5], ["u", "v"]])
+def test_a_column_that_is_of_another_type_in_the_first_file(tmp_path, values):
+    pd.DataFrame({"a": [1, 2]}).to_parquet(tmp_path / "0.parquet")
+    pd.DataFrame({"a": values}).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(ValueError, match=r"types in '.*1.parquet' than .*schema="):
+        MixtureEM().fit(tmp_path)
