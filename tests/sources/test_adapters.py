@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklvm import GaussianMixtureEM, MixtureEM
+from sklvm import GaussianMixtureEM, MixtureEM, PoissonMixtureEM
 from sklvm.sources import ChunkSource, SliceSource, write
 from sklvm.sources._source import as_source
 from tests.sources.forms import KINDS, OF_FRAMES, names_of, source_of
@@ -261,6 +261,56 @@ def test_what_cannot_be_written(tmp_path):
         write([np.eye(2)], tmp_path / "none" / "x.parquet")
     with pytest.raises(ValueError, match="chunks has one of 0 axes; give arrays"):
         write([1, 2], tmp_path / "x.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+A, B = pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"b": [3], "a": [4]})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": [1.5]}), [1, 2, 1.5]),
+        (pd.DataFrame({"a": [None]}), pd.DataFrame({"a": ["x"]}), [None, "x"]),
+        (np.array([1, 2]), np.array([0.5]), [1, 2, 0.5]),
+        (A, B, [1, 4]),
+    ],
+)
+def test_chunks_of_several_types_are_written(tmp_path, one, other, expected):
+    """Imputed integers have fractions where some are missing: in a late chunk."""
+    path = tmp_path / "x.parquet"
+    assert write(iter([one, other, one]), path) == 2 * len(one) + len(other)
+    found = pd.read_parquet(path)
+    values = found.iloc[:, 0].astype(object).where(found.iloc[:, 0].notna(), None)
+    assert values.tolist()[: len(expected)] == expected
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_imputed_chunks_are_written(tmp_path):
+    X = np.random.default_rng(0).poisson(3, size=(400, 2))
+    late = pd.DataFrame(X, columns=["a", "b"]).astype(float)
+    late.iloc[::9, 1] = np.nan
+    source = ChunkSource(lambda: iter([late.fillna(3).astype(int), late]))
+    est = PoissonMixtureEM(random_state=0).fit(source)
+    write(est.impute(source), tmp_path / "x.parquet")
+    found = pd.read_parquet(tmp_path / "x.parquet")
+    assert_array_equal(found, pd.concat(est.impute(source)))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "columns", "error", "words"),
+    [
+        ([A, A[["a"]]], None, ValueError, r"\['a', 'b'\] and one with \['a'\]"),
+        ([A, A.assign(b="x")], None, ValueError, "other types than those before"),
+        ((A, np.array([1])), None, TypeError, "a tuple, as `sample` gives"),
+        (1.5, None, TypeError, "chunks is a float; give a table"),
+        ([np.eye(2)], ["a", "a"], ValueError, "has a name twice"),
+        ([np.ones(2)], "label", TypeError, r"give a list, \['label'\]"),
+    ],
+)
+def test_chunks_that_make_no_table(tmp_path, chunks, columns, error, words):
+    with pytest.raises(error, match=words):
+        write(chunks, tmp_path / "x.parquet", columns)
     assert not list(tmp_path.iterdir())
 
 
