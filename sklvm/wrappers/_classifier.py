@@ -23,7 +23,7 @@ from sklvm.inspection._kinds import is_density, is_mixture
 from sklvm.state._classes import stateful
 from sklvm.state._estimators import FittedStateMixin
 from sklvm.wrappers._copies import copied_columns
-from sklvm.wrappers._labels import read_labels
+from sklvm.wrappers._labels import read_labels, warn_of_words
 
 # The parameters by which estimators say what their columns are.
 KINDS_OF_COLUMNS = ("components", "likelihood")
@@ -236,6 +236,7 @@ class JointDensityClassifier(
                 f"y has only one class, {self.classes_.tolist()[0]!r}; give labels of "
                 "two or more, none of them -1, which marks unlabelled rows."
             )
+        warn_of_words(self.classes_.tolist())
         codes = np.full(len(is_labelled), np.nan)
         codes[is_labelled] = positions
         return codes
