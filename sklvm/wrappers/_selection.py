@@ -202,6 +202,12 @@ def _check(estimator, param_range, criterion):
             f"estimator={type(last_step(estimator)).__name__} is no mixture; give one "
             "of sklvm, or a Pipeline that ends with one."
         )
+    checkpoint = last_step(estimator).checkpoint
+    if checkpoint is not None:
+        raise ValueError(
+            f"checkpoint={str(checkpoint)!r} of the estimator is one file, which its "
+            "fits with several n_components would share; set checkpoint=None."
+        )
     if criterion not in CRITERIA:
         raise ValueError(f'criterion={criterion!r} must be "bic", "icl" or "score".')
     try:

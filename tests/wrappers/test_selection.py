@@ -254,3 +254,10 @@ def test_a_boolean_that_is_constant_in_a_fold_is_no_failure():
         MixtureEM(random_state=0), X, [1, 2], "score", random_state=0
     )
     assert np.isfinite(selection.results["mean_test_score"]).all()
+
+
+def test_fits_that_would_share_a_checkpoint():
+    """Some failed and were left out, as the file was that of another fit."""
+    est = GaussianMixtureEM(checkpoint="fit.ckpt")
+    with pytest.raises(ValueError, match=r"'fit\.ckpt' of the estimator is one file"):
+        select_n_components(est, np.eye(9), range(1, 3))
