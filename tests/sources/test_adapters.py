@@ -65,6 +65,14 @@ def test_datasets_of_parts_of_files(X, tmp_path):
             assert tables[0].dtypes["x0"] == expected.dtypes["x0"]
 
 
+def test_a_group_of_arrays_is_no_array(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    group.create_array("rows", shape=(3, 2), dtype="f8")
+    with pytest.raises(TypeError, match=r"give one of its arrays, as X\['rows'\]"):
+        GaussianMixtureEM().fit(group)
+
+
 def test_text_that_a_dataset_reads_as_categories_stays_categories(tmp_path):
     ds = pytest.importorskip("pyarrow.dataset")
     frame = pd.DataFrame({"city": ["Rome", "Oslo", "Rome"]})
