@@ -214,6 +214,7 @@ class JointDensityClassifier(
         score : float
         """
         check_is_fitted(self)
+        check_in_memory(X, "give X and y as tables")
         check_consistent_length(X, y, sample_weight)
         warn_of_order("y", y, X)
         labels, is_labelled = read_labels(y)

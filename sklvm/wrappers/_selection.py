@@ -242,7 +242,15 @@ def _n_rows(X):
 def _folds(cv, X, seed):
     if isinstance(cv, Integral):
         cv = KFold(cv, shuffle=True, random_state=seed)
-    return list(check_cv(cv).split(X))
+    try:
+        return list(check_cv(cv).split(X))
+    except (TypeError, ValueError) as error:
+        if "'y'" not in str(error) and "'groups'" not in str(error):
+            raise
+        raise ValueError(
+            f"cv={cv!r} needs more than X ({error}); give its folds, as "
+            "list(cv.split(X, y, groups))."
+        ) from error
 
 
 def _one_standard_error(scores, errors):
