@@ -38,8 +38,10 @@ class DatasetSource(RowSource):
         """
         if fragment is first:
             return
-        known = {*self.columns, *first.physical_schema.names}
-        more = [name for name in fragment.physical_schema.names if name not in known]
+        schema = fragment.physical_schema
+        index = (schema.pandas_metadata or {}).get("index_columns", ())
+        known = [*self.columns, *first.physical_schema.names, *index]
+        more = [name for name in schema.names if name not in known]
         if more:
             raise ValueError(
                 f"X has the column {more[0]!r} in {fragment.path!r} and not in its "

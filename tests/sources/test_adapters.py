@@ -456,6 +456,19 @@ def test_a_column_that_the_first_file_lacks(tmp_path, kind):
     assert pd.concat(as_source(some).chunks())["a"].tolist() == [1, 2, 1, 2]
 
 
+@pytest.mark.parametrize("name", [None, "id"])
+def test_an_index_that_the_first_file_lacks(tmp_path, name):
+    """That of rows which were selected; it is no column."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1.0, 2, 4, 8]})
+    frame.to_parquet(tmp_path / "0.parquet")
+    some = frame[frame["a"] != 2].rename_axis(name)
+    some.to_parquet(tmp_path / "1.parquet")
+    tables = list(as_source(tmp_path).chunks())
+    assert [list(table) for table in tables] == [["a"], ["a"]]
+    assert pd.concat(tables)["a"].tolist() == [1, 2, 4, 8, 1, 4, 8]
+
+
 @pytest.mark.parametrize("values", [[0.5, 1.5], ["u", "v"]])
 def test_a_column_that_is_of_another_type_in_the_first_file(tmp_path, values):
     pd.DataFrame({"a": [1, 2]}).to_parquet(tmp_path / "0.parquet")
