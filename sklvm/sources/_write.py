@@ -116,17 +116,34 @@ def _schema_of_both(one, other):
             f"chunks has one with the columns {one.names} and one with {other.names}; "
             "give the same columns in all."
         )
+    # Text becomes categories where those before were, and categories text.
+    fields = [f if pa.types.is_dictionary(f.type) else other.field(f.name) for f in one]
+    fields = [
+        new.with_type(new.type.value_type)
+        if pa.types.is_dictionary(new.type) and not pa.types.is_dictionary(old.type)
+        else new
+        for old, new in zip(one, fields, strict=True)
+    ]
     try:
-        return pa.unify_schemas([one, other], promote_options="permissive")
+        return pa.unify_schemas([one, pa.schema(fields)], promote_options="permissive")
     except pa.ArrowTypeError as error:
-        raise ValueError(
-            f"chunks has one with other types than those before ({error}); give each "
-            "column in one type."
-        ) from error
+        raise _of_types(error) from error
+
+
+def _of_types(error):
+    return ValueError(
+        f"chunks has one with other types than the others ({error}); give each column "
+        "in one type."
+    )
 
 
 def _write_table(writer, table):
-    table = table.select(writer.schema.names).cast(writer.schema)
+    import pyarrow as pa
+
+    try:
+        table = table.select(writer.schema.names).cast(writer.schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise _of_types(error) from error
     writer.write_table(table, rows_in_chunk(table.num_columns))
 
 

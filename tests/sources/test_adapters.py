@@ -281,7 +281,17 @@ A, B = pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"b": [3], "a": [4]})
         (pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": [1.5]}), [1, 2, 1.5]),
         (pd.DataFrame({"a": [None]}), pd.DataFrame({"a": ["x"]}), [None, "x"]),
         (np.array([1, 2]), np.array([0.5]), [1, 2, 0.5]),
+        (
+            pd.DataFrame({"a": ["y"]}),
+            pd.DataFrame({"a": pd.Categorical(["x"])}),
+            ["y", "x"],
+        ),
         (A, B, [1, 4]),
+        (
+            pd.DataFrame({"a": pd.Categorical(["x"])}),
+            pd.DataFrame({"a": ["y"]}),
+            ["x", "y"],
+        ),
     ],
 )
 def test_chunks_of_several_types_are_written(tmp_path, one, other, expected):
@@ -309,7 +319,13 @@ def test_imputed_chunks_are_written(tmp_path):
     ("chunks", "columns", "error", "words"),
     [
         ([A, A[["a"]]], None, ValueError, r"\['a', 'b'\] and one with \['a'\]"),
-        ([A, A.assign(b="x")], None, ValueError, "other types than those before"),
+        ([A, A.assign(b="x")], None, ValueError, "other types than the others"),
+        (
+            [pd.DataFrame({"a": [x]}) for x in (2**60, 0.5)],
+            None,
+            ValueError,
+            "one type",
+        ),
         ((A, np.array([1])), None, TypeError, "a tuple, as `sample` gives"),
         (1.5, None, TypeError, "chunks is a float; give a table"),
         ([np.eye(2)], ["a", "a"], ValueError, "has a name twice"),
