@@ -60,6 +60,11 @@ def _check_has(names, table):
             f"y names the column {missing[0]!r}, which X does not have; X has "
             f"{', '.join(map(repr, list(table.columns)[:10]))}."
         )
+    if len({*names}) == len(table.columns):
+        raise ValueError(
+            f"y={names} names all columns of X; leave at least one, from which y is "
+            "predicted."
+        )
 
 
 def pair_of(y, X):

@@ -43,13 +43,13 @@ def plain(X, name="X"):
         raise TypeError(
             f"{name}={X[:100]!r} is text and no table of rows; give an array or a "
             "DataFrame. By their names, mixtures, VAE and GMVAE read files of tables "
-            "that end in .parquet, .feather, .arrow or .csv, and as a pathlib.Path a "
-            "folder of Parquet files."
+            "that end in .parquet, .feather, .arrow or .csv and folders of Parquet "
+            "files, and as a pathlib.Path a Parquet file of any name."
         )
     _refuse_dataset(X, name)
     if _is_no_table(X):
         remedy = "give an array or a DataFrame"
-        if isinstance(X, Mapping) and not isinstance(X, dict):
+        if _holds_arrays(X):
             some = ", ".join(f"{name}[{key!r}]" for key in list(X)[:3])
             remedy = f"give one of its arrays{some and ', as '}{some}"
         raise TypeError(
@@ -75,11 +75,19 @@ def _is_no_table(X):
 
     Such as text, an iterator or a file of several arrays.
     """
-    if isinstance(X, (*_NO_TABLE, Mapping, type)) or hasattr(X, "__next__"):
+    if isinstance(X, (*_NO_TABLE, type)) or hasattr(X, "__next__") or _holds_arrays(X):
         return True
     if X is None or isinstance(X, Number) or any(hasattr(X, name) for name in _ARRAYS):
         return False
     return not (hasattr(X, "__len__") and hasattr(X, "__getitem__"))
+
+
+def _holds_arrays(X):
+    """Whether it has arrays by names, as .npz, and groups of HDF5 and zarr have."""
+    if isinstance(X, dict | type):
+        return False
+    is_array = any(hasattr(X, name) for name in _ARRAYS)
+    return isinstance(X, Mapping) or (hasattr(X, "keys") and not is_array)
 
 
 def is_masked(X):

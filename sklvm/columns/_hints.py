@@ -167,16 +167,19 @@ def looks_like_identifier(name, x):
     n measurements on a grid of R steps have n (n - 1) / (2 R) pairs of equal values or
     more, the least where they are uniform. Identifiers of which some are left have
     none, or those of a few rows that are twice in the table. Where R is too large to
-    tell, the name of the column may.
+    tell, or beyond 2^53, where float64 makes whole numbers of all, the name of the
+    column may.
     """
     n = len(x)
-    if n <= FEW_ROWS or not is_whole(x):
+    if n <= FEW_ROWS or (np.rint(x) != x).any():
         return False
     values, counts = np.unique(x, return_counts=True)
     if len(values) < 0.9 * n:
         return False
     if is_identifiers_name(name):
         return True
+    if not is_whole(x):
+        return False
     step = np.gcd.reduce(np.diff(values).astype(np.int64))
     n_steps = (values[-1] - values[0]) / step + 1
     ties = (counts * (counts - 1) / 2).sum()

@@ -19,6 +19,9 @@ from sklvm.mixture._rows import MemoryRows, Rows, added, single_threaded_blas
 from sklvm.mixture._sample import row_hashes
 from sklvm.sources._source import split_weight
 
+# What rounding may make of the sum of all values from pass to pass, and, as a query may
+# add in any order, of each of them in units of its last digit.
+OF_SUM, OF_VALUE = 1e-12, 1e3
 # The workspaces of threads that are not this package's: they keep them from table to
 # table, as Dask has its workers give freed memory back, which is dear to have again.
 _workspaces = threading.local()
@@ -93,7 +96,7 @@ class SourceRows(Rows):
         self.weight_unit = 1.0
         self.row_weight = 1.0  # what is divided by beforehand, as by `in_rows`
         self.stop = threading.Event()
-        self._opened = None
+        self._opened, self._total = None, None
         self._look()
 
     def _look(self):
@@ -173,14 +176,28 @@ class SourceRows(Rows):
         sums = self.source.sum(
             partial(_part_sum, self, function, add), partial(_both, add)
         )
-        n, *sums = (0,) if sums is None else sums
+        n, total, largest, *sums = (0, 0.0, 0.0) if sums is None else sums
         if n == 0 or n != (self.shape[0] or n):
             raise ValueError(
                 f"X gave {n} rows in one pass and {self.shape[0] or 'some'} in another;"
                 " give a source whose passes all have the same rows."
             )
         self.shape = (n, self.shape[1])
+        self._check_same(total, largest)
         return tuple(sums)
+
+    def _check_same(self, total, largest):
+        """The sum of all values is that of the first pass, but for rounding."""
+        if self._total is None:
+            self._total = total
+        n_values = self.shape[0] * self.shape[1]
+        of_values = OF_VALUE * np.finfo(self.dtype).eps * np.sqrt(n_values)
+        if abs(total - self._total) > largest * (OF_SUM * n_values + of_values):
+            raise ValueError(
+                f"X gave values with the sum {total:.9g} in one pass and "
+                f"{self._total:.9g} in another; give a source whose passes all have "
+                "the same rows, as by a seed that is the same in each."
+            )
 
     def digest(self):
         """A number that tells these rows and weights from others, in any order."""
@@ -192,15 +209,29 @@ class SourceRows(Rows):
 
 
 def _part_sum(rows, function, add, table):
-    """The number of rows of a table, and their sums."""
+    """The number of rows of a table, the sum and the largest of values, their sums."""
     with single_threaded_blas():  # workers elsewhere have not set it
         own = rows._in_memory(table)
-        return (own.shape[0], *own.sum(function, add))
+        total, largest = _total(own.data, own.sample_weight)
+        return (own.shape[0], total, largest, *own.sum(function, add))
 
 
 def _both(add, one, other):
-    adders = add if isinstance(add, tuple) else (add,) * (len(one) - 1)
-    return added(one, other, (np.add, *adders))
+    adders = add if isinstance(add, tuple) else (add,) * (len(one) - 3)
+    return added(one, other, (np.add, np.add, np.fmax, *adders))
+
+
+def _total(data, weight):
+    """Sum and largest size of the observed values; without rows of weight 0."""
+    all_count = weight is None or weight.all()
+    data = data[:] if all_count else data[np.flatnonzero(weight)]
+    values = data.data if issparse(data) else data
+    total = values.sum(dtype=np.float64)
+    if np.isnan(total):
+        values = values[~np.isnan(values)]
+        total = values.sum(dtype=np.float64)
+    largest = max(values.max(initial=0), -values.min(initial=0))
+    return total, float(largest)
 
 
 def _look_at(X, weight, workspace):

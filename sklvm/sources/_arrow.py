@@ -1,5 +1,6 @@
 """Datasets and files of Arrow: Parquet, Feather, CSV."""
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,26 @@ class DatasetSource(RowSource):
             yield from self._scanned(self.dataset)
             return
         for fragment in fragments:
+            self._check_columns(fragment, fragments[0])
             yield from self._of_fragment(fragment)
+
+    def _check_columns(self, fragment, first):
+        """A file has no column that the first one lacks, as Arrow would leave it out.
+
+        Of columns that the first one has, too, the user has chosen some by a schema.
+        """
+        if fragment is first:
+            return
+        schema = fragment.physical_schema
+        index = (schema.pandas_metadata or {}).get("index_columns", ())
+        known = [*self.columns, *first.physical_schema.names, *index]
+        more = [name for name in schema.names if name not in known]
+        if more:
+            raise ValueError(
+                f"X has the column {more[0]!r} in {fragment.path!r} and not in its "
+                "first file; write files of the same columns, or give a "
+                "pyarrow.dataset.dataset(X, schema=...) with all that are meant."
+            )
 
     def _of_fragment(self, fragment):
         import pyarrow.dataset as ds
@@ -62,10 +82,15 @@ class DatasetSource(RowSource):
         )
         try:
             yield from map(as_frame, batches)
-        except pa.ArrowInvalid as error:
-            if "CSV" not in str(error):
-                raise
-            raise _of_rows(str(error)) from None
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            if "CSV" in str(error):
+                raise _of_rows(str(error)) from None
+            where = getattr(part, "path", "a file")
+            raise ValueError(
+                f"X has columns of other types in {where!r} than in its schema, which "
+                f"is that of the first file if none is given ({error}); give a "
+                "pyarrow.dataset.dataset(X, schema=...) with types that hold all."
+            ) from error
 
 
 class ParquetSource(RowSource):
@@ -105,7 +130,7 @@ def source_of_path(path):
     import pyarrow as pa
 
     _check_exists(str(path))
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     kind = FORMATS.get(path.suffix, "parquet")
     try:
         return _opened(path, kind)
@@ -124,7 +149,7 @@ def _check_exists(path):
             f"X={path!r} is an address and no path of a file; give a LazyFrame of it, "
             "as polars.scan_parquet does, or a pyarrow.dataset.dataset."
         )
-    if not Path(path).exists():
+    if not os.path.exists(os.path.expanduser(path)):
         raise FileNotFoundError(
             f"X={path!r} is no file; give the path of one, of many files that of their "
             "folder or a pyarrow.dataset.dataset of their paths."

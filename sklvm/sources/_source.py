@@ -1,5 +1,6 @@
 """Where rows lie that need not be in memory. Knows no model."""
 
+import os
 import sys
 from abc import ABC, abstractmethod
 from functools import partial
@@ -187,7 +188,9 @@ def _adapters():
 
 
 def _is_path(X):
-    return isinstance(X, PathLike) or (isinstance(X, str) and X.endswith(ENDINGS))
+    if isinstance(X, str):
+        return X.endswith(ENDINGS) or os.path.isdir(os.path.expanduser(X))
+    return isinstance(X, PathLike)
 
 
 def as_source(X):

@@ -46,6 +46,7 @@ def write(chunks, path, columns=None):
     need_arrow("sklvm.sources.write")
     path = os.fspath(path)
     _check_path(path)
+    _check_chunks(chunks, columns)
     if hasattr(chunks, "shape"):
         chunks = [chunks]
     part = f"{path}.part"
@@ -53,10 +54,8 @@ def write(chunks, path, columns=None):
     try:
         for chunk in chunks:
             table = _as_arrow(chunk, columns)
-            writer = writer or _writer(part, table.schema)
-            writer.write_table(
-                table.cast(writer.schema), rows_in_chunk(table.num_columns)
-            )
+            writer = _writer_for(table, part, writer)
+            _write_table(writer, table)
             n += table.num_rows
         if writer is None:
             raise ValueError("There are no chunks to write; give one at least.")
@@ -68,6 +67,84 @@ def write(chunks, path, columns=None):
         if os.path.exists(part):
             os.remove(part)
     return n
+
+
+def _check_chunks(chunks, columns):
+    if isinstance(columns, str):
+        raise TypeError(f"columns={columns!r} is text; give a list, [{columns!r}].")
+    if isinstance(chunks, tuple):
+        raise TypeError(
+            "chunks is a tuple, as `sample` gives rows and components in one; give one "
+            "of its tables, such as the first."
+        )
+    is_table = hasattr(chunks, "shape")
+    if hasattr(chunks, "collect") or not (is_table or hasattr(chunks, "__iter__")):
+        raise TypeError(
+            f"chunks is a {type(chunks).__name__}; give a table in memory, or an "
+            "iterator over tables."
+        )
+
+
+def _writer_for(table, path, writer):
+    """A writer whose schema has room for the table; what is written stays."""
+    if writer is None:
+        return _writer(path, table.schema)
+    schema = _schema_of_both(writer.schema, table.schema)
+    if schema.equals(writer.schema):
+        return writer
+    # An integer column may have fractions, or text, from some chunk on.
+    import pyarrow.parquet as pq
+
+    writer.close()
+    narrow = f"{path}.narrow"
+    os.replace(path, narrow)
+    try:
+        writer = _writer(path, schema)
+        with pq.ParquetFile(narrow) as file:
+            for group in range(file.num_row_groups):
+                _write_table(writer, file.read_row_group(group))
+    finally:
+        os.remove(narrow)
+    return writer
+
+
+def _schema_of_both(one, other):
+    import pyarrow as pa
+
+    if sorted(one.names) != sorted(other.names):
+        raise ValueError(
+            f"chunks has one with the columns {one.names} and one with {other.names}; "
+            "give the same columns in all."
+        )
+    # Text becomes categories where those before were, and categories text.
+    fields = [f if pa.types.is_dictionary(f.type) else other.field(f.name) for f in one]
+    fields = [
+        new.with_type(new.type.value_type)
+        if pa.types.is_dictionary(new.type) and not pa.types.is_dictionary(old.type)
+        else new
+        for old, new in zip(one, fields, strict=True)
+    ]
+    try:
+        return pa.unify_schemas([one, pa.schema(fields)], promote_options="permissive")
+    except pa.ArrowTypeError as error:
+        raise _of_types(error) from error
+
+
+def _of_types(error):
+    return ValueError(
+        f"chunks has one with other types than the others ({error}); give each column "
+        "in one type."
+    )
+
+
+def _write_table(writer, table):
+    import pyarrow as pa
+
+    try:
+        table = table.select(writer.schema.names).cast(writer.schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise _of_types(error) from error
+    writer.write_table(table, rows_in_chunk(table.num_columns))
 
 
 def _check_path(path):
@@ -106,6 +183,8 @@ def _as_arrow(chunk, columns):
         )
     array = array[:, np.newaxis] if array.ndim == 1 else array
     names = [str(j) for j in range(array.shape[1])] if columns is None else columns
+    if len({*names}) != len(names):
+        raise ValueError(f"columns={list(names)} has a name twice; give other names.")
     if len(names) != array.shape[1]:
         raise ValueError(
             f"columns has {len(names)} names; give one for each of the "

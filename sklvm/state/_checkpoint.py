@@ -102,7 +102,8 @@ class Checkpoint(NoCheckpoint):
             raise ValueError(
                 f"checkpoint={self.path!r} is of a fit with another "
                 f"{' and '.join(sorted(differ))}; go on with that fit, remove the file,"
-                " or choose another path."
+                " or choose another path, and in a search, whose fits would share the "
+                "file, leave checkpoint=None."
             )
 
     def _write(self):

@@ -76,7 +76,8 @@ def check_place(path, name="path"):
     """A file can lie there; else errors would name the temporary one."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise TypeError(f"{name}={path!r} is no path; give the name of a file.")
-    path = os.path.realpath(path)  # what a link points to, not the link
+    # What a link points to, not the link.
+    path = os.path.realpath(os.fsdecode(path))
     if os.path.isdir(path):
         raise IsADirectoryError(
             f"{name}={path!r} is a folder; give the name of a file in it."
@@ -84,6 +85,11 @@ def check_place(path, name="path"):
     if not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(
             f"{name}={path!r} is in no folder that exists; make the folder first."
+        )
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A device, such as /dev/null, would be replaced by a file.
+        raise ValueError(
+            f"{name}={path!r} is a device or pipe and no file; give the name of a file."
         )
     return path
 

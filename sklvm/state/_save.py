@@ -137,6 +137,11 @@ def load(path, *, modules=None):
     --------
     save : Which has an example.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"path is a {type(path).__name__} and no path; give the name of a file, to "
+            "which its bytes are written first."
+        )
     path = os.fspath(path)
     try:
         estimator = read_value(path, modules or {})

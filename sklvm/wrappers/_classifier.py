@@ -29,7 +29,7 @@ from sklvm.state._classes import stateful
 from sklvm.state._estimators import FittedStateMixin
 from sklvm.wrappers._base import weight_params
 from sklvm.wrappers._copies import copied_columns
-from sklvm.wrappers._labels import read_labels
+from sklvm.wrappers._labels import read_labels, warn_of_words
 
 # The parameters by which estimators say what their columns are.
 KINDS_OF_COLUMNS = ("components", "likelihood")
@@ -225,6 +225,7 @@ class JointDensityClassifier(
         score : float
         """
         check_is_fitted(self)
+        check_in_memory(X, "give X and y as tables")
         check_consistent_length(X, y, sample_weight)
         warn_of_order("y", y, X)
         labels, is_labelled = read_labels(y)
@@ -247,6 +248,7 @@ class JointDensityClassifier(
                 f"y has only one class, {self.classes_.tolist()[0]!r}; give labels of "
                 "two or more, none of them -1, which marks unlabelled rows."
             )
+        warn_of_words(self.classes_.tolist())
         codes = np.full(len(is_labelled), np.nan)
         codes[is_labelled] = positions
         return codes

@@ -5,11 +5,17 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from sklvm._warn import warn_user
 from sklvm.columns._cells import is_missing
 from sklvm.columns._forms import plain
 
-# What NumPy makes of -1 and NaN in a list that has text, too, and files of no label.
-MARKS_AS_TEXT = ("-1", "nan", "")
+# What NumPy and pandas make of -1, NaN and None as text, and files of no label.
+MARKS_AS_TEXT = ("-1", "-1.0", "nan", "none", "<na>", "nat", "")
+# What people write where a label is not known.
+WORDS = (
+    *("unknown", "unlabeled", "unlabelled", "unclassified", "undefined", "missing"),
+    *("not known", "no label", "n/a", "na", "null", "?", "-"),
+)
 
 
 def read_labels(y):
@@ -72,13 +78,23 @@ def _check_types(labels):
     marks = [
         label
         for label in labels
-        if isinstance(label, str) and label.strip() in MARKS_AS_TEXT
+        if isinstance(label, str) and label.strip().casefold() in MARKS_AS_TEXT
     ]
     if marks:
         raise ValueError(
             f"y has the text {marks[0]!r}, which may be a mark of unlabelled rows that "
             "became text, or an empty cell; give None for these in an array of "
             "dtype=object, or rename the class."
+        )
+
+
+def warn_of_words(classes):
+    """Where a class has the name of none."""
+    words = [c for c in classes if isinstance(c, str) and c.strip().casefold() in WORDS]
+    if words:
+        warn_user(
+            f"y has the class {words[0]!r}, which may mark unlabelled rows; give None "
+            "for these, or rename the class if it is one."
         )
 
 

@@ -200,6 +200,12 @@ def _check(estimator, param_range, criterion):
             f"estimator={type(last_step(estimator)).__name__} is no mixture; give one "
             "of sklvm, or a Pipeline that ends with one."
         )
+    checkpoint = last_step(estimator).checkpoint
+    if checkpoint is not None:
+        raise ValueError(
+            f"checkpoint={str(checkpoint)!r} of the estimator is one file, which its "
+            "fits with several n_components would share; set checkpoint=None."
+        )
     if criterion not in CRITERIA:
         raise ValueError(f'criterion={criterion!r} must be "bic", "icl" or "score".')
     try:
@@ -227,7 +233,15 @@ def _candidates(estimator, numbers, seed):
 def _folds(cv, X, seed):
     if isinstance(cv, Integral):
         cv = KFold(cv, shuffle=True, random_state=seed)
-    return list(check_cv(cv).split(X))
+    try:
+        return list(check_cv(cv).split(X))
+    except (TypeError, ValueError) as error:
+        if "'y'" not in str(error) and "'groups'" not in str(error):
+            raise
+        raise ValueError(
+            f"cv={cv!r} needs more than X ({error}); give its folds, as "
+            "list(cv.split(X, y, groups))."
+        ) from error
 
 
 def _one_standard_error(scores, errors):

@@ -55,6 +55,15 @@ def test_names_tell_what_large_numbers_do_not(name):
     assert not warned(**{name: x % 50})  # a group, of which each has many rows
 
 
+@pytest.mark.parametrize("name", ["user_id", "ID", "tweet id"])
+def test_identifiers_that_float64_rounds(name):
+    """Those of 62 bits, as of messages and users, were measurements in silence."""
+    x = np.random.default_rng(0).integers(2**62, size=300)
+    (message,) = warned(**{name: x})
+    assert "identifier" in message
+    assert not warned(mass=x.astype(float))
+
+
 @pytest.mark.parametrize("name", ["humid", "paid", "grid", "monkey", "turnkey"])
 def test_words_that_end_like_identifiers(name):
     x = np.random.default_rng(0).integers(10**6, 10**9, 200)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklvm import GaussianMixtureEM, MixtureEM
+from sklvm import GaussianMixtureEM, MixtureEM, PoissonMixtureEM
 from sklvm.sources import ChunkSource, SliceSource, write
 from sklvm.sources._source import as_source
 from tests.sources.forms import KINDS, OF_FRAMES, names_of, source_of
@@ -63,6 +63,14 @@ def test_datasets_of_parts_of_files(X, tmp_path):
             tables = [table[list(frame.columns)] for table in source.chunks()]
             np.testing.assert_array_equal(sorted_rows(tables), sorted_rows([expected]))
             assert tables[0].dtypes["x0"] == expected.dtypes["x0"]
+
+
+def test_a_group_of_arrays_is_no_array(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    group.create_array("rows", shape=(3, 2), dtype="f8")
+    with pytest.raises(TypeError, match=r"give one of its arrays, as X\['rows'\]"):
+        GaussianMixtureEM().fit(group)
 
 
 def test_text_that_a_dataset_reads_as_categories_stays_categories(tmp_path):
@@ -264,6 +272,72 @@ def test_what_cannot_be_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+A, B = pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"b": [3], "a": [4]})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": [1.5]}), [1, 2, 1.5]),
+        (pd.DataFrame({"a": [None]}), pd.DataFrame({"a": ["x"]}), [None, "x"]),
+        (np.array([1, 2]), np.array([0.5]), [1, 2, 0.5]),
+        (
+            pd.DataFrame({"a": ["y"]}),
+            pd.DataFrame({"a": pd.Categorical(["x"])}),
+            ["y", "x"],
+        ),
+        (A, B, [1, 4]),
+        (
+            pd.DataFrame({"a": pd.Categorical(["x"])}),
+            pd.DataFrame({"a": ["y"]}),
+            ["x", "y"],
+        ),
+    ],
+)
+def test_chunks_of_several_types_are_written(tmp_path, one, other, expected):
+    """Imputed integers have fractions where some are missing: in a late chunk."""
+    path = tmp_path / "x.parquet"
+    assert write(iter([one, other, one]), path) == 2 * len(one) + len(other)
+    found = pd.read_parquet(path)
+    values = found.iloc[:, 0].astype(object).where(found.iloc[:, 0].notna(), None)
+    assert values.tolist()[: len(expected)] == expected
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_imputed_chunks_are_written(tmp_path):
+    X = np.random.default_rng(0).poisson(3, size=(400, 2))
+    late = pd.DataFrame(X, columns=["a", "b"]).astype(float)
+    late.iloc[::9, 1] = np.nan
+    source = ChunkSource(lambda: iter([late.fillna(3).astype(int), late]))
+    est = PoissonMixtureEM(random_state=0).fit(source)
+    write(est.impute(source), tmp_path / "x.parquet")
+    found = pd.read_parquet(tmp_path / "x.parquet")
+    assert_array_equal(found, pd.concat(est.impute(source)))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "columns", "error", "words"),
+    [
+        ([A, A[["a"]]], None, ValueError, r"\['a', 'b'\] and one with \['a'\]"),
+        ([A, A.assign(b="x")], None, ValueError, "other types than the others"),
+        (
+            [pd.DataFrame({"a": [x]}) for x in (2**60, 0.5)],
+            None,
+            ValueError,
+            "one type",
+        ),
+        ((A, np.array([1])), None, TypeError, "a tuple, as `sample` gives"),
+        (1.5, None, TypeError, "chunks is a float; give a table"),
+        ([np.eye(2)], ["a", "a"], ValueError, "has a name twice"),
+        ([np.ones(2)], "label", TypeError, r"give a list, \['label'\]"),
+    ],
+)
+def test_chunks_that_make_no_table(tmp_path, chunks, columns, error, words):
+    with pytest.raises(error, match=words):
+        write(chunks, tmp_path / "x.parquet", columns)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_path_where_rows_have_to_be_in_memory(tmp_path):
     path = tmp_path / "x.parquet"
     pd.DataFrame({"a": [1.0, 2, 4]}).to_parquet(path)
@@ -353,3 +427,67 @@ def test_a_header_of_numbers_and_words(tmp_path):
     path = tmp_path / "quantiles.csv"
     path.write_text("0.5,name\n1.5,a\n2.5,b\n")
     assert as_source(path) is not None
+
+
+def test_a_folder_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "rows").mkdir()
+    for i in range(2):
+        frame = pd.DataFrame({"a": [i, 1.5]})
+        frame.to_parquet(tmp_path / "rows" / f"{i}.parquet")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for path in ("rows", "rows/", "~/rows", Path("~/rows"), "~/rows/0.parquet"):
+        tables = list(as_source(path).chunks())
+        assert len(tables) == 2 - (str(path)[-1] == "t")
+        assert tables[0]["a"].tolist() == [0, 1.5]
+
+
+@pytest.mark.parametrize("text", ["", "a" * 5000, "\0", "~nobody-of-this-name/x"])
+def test_text_of_which_no_folder_is_asked(text):
+    assert as_source(text) is None
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "csv"])
+def test_a_column_that_the_first_file_lacks(tmp_path, kind):
+    """Arrow takes the columns of the first file, and left others out in silence."""
+    ds = pytest.importorskip("pyarrow.dataset")
+    pa = pytest.importorskip("pyarrow")
+    both = pd.DataFrame({"b": [3.0, 5.0], "a": [1.0, 2.0]})
+    for name, frame in (("0", both[["a"]]), ("1", both)):
+        path = tmp_path / f"{name}.{kind}"
+        if kind == "csv":
+            frame.to_csv(path, index=False)
+        else:
+            getattr(frame, f"to_{kind}")(path)
+    with pytest.raises(ValueError, match=rf"X has the column 'b' in .*1.{kind}' and"):
+        GaussianMixtureEM().fit(ds.dataset(tmp_path, format=kind))
+    of_all = pa.schema([("a", pa.float64()), ("b", pa.float64())])
+    tables = as_source(ds.dataset(tmp_path, format=kind, schema=of_all)).chunks()
+    assert pd.concat(tables)["b"].isna().tolist() == [True, True, False, False]
+    # What the user leaves out by a schema, the first file has, too.
+    both.to_csv(tmp_path / "0.csv", index=False)
+    both.to_csv(tmp_path / "1.csv", index=False)
+    paths = [tmp_path / "0.csv", tmp_path / "1.csv"]
+    some = ds.dataset(paths, format="csv", schema=of_all.remove(1))
+    assert pd.concat(as_source(some).chunks())["a"].tolist() == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("name", [None, "id"])
+def test_an_index_that_the_first_file_lacks(tmp_path, name):
+    """That of rows which were selected; it is no column."""
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1.0, 2, 4, 8]})
+    frame.to_parquet(tmp_path / "0.parquet")
+    some = frame[frame["a"] != 2].rename_axis(name)
+    some.to_parquet(tmp_path / "1.parquet")
+    tables = list(as_source(tmp_path).chunks())
+    assert [list(table) for table in tables] == [["a"], ["a"]]
+    assert pd.concat(tables)["a"].tolist() == [1, 2, 4, 8, 1, 4, 8]
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.5], ["u", "v"]])
+def test_a_column_that_is_of_another_type_in_the_first_file(tmp_path, values):
+    pd.DataFrame({"a": [1, 2]}).to_parquet(tmp_path / "0.parquet")
+    pd.DataFrame({"a": values}).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(ValueError, match=r"types in '.*1.parquet' than .*schema="):
+        MixtureEM().fit(tmp_path)

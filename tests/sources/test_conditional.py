@@ -128,6 +128,7 @@ def test_a_training_that_goes_on():
         (lambda f: [f, f[["b", "a", "price"]]], "price", ValueError, "same order"),
         (lambda f: [f, f.assign(price=np.nan)], "price", ValueError, "y has missing"),
         (lambda f: [f, f.assign(a=np.nan)], "price", ValueError, "contains NaN"),
+        (lambda f: [f], ["a", "b", "price"], ValueError, "names all columns of X"),
     ],
 )
 def test_bad_sources(chunks, y, error, said):

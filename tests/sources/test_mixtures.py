@@ -1,5 +1,6 @@
 """A mixture is the same wherever its rows lie."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -7,7 +8,12 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from sklvm import GaussianMixtureEM, MixtureEM, PoissonMixtureEM
+from sklvm import (
+    BernoulliMixtureEM,
+    GaussianMixtureEM,
+    MixtureEM,
+    PoissonMixtureEM,
+)
 from sklvm.sources import ChunkSource
 from tests.mixture.families import FAMILIES, assert_same, make
 from tests.sources.forms import KINDS, OF_FRAMES, source_of
@@ -223,6 +229,53 @@ def test_bad_input_leaves_the_mixture_as_it_was(source, words):
     with pytest.raises(ValueError, match=words):
         est.fit(source)
     np.testing.assert_array_equal(est.means_, before)
+
+
+def other_rows(X, seeds):
+    """A source with as many rows, which are others in each pass."""
+
+    def chunks():
+        rng = np.random.default_rng(next(seeds))
+        return iter([X[rng.integers(X.shape[0], size=90)]])
+
+    return chunks
+
+
+@pytest.mark.parametrize(
+    ("est", "X"),
+    [
+        (GaussianMixtureEM(2), A),
+        (GaussianMixtureEM(2), A.astype(np.float32)),
+        (GaussianMixtureEM(2), np.where(A.max() - 0.1 < A, np.nan, A)),
+        (PoissonMixtureEM(2), np.arange(200.0)[:, np.newaxis]),
+        (PoissonMixtureEM(2), sp.csr_array(np.arange(200)[:, np.newaxis])),
+        (BernoulliMixtureEM(2), A > 0),
+        (MixtureEM(2), pd.DataFrame(A)),
+    ],
+)  # fmt: skip
+def test_other_rows_in_each_pass_are_an_error(est, X):
+    """As many rows, drawn anew by a sample without a seed, made a model of no rows."""
+    X = X.to_numpy() if isinstance(X, pd.DataFrame) else X
+    with pytest.raises(ValueError, match=r"values with the sum .* in one pass and"):
+        est.set_params(random_state=0).fit(other_rows(X, itertools.count()))
+
+
+def test_the_same_rows_in_another_order_in_each_pass():
+    """As a query gives them, whose cells may be rounded otherwise; weights of 0."""
+    frame = pd.DataFrame(1e6 + A).assign(w=np.arange(len(A)) % 3)
+    seeds = itertools.count()
+
+    def chunks():
+        rng = np.random.default_rng(next(seeds))
+        order = rng.permutation(len(frame))
+        mixed = frame.iloc[order] * (1 + 1e-16 * rng.normal(size=frame.shape))
+        mixed["w"] = frame["w"].iloc[order]
+        return iter([mixed[:70], mixed[70:]])
+
+    est = GaussianMixtureEM(2, random_state=0).fit(chunks, sample_weight="w")
+    in_memory = GaussianMixtureEM(2, random_state=0)
+    in_memory.fit(1e6 + A, sample_weight=frame["w"])
+    np.testing.assert_allclose(est.lower_bound_, in_memory.lower_bound_, rtol=1e-6)
 
 
 def test_weights_of_a_source_are_a_column():

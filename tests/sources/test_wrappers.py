@@ -61,3 +61,10 @@ def test_classes():
 def test_what_takes_none(call, remedy):
     with pytest.raises(TypeError, match=f"not in memory; .*{remedy}"):
         call()
+
+
+def test_the_accuracy_needs_tables():
+    """The length of a source, or of a path, was taken for a number of rows."""
+    classifier = JointDensityClassifier(MixtureEM(2, random_state=0)).fit(X, Y)
+    with pytest.raises(TypeError, match="not in memory; give X and y as tables"):
+        classifier.score(SOURCE, Y)

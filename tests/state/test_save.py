@@ -1,5 +1,7 @@
 """Saved and loaded: the same numbers to the last bit, and the same training."""
 
+import io
+import os
 import pickle
 import warnings
 
@@ -273,3 +275,23 @@ def test_the_remedy_for_a_lambda_is_one():
         TypeError, match=r"lambda.*define it by def or class at the top"
     ):
         sklvm.save(est, "never_written")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have no names")
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    """As /dev/null was for whoever may write to its folder."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="is a device or pipe and no file"):
+        sklvm.save(GaussianMixtureEM(), path)
+    assert path.is_fifo()
+
+
+def test_paths_of_bytes_and_what_is_no_path(tmp_path):
+    path = os.fsencode(tmp_path / "x.sklvm")
+    sklvm.save(GaussianMixtureEM(3), path)
+    assert sklvm.load(os.fsdecode(path)).n_components == 3
+    content = (tmp_path / "x.sklvm").read_bytes()
+    for given in (content, io.BytesIO(content), None):
+        with pytest.raises(TypeError, match=r"^path is a \w+ and no path; give the"):
+            sklvm.load(given)

@@ -9,7 +9,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import KFold, cross_val_score
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedKFold,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -254,3 +259,21 @@ def test_a_boolean_that_is_constant_in_a_fold_is_no_failure():
         MixtureEM(random_state=0), X, [1, 2], "score", random_state=0
     )
     assert np.isfinite(selection.results["mean_test_score"]).all()
+
+
+def test_fits_that_would_share_a_checkpoint():
+    """Some failed and were left out, as the file was that of another fit."""
+    est = GaussianMixtureEM(checkpoint="fit.ckpt")
+    with pytest.raises(ValueError, match=r"'fit\.ckpt' of the estimator is one file"):
+        select_n_components(est, np.eye(9), range(1, 3))
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(3), StratifiedKFold(3)])
+def test_folds_of_groups_are_given_as_a_list(cv):
+    X, groups = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 3
+    est = GaussianMixtureEM(random_state=0)
+    with pytest.raises(ValueError, match=r"cv=.*needs more than X .*give its folds"):
+        select_n_components(est, X, [1], criterion="score", cv=cv)
+    folds = list(cv.split(X, groups, groups))
+    found = select_n_components(est, X, [1], criterion="score", cv=folds)
+    assert found.best_n_components == 1
