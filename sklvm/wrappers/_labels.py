@@ -9,11 +9,20 @@ from sklvm._warn import warn_user
 from sklvm.columns._cells import is_missing
 from sklvm.columns._forms import plain
 
-# What NumPy and pandas make of -1, NaN and None as text, and files of no label.
-MARKS_AS_TEXT = ("-1", "-1.0", "nan", "none", "<na>", "nat", "")
-# What people write where a label is not known.
+# What NumPy and pandas make of -1 and NaN as text, and files of no label.
+MARKS_AS_TEXT = ("-1", "-1.0", "nan", "<na>", "nat", "")
+# What people write where a label is not known, and what becomes of None as text, which
+# may as well be a class, as of a rash beside mild and severe ones.
 WORDS = (
-    *("unknown", "unlabeled", "unlabelled", "unclassified", "undefined", "missing"),
+    *(
+        "none",
+        "unknown",
+        "unlabeled",
+        "unlabelled",
+        "unclassified",
+        "undefined",
+        "missing",
+    ),
     *("not known", "no label", "n/a", "na", "null", "?", "-"),
 )
 
