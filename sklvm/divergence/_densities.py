@@ -13,6 +13,7 @@ from sklearn.utils import _safe_indexing
 
 from sklvm._base import DensityScoreMixin
 from sklvm.columns._tables import holds_words, named
+from sklvm.inspection._kinds import are_real
 
 # Draws that show the dimension, and where the mass of a density is.
 N_SCOUTS = 1024
@@ -41,11 +42,13 @@ class Density:
         Whether it comes from an estimator, whose log density may be a bound.
     columns : list or None
         The names of the columns, where it was fitted to a DataFrame.
+    real : bool, mask of the columns or None
+        Which have densities of length, and not probabilities, as far as it is known.
     """
 
     def __init__(
         self, name, log_prob, draw, discrete=None, bounds=(-np.inf, np.inf),
-        is_fitted=False, columns=None
+        is_fitted=False, columns=None, real=None
     ):  # fmt: skip
         self.name = name
         self.columns = columns
@@ -56,6 +59,8 @@ class Density:
         self.scouts = self.draw(N_SCOUTS, 0)
         self.dimension = self.scouts.shape[1]
         self.is_kind_known = discrete is not None
+        real = not discrete if real is None and self.is_kind_known else real
+        self.real = None if real is None else np.broadcast_to(real, self.dimension)
         if discrete is None:
             discrete = len(np.unique(self.scouts, axis=0)) < N_SCOUTS
         self.discrete = discrete
@@ -170,7 +175,8 @@ def _of_estimator(name, estimator):
             bounds = (0.0, np.inf)
     return Density(
         name, log_prob, draw, bounds=bounds, is_fitted=True,
-        columns=None if names is None else list(names)
+        columns=None if names is None else list(names),
+        real=are_real(estimator) if is_ours else None,
     )  # fmt: skip
 
 

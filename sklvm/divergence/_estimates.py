@@ -85,8 +85,8 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
         If p or q has not these methods.
     ValueError
         If a log density is not normalised, as far as that shows; if the dimensions
-        differ, or one is known to be discrete and the other to be
-        continuous, or to lie in a plane and the other not; if "quadrature" is asked for
+        differ, or a column is known to be discrete in one and continuous in the other,
+        or one to lie in a plane and the other not; if "quadrature" is asked for
         where it does not apply; if a mode of p has been missed that `n_samples` draws
         would miss as well; or if the density of q falls below the smallest float where
         p has mass that counts.
@@ -111,12 +111,7 @@ def kl(p, q, *, method="auto", n_samples=10_000, random_state=None):
             "distributions of the same."
         )
     _refuse_other_columns(p, q)
-    if p.is_kind_known and q.is_kind_known and p.discrete != q.discrete:
-        discrete, continuous = ("p", "q") if p.discrete else ("q", "p")
-        raise ValueError(
-            f"{discrete} is discrete and {continuous} is continuous, and probabilities "
-            "do not compare with densities; give two distributions of one kind."
-        )
+    _refuse_other_kinds(p, q)
     _refuse_other_measures(p, q)
     chosen = choose_method(method, p, q)
     if diverges(p, q):
@@ -160,6 +155,20 @@ def _refuse_other_columns(p, q):
             f"q was fitted to the columns {q.columns!r:.60}, in another order than p, "
             f"{p.columns!r:.60}; fit both to X[list(p.feature_names_in_)]."
         )
+
+
+def _refuse_other_kinds(p, q):
+    """Raise where a column has probabilities in one and densities in the other."""
+    if p.real is None or q.real is None or (p.real == q.real).all():
+        return
+    j = int((p.real != q.real).argmax())
+    discrete, continuous = ("q", "p") if p.real[j] else ("p", "q")
+    where = f" in the column {j}" if p.dimension > 1 else ""
+    raise ValueError(
+        f"{discrete} is discrete{where} and {continuous} is continuous, and "
+        "probabilities do not compare with densities; give two distributions of one "
+        "kind."
+    )
 
 
 def _refuse_other_measures(p, q):

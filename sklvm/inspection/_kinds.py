@@ -7,6 +7,8 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sklvm.columns._column import REAL
+from sklvm.mixture import GaussianMixtureEM
 from sklvm.mixture._fitted import FittedMixture
 
 
@@ -23,6 +25,19 @@ def is_autoencoder(estimator):
 def is_density(estimator):
     """A density of rows: it scores, samples and imputes them."""
     return is_mixture(estimator) or is_autoencoder(estimator)
+
+
+def are_real(model):
+    """Mask of the columns that a density of rows has a density of length of.
+
+    Or one answer for all; None for a likelihood of the user's own, which may be either.
+    """
+    if hasattr(model, "columns_"):
+        return np.array([kind in REAL for kind in model.columns_.values()])
+    if not is_autoencoder(model):
+        return isinstance(model, GaussianMixtureEM)
+    likelihood = model.likelihood or "gaussian"
+    return likelihood in REAL if isinstance(likelihood, str) else None
 
 
 def is_conditional(estimator):

@@ -15,11 +15,9 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils.validation import check_is_fitted
 
-from sklvm.columns._column import REAL
 from sklvm.columns._forms import plain
 from sklvm.columns._tables import read_table
-from sklvm.inspection._kinds import is_autoencoder, is_density, last_step
-from sklvm.mixture import GaussianMixtureEM
+from sklvm.inspection._kinds import are_real, is_density, last_step
 from sklvm.wrappers._base import observed_cells
 
 REMEDY = (
@@ -98,7 +96,7 @@ def score_in_units(pipeline, X):
 
 def _check_real(model, slopes):
     """Every column that was scaled is a real one."""
-    wrong = np.flatnonzero((slopes != 0) & ~_are_real(model))
+    wrong = np.flatnonzero((slopes != 0) & np.logical_not(are_real(model)))
     if len(wrong):
         names = getattr(model, "feature_names_in_", range(model.n_features_in_))
         raise TypeError(
@@ -107,15 +105,6 @@ def _check_real(model, slopes):
             "unit; scale real columns alone, by a ColumnTransformer, or use "
             "pipeline.score(X)."
         )
-
-
-def _are_real(model):
-    """Mask of the columns that the model has a density of length of, or one answer."""
-    if hasattr(model, "columns_"):
-        return np.array([kind in REAL for kind in model.columns_.values()])
-    if is_autoencoder(model):
-        return np.array(model.likelihood in (None, *REAL))
-    return np.array(isinstance(model, GaussianMixtureEM))
 
 
 def _through(steps, X, slopes):

@@ -327,9 +327,22 @@ def test_codes_and_counts_that_another_mixture_does_not_have():
     few = np.minimum(X, 1)
     p, q = CategoricalMixtureEM().fit(X), CategoricalMixtureEM().fit(few)
     assert kl(p, q).divergence == np.inf
-    assert kl(GaussianMixtureEM().fit(X), PoissonMixtureEM().fit(X)).divergence > 1
-    counts = MixtureEM(components=[("poisson", [0])]).fit(X)
-    assert kl(GaussianMixtureEM().fit(X), counts).divergence == np.inf
+
+
+def test_probabilities_do_not_compare_with_densities():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=300), rng.integers(0, 3, 300)])
+    kinds = {"gaussian": [0, 1]}, {"gaussian": [0], "poisson": [1]}
+    p, q = (MixtureEM(components=list(k.items())).fit(X) for k in kinds)
+    for one, other in ((p, q), (GaussianMixtureEM().fit(X), q)):
+        with pytest.raises(ValueError, match="q is discrete in the column 1 and p is"):
+            kl(one, other)
+    assert kl(q, q, n_samples=100, random_state=0).divergence == 0
+    counts = PoissonMixtureEM().fit(X[:, [1]])
+    for other in (GaussianMixtureEM().fit(X[:, [1]]), stats.norm(1, 1)):
+        with pytest.raises(ValueError, match="p is discrete and q is continuous"):
+            kl(counts, other)
+    assert kl(counts, stats.poisson(1.5), random_state=0).divergence < 1
 
 
 @pytest.mark.filterwarnings("error")
