@@ -26,6 +26,8 @@ class Components(ABC):
     pseudo_row: tuple = ()
     # Whether the M-step of each component knows nothing of the others.
     is_separable = True
+    # A column of the rows whose codes are classes that a start may follow, if any.
+    classes: int | None = None
 
     def __init__(self, n_features, *, dtype=np.float64, missing=False):
         self.n_features = n_features

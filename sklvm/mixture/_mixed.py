@@ -192,6 +192,7 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         "handle_unknown": [StrOptions({"error", "missing"})],
         "weights_prior": [Interval(Real, 1.0, None, closed="left")],
     }
+    _classes = None  # the column of classes that starts may follow
     _remedy = (
         "decrease n_components, give more rows, or increase reg_covar in components"
     )
@@ -302,13 +303,9 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
         check_counts(self._schema, self._options, largest)
 
     def _check_fit(self, mixture, starts):
-        params = self._component_params()
-        blocks = zip(
-            self._schema.blocks,
-            mixture.components.parts,
-            mixture.components.split(params),
-            strict=True,
-        )
+        parts = mixture.components.parts
+        params = mixture.components.split(self._component_params())
+        blocks = zip(self._schema.blocks, parts, params, strict=True)
         if sentence := of_blocks(blocks, self._schema.names, starts.sample[0]):
             warn_user(sentence)
 
@@ -322,7 +319,9 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
             (make_part(block, options, **kwargs), block.columns)
             for block, options in zip(self._schema.blocks, self._options, strict=True)
         ]
-        return ProductComponents(n_features, blocks=blocks, **kwargs)
+        product = ProductComponents(n_features, blocks=blocks, **kwargs)
+        product.classes = self._classes
+        return product
 
     def _encoded(self, mixture, rows):
         return blocks_in_groups(mixture, rows, self.batch_size)

@@ -74,6 +74,32 @@ def responsibilities(points, sample_weight, n_components, method, rng):
     return nearest_centre(points, centres)
 
 
+def following_classes(points, sample_weight, codes, n_components, rng):
+    """Responsibilities (K, n) by which each component has rows of one class alone.
+
+    Classes share the components evenly, and the most frequent ones have those that are
+    left. Rows without a class, whose code is NaN, have the nearest of all centres. None
+    where there are more classes than components.
+    """
+    classes, counts = np.unique(codes[~np.isnan(codes)], return_counts=True)
+    if not 0 < len(classes) <= n_components:
+        return None
+    shares = np.full(len(classes), n_components // len(classes))
+    shares[np.argsort(-counts, kind="stable")[: n_components % len(classes)]] += 1
+    resp = np.zeros((n_components, len(codes)))
+    centres, ends = [], np.cumsum(shares)
+    for label, n, end in zip(classes, shares, ends, strict=True):
+        rows = np.flatnonzero(codes == label)
+        own = points[rows], sample_weight[rows]
+        resp[end - n : end, rows] = within = responsibilities(*own, n, "kmeans", rng)
+        weight = within * own[1]
+        total = np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+        centres.append(weight @ own[0] / total)
+    others = np.flatnonzero(np.isnan(codes))
+    resp[:, others] = nearest_centre(points[others], np.concatenate(centres))
+    return resp
+
+
 class Starts:
     """Finds where runs begin; holds the canonical sample, drawn when first needed."""
 
@@ -136,6 +162,11 @@ class Starts:
         if (centres := mixture.initial.get(components.names[0])) is not None:
             yield nearest_centre(scales[0], components.centres(centres, pooled))
             return
+        if (column := components.classes) is not None:
+            parts = scales[0], sample.sample_weight, sample.rows[:, column]
+            resp = following_classes(*parts, mixture.n_components, rng)
+            if resp is not None:
+                yield resp
         for i in range(N_STARTS):
             points = scales[i % len(scales)]
             yield responsibilities(

@@ -86,7 +86,9 @@ class JointDensityClassifier(
     -----
     Unlabelled rows help where the density is right: components that follow the classes.
     With one component the label is independent of X and the most frequent class is
-    predicted. Choose the model by the accuracy on held-out labelled rows.
+    predicted. Choose the model by the accuracy on held-out labelled rows. Where a
+    mixture has as many components as there are classes, or more, one of its starts
+    gives each component rows of one class.
 
     Columns that are independent in a component, as categories and counts of MixtureEM,
     count twice where one is a copy of another: probabilities come too close to 0 and 1.
@@ -149,6 +151,8 @@ class JointDensityClassifier(
                 )
             estimator = model_of_labels(self.estimator, table)
             _check_masks(estimator, codes)
+            if is_mixture(estimator):
+                estimator._classes = len(table.names)
             self.estimator_ = estimator
             joint = table.append(codes)
             self._fit_joint(X, y, joint, params)
