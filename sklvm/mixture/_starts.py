@@ -19,6 +19,8 @@ LLOYD_STEPS = {"k-means++": 5, "kmeans": 300}
 N_STARTS = 6
 # Rows on which all starts make their first steps.
 LEAST_ROWS, ROWS_PER_PARAMETER = 1024, 8
+# Rows of a class, at least, for each of the components that begin with it.
+ROWS_PER_CENTRE = 2
 
 
 def draw_rows(sample, n, rng):
@@ -79,13 +81,15 @@ def following_classes(points, sample_weight, codes, n_components, rng):
 
     Classes share the components evenly, and the most frequent ones have those that are
     left. Rows without a class, whose code is NaN, have the nearest of all centres. None
-    where there are more classes than components.
+    where there are more classes than components, or too few rows of a class.
     """
     classes, counts = np.unique(codes[~np.isnan(codes)], return_counts=True)
     if not 0 < len(classes) <= n_components:
         return None
     shares = np.full(len(classes), n_components // len(classes))
     shares[np.argsort(-counts, kind="stable")[: n_components % len(classes)]] += 1
+    if (counts < ROWS_PER_CENTRE * shares).any():
+        return None
     resp = np.zeros((n_components, len(codes)))
     centres, ends = [], np.cumsum(shares)
     for label, n, end in zip(classes, shares, ends, strict=True):

@@ -87,8 +87,9 @@ class JointDensityClassifier(
     Unlabelled rows help where the density is right: components that follow the classes.
     With one component the label is independent of X and the most frequent class is
     predicted. Choose the model by the accuracy on held-out labelled rows. Where a
-    mixture has as many components as there are classes, or more, one of its starts
-    gives each component rows of one class.
+    mixture has as many components as there are classes, or more, and each class two
+    rows for each of its components, one of its starts gives each component rows of one
+    class.
 
     Columns that are independent in a component, as categories and counts of MixtureEM,
     count twice where one is a copy of another: probabilities come too close to 0 and 1.

@@ -616,6 +616,13 @@ def test_more_classes_than_components_have_no_such_start():
 
 
 def test_a_class_of_fewer_rows_than_components():
+    codes = np.where(np.arange(400) < 397, 0.0, 1.0)
+    starts = [
+        following_classes(X, np.ones(400), codes, n, np.random.RandomState(0))
+        for n in (2, 4)
+    ]
+    assert starts[0] is not None
+    assert starts[1] is None  # two components for three rows
     y = np.r_[Z[:200], 3]
     rows = np.r_[X[:200], X[:1] + 9]
     assert make(9).fit(rows, y).predict(rows[-1:]) == 3
