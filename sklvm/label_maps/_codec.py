@@ -193,8 +193,8 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
     def _read_images(self, images, shapes):
         images = read_images(self, images, shapes, reset=False)
         if images is not None:
-            values = np.concatenate([image.ravel() for image in images])
-            warn_of_unit(self.model_.tones, values)
+            ends = [(image.min(), image.max()) for image in images]
+            warn_of_unit(self.model_.tones, np.array(ends))
         return images
 
     # Bytes ----------------------------------------------------------------------------
