@@ -60,7 +60,9 @@ class Keys:
                 block[rows, column] = multipliers(len(rows), start)
                 start += len(rows)
             first = present[0] if present else 0
-            self.blocks.append((slice(first, first + len(present)), block))
+            # Of the neighbours up to the last that any of them looks at.
+            n_near = 1 + np.flatnonzero(block.any(axis=1)).max(initial=-1)
+            self.blocks.append((slice(first, first + len(present)), block[:n_near]))
         self.numbers = np.zeros((len(beside) + 1, m), dtype=np.uint64)
         for i, context in enumerate(contexts):
             rows = [beside.index(name) for name in context.beside]
@@ -76,6 +78,8 @@ class Keys:
         candidate, rival : ndarray of shape (n,), uint64
         beside : list of ndarray of shape (n,)
         """
+        if len(around) <= PIECE:
+            return self._piece(around, candidate, rival, beside)
         keys = np.empty((len(around), self.n_contexts), dtype=np.uint64)
         for start in range(0, len(around), PIECE):
             some = slice(start, start + PIECE)
@@ -93,7 +97,7 @@ class Keys:
         for (columns, block), looks in zip(
             self.blocks, (around, same, rivals), strict=True
         ):
-            keys[:, columns] += looks @ block
+            keys[:, columns] += looks[:, : len(block)] @ block
         return keys
 
 
@@ -151,6 +155,12 @@ class AdaptiveCounts:
     def begin(self, n_contexts, n_maps):
         """Counts of maps of which nothing is known."""
         return np.zeros((2, n_maps * n_contexts << ADAPTIVE_BITS), dtype=np.int64)
+
+    def add(self, counts, bits, slots):
+        """Count the bits (n,) of pixels at their slots (n, m)."""
+        zeros, ones = counts
+        np.add.at(zeros, slots[~bits].ravel(), 1)
+        np.add.at(ones, slots[bits].ravel(), 1)
 
     def slots(self, keys, n_maps=1):
         """Where contexts (n, m) of pixels, map by map, have their counts."""

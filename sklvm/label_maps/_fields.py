@@ -66,7 +66,7 @@ class Field:
 
     def neighbours(self, places):
         """The labels around (n, number of neighbours), known ones only."""
-        return self.flat[places[:, None] + self.offsets]
+        return self.flat.take(places[:, None] + self.offsets)
 
     def weighted_sum(self, multipliers):
         """Of the labels around all pixels, times a number each, mod 2^64 (n, H, W)."""
@@ -84,17 +84,17 @@ class Field:
         return padded[:, MARGIN:, MARGIN:-MARGIN].astype(np.int32)
 
     def wavefronts(self):
-        """Of each the places (n_maps, w), and the pixels' numbers in a map (w,)."""
-        height, width = self.shape
-        for number in range(width + SLOPE * (height - 1)):
-            first = max(0, -((width - 1 - number) // SLOPE))
-            last = min(height - 1, number // SLOPE)
-            if last < first:  # maps narrower than the slope have gaps
-                continue
-            rows = np.arange(first, last + 1)
-            columns = number - SLOPE * rows
-            places = (rows + MARGIN) * self.stride + columns + MARGIN
-            yield self.starts + places, rows * width + columns
+        """All pixels, wavefront by wavefront, each from the top.
+
+        Their numbers in a map (n,), their places (n_maps, n), and the bounds of the
+        wavefronts among them.
+        """
+        fronts = wavefront_numbers(self.shape)
+        numbers = np.argsort(fronts, kind="stable")
+        places = self.inside().reshape(len(self.starts), -1)[:, numbers]
+        # Maps that are narrower than the slope have wavefronts without a pixel.
+        sizes = np.bincount(fronts)
+        return numbers, places, np.cumsum([0, *sizes[sizes > 0]])
 
 
 def wavefront_numbers(shape):

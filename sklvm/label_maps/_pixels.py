@@ -153,9 +153,12 @@ def _rows_at(views, starts, first, counts, n_labels):
 def second_candidates(around, first, n_labels):
     """The nearest label that is not the first candidate's (n,), n_labels for none."""
     near = around[:, :N_NEAR]
-    others = (near != first[:, None]) & (near < n_labels)
+    others = near != first[:, None]
+    others &= near != n_labels
+    # Without another it is the first of all: one with the same label, or none.
     nearest = near[np.arange(len(near)), others.argmax(axis=1)]
-    return np.where(others.any(axis=1), nearest, np.uint64(n_labels))
+    nearest[nearest == first] = n_labels
+    return nearest
 
 
 @dataclass
@@ -193,7 +196,7 @@ class MissRows:
         if n_asked < 1:
             return None
         candidates = ranked[:, 1 : n_asked + 1]
-        seen = np.take_along_axis(seen, candidates.view(np.int64), axis=1)
+        seen = seen[np.arange(len(seen))[:, None], candidates.view(np.int64)]
         return cls(
             np.repeat(around, n_asked, axis=0),
             np.repeat(first, n_asked),
