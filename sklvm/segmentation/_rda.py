@@ -231,15 +231,15 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     --------
     >>> import numpy as np
     >>> from sklvm import SparseSegmentationRDA
-    >>> horizon = np.random.default_rng(0).integers(2, 10, size=50)
-    >>> X = (np.arange(12)[:, None] >= horizon[:, None, None]) * np.ones((1, 1, 12))
-    >>> X = X.reshape(50, 144)
-    >>> rda = SparseSegmentationRDA(image_shape=(12, 12), distortion_weight=2.0,
-    ...                             channels=(16, 16), max_epochs=20, tol=np.inf,
+    >>> horizon = np.random.default_rng(0).integers(2, 6, size=30)
+    >>> X = (np.arange(8)[:, None] >= horizon[:, None, None]) * np.ones((1, 1, 8))
+    >>> X = X.reshape(30, 64)
+    >>> rda = SparseSegmentationRDA(image_shape=(8, 8), distortion_weight=2.0,
+    ...                             channels=(8,), max_epochs=20, tol=np.inf,
     ...                             random_state=0).fit(X)
     >>> S = rda.transform(X)
     >>> S.shape
-    (50, 144)
+    (30, 64)
     >>> bool(rda.rate(S).mean() / np.log(2) < 16)  # bits
     True
     >>> streams = rda.encode(X)
@@ -254,11 +254,11 @@ class SparseSegmentationRDA(SegmentationCodec, FittedSegmentations, TrainedInPar
     ...     def score(self, X, y=None, images=None):
     ...         S = self.transform(X, images)
     ...         return -(self.rate(S) + 4.0 * self.distortion(X, S, images)).mean()
-    >>> model = ScoredAtFour(image_shape=(12, 12), channels=(8,), max_epochs=3,
+    >>> model = ScoredAtFour(image_shape=(8, 8), channels=(8,), max_epochs=1,
     ...                      tol=np.inf, random_state=0)
     >>> with sklearn.config_context(enable_metadata_routing=True):
     ...     search = GridSearchCV(model, {"distortion_weight": [0.1, 4.0]}, cv=2)
-    ...     search = search.fit(X[:20], images=X[:20])
+    ...     search = search.fit(X[:12], images=X[:12])
     >>> search.best_params_
     {'distortion_weight': 4.0}
     """

@@ -14,13 +14,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from . import together
 
-NAMES = [name for name, *_ in together.models()]
+SAID = {
+    "other_rows": "X=50 rows of 64 columns .* process 1 has X=51 rows",
+    "other_parameters": r"lr=0\.001 and process 1 has lr=0\.002",
+    "with_checkpoint": "checkpoint='a.ckpt' is of a fit in one process",
+}
 
 
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory):
-    """What both processes have found."""
-    folder = tmp_path_factory.mktemp("ranks")
+def found_by_two(folder):
     root = pathlib.Path(together.__file__).parents[2]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node=2", "-m", "tests.neural.together", str(folder)]
@@ -32,8 +33,7 @@ def processes(tmp_path_factory):
     return [pickle.loads((folder / f"{rank}.pkl").read_bytes()) for rank in range(2)]
 
 
-@pytest.fixture(scope="module")
-def alone():
+def found_alone():
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with warnings.catch_warnings():
@@ -44,34 +44,21 @@ def alone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_two_processes_find_what_one_does(processes, alone, name):
-    (first, _), (second, _) = processes
-    for one, other in zip(first[name], second[name], strict=True):
-        assert_array_equal(one, other)
-    trace, weights, bound = alone[name]
-    assert_allclose(first[name][0], trace, rtol=1e-5, atol=1e-5)
-    # Weights drift apart by what the order of float32 sums does to Adam's first steps.
-    assert_allclose(first[name][2], bound, rtol=1e-4, atol=1e-4)
-    assert np.isfinite(first[name][1]).all() and len(first[name][1]) == len(weights)
-
-
-@pytest.mark.slow
-def test_the_first_process_gives_the_seed(processes):
+def test_two_processes_find_what_one_does(tmp_path):
+    """In one test, as the two processes take long to start."""
+    processes, alone = found_by_two(tmp_path), found_alone()
+    for name, (trace, weights, bound) in alone.items():
+        first, second = (models[name] for models, _ in processes)
+        for one, other in zip(first, second, strict=True):
+            assert_array_equal(one, other, err_msg=name)
+        assert_allclose(first[0], trace, rtol=1e-5, atol=1e-5, err_msg=name)
+        # Weights drift by what the order of float32 sums does to Adam's first steps.
+        assert_allclose(first[2], bound, rtol=1e-4, atol=1e-4, err_msg=name)
+        assert np.isfinite(first[1]).all() and len(first[1]) == len(weights), name
     (_, first), (_, second) = processes
+    # The first process gives the seed.
     assert_array_equal(first["own_seeds"], second["own_seeds"])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("other_rows", "X=50 rows of 64 columns .* process 1 has X=51 rows"),
-        ("other_parameters", r"lr=0\.001 and process 1 has lr=0\.002"),
-        ("with_checkpoint", "checkpoint='a.ckpt' is of a fit in one process"),
-    ],
-)
-def test_processes_that_were_given_different_things(processes, name, said):
-    for _, found in processes:
-        with pytest.raises(ValueError, match=said):
-            raise ValueError(found[name])
+    for name, said in SAID.items():
+        for found in (first, second):
+            with pytest.raises(ValueError, match=said):
+                raise ValueError(found[name])
