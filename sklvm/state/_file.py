@@ -17,6 +17,8 @@ KEY = "sklvm"
 PREFIX, END_OF_CHECKSUM = '{"sha256":"', 75  # 11 characters and 64
 # Reading JSON takes up to 70 bytes a value and a few copies of the text: 100 MB.
 MOST_VALUES, MOST_BYTES = 2**20, 2**24
+# Of pickle, and as joblib compresses it: zlib, gzip, bz2, xz.
+PICKLES = b"\x80", b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7z"
 
 
 def checksum(text, arrays):
@@ -54,8 +56,11 @@ def read_text(path):
     """The JSON in a file, whose size has been looked at first."""
     size = os.stat(path).st_size
     with open(path, "rb") as file:
-        n_bytes = int.from_bytes(file.read(8), "little")
+        begin = file.read(8)
+        n_bytes = int.from_bytes(begin, "little")
         if not 0 < n_bytes <= min(size - 8, MOST_BYTES):
+            if begin.startswith(PICKLES):
+                raise ValueError("it looks like one of pickle, which joblib.load reads")
             raise ValueError("it is no file of safetensors")
         if _n_values(file.read(n_bytes)) > MOST_VALUES:
             raise ValueError("its header is too large")

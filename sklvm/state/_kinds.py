@@ -1,10 +1,11 @@
 """Objects that take more than their attributes to write: how each kind is written.
 
-Those of NumPy stand here, and the intervals of pandas, of which `pandas.cut` makes
-categories. `sklvm/neural/_state.py` adds those of torch, so that nothing here imports
-it.
+Those of NumPy stand here, dates, and the intervals, times and periods of pandas, which
+are categories of some tables. `sklvm/neural/_state.py` adds those of torch, so that
+nothing here imports it.
 """
 
+import datetime
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Base:
     attributes: Callable  # (object) -> dict
 
 
-INTERVAL = "pandas.Interval"
+PANDAS = "pandas."
 _by_type, _by_tag, _of_subclasses, _bases = {}, {}, [], []
 
 
@@ -59,7 +60,7 @@ def register_base(*args):
 def kind_of(value):
     """The kind of a value, or None."""
     if "pandas" in sys.modules:
-        _register_intervals()
+        _register_pandas()
     if type(value) in _by_type:
         return _by_type[type(value)]
     return next((k for k in _of_subclasses if isinstance(value, k.type_)), None)
@@ -67,24 +68,39 @@ def kind_of(value):
 
 def kind_tagged(tag):
     """The kind of a tag."""
-    if tag == INTERVAL:
-        _register_intervals()
+    if tag.startswith(PANDAS):
+        _register_pandas()
     return _by_tag[tag]
 
 
-def _register_intervals():
-    if INTERVAL not in _by_tag:
-        from pandas import Interval
+def _register_pandas():
+    if f"{PANDAS}Interval" in _by_tag:
+        return
+    from pandas import Interval, Period, Timedelta, Timestamp
 
-        register_kind(
-            Interval, INTERVAL, lambda i: [i.left, i.right, i.closed], _interval_from
-        )
+    def moment(plain):
+        text, zone, unit = plain
+        moment = Timestamp(text).as_unit(unit)
+        return moment if zone is None else moment.tz_convert(zone)
 
+    def zone(moment):
+        return None if moment.tz is None else str(moment.tz)
 
-def _interval_from(ends):
-    from pandas import Interval
-
-    return Interval(*ends)
+    for type_, to_plain, from_plain in (
+        (Interval, lambda i: [i.left, i.right, i.closed], lambda i: Interval(*i)),
+        (Timestamp, lambda t: [t.isoformat(), zone(t), t.unit], moment),
+        (
+            Timedelta,
+            lambda d: [d.isoformat(), d.unit],
+            lambda d: Timedelta(d[0]).as_unit(d[1]),
+        ),
+        (
+            Period,
+            lambda p: [p.ordinal, p.freqstr],
+            lambda p: Period(ordinal=p[0], freq=p[1]),
+        ),
+    ):
+        register_kind(type_, PANDAS + type_.__name__, to_plain, from_plain)
 
 
 def base_of(cls):
@@ -148,3 +164,5 @@ register_kind(frozenset, "frozenset", _sorted, frozenset)
 register_kind(complex, "complex", lambda c: [c.real, c.imag], lambda c: complex(*c))
 register_kind(bytes, "bytes", bytes.hex, bytes.fromhex)
 register_kind(PurePath, "path", PurePath.as_posix, Path, subclasses=True)
+for _type in (datetime.date, datetime.datetime, datetime.time):
+    register_kind(_type, _type.__name__, _type.isoformat, _type.fromisoformat)

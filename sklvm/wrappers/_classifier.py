@@ -158,6 +158,7 @@ class JointDensityClassifier(
             joint = table.append(codes)
             self._fit_joint(X, y, joint, params)
             if is_mixture(estimator):
+                del estimator._classes  # of this table alone
                 self._warn_of_copies(joint)
         return self
 

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -87,6 +88,13 @@ def test_other_files_are_refused_in_one_sentence(path):
         sklvm.load(path)
     with pytest.raises(FileNotFoundError):
         sklvm.load(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize("compress", [0, 3, "gzip", "bz2", "xz"])
+def test_a_pickle_is_told(compress, path):
+    joblib.dump(GaussianMixtureEM(), path, compress=compress)
+    with pytest.raises(ValueError, match=r"one of pickle, which joblib\.load reads"):
+        sklvm.load(path)
 
 
 def test_a_later_format_names_the_version_that_reads_it(path):

@@ -1,11 +1,13 @@
 """Saved and loaded: the same numbers to the last bit, and the same training."""
 
+import datetime
 import io
 import os
 import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import skorch.callbacks
@@ -14,7 +16,7 @@ from numpy.testing import assert_array_equal
 from sklearn.pipeline import make_pipeline
 
 import sklvm
-from sklvm import GMVAE, VAE, GaussianMixtureEM
+from sklvm import GMVAE, VAE, GaussianMixtureEM, MixtureEM
 from tests.autoencoder.models import quietly
 from tests.state.cases import CASES, OwnEncoder, assert_same_answers, fitted
 
@@ -295,3 +297,28 @@ def test_paths_of_bytes_and_what_is_no_path(tmp_path):
     for given in (content, io.BytesIO(content), None):
         with pytest.raises(TypeError, match=r"^path is a \w+ and no path; give the"):
             sklvm.load(given)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.to_datetime(["2020-03-28", "2020-03-29", "2020-03-30"]),
+        pd.to_datetime(["2020-03-28", "2020-03-29"]).tz_localize("Europe/Paris"),
+        pd.to_timedelta([1, 2, 30], "h"),
+        pd.period_range("2020-01", periods=3, freq="M"),
+        pd.interval_range(0, 3),
+        [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)],
+    ],
+    ids=["times", "zone", "durations", "periods", "intervals", "dates"],
+)
+def test_categories_of_times_come_back(values, path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"when": pd.Categorical(rng.choice(values, 40), list(values))})
+    table["x"] = rng.normal(size=40)
+    model = quietly(MixtureEM(2, random_state=0).fit, table)
+    sklvm.save(model, path)
+    loaded = sklvm.load(path)
+    assert_array_equal(loaded.score_samples(table), model.score_samples(table))
+    sample = loaded.sample(5)[0]
+    pd.testing.assert_frame_equal(sample, model.sample(5)[0])
+    assert sample["when"].dtype == table["when"].dtype

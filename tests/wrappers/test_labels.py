@@ -609,6 +609,13 @@ def test_each_component_has_rows_of_one_class(n_components):
     assert (own == Z[Y < 0]).mean() > 0.7
 
 
+def test_the_mixture_inside_can_be_fitted_to_a_table_without_labels():
+    inner = make(3).fit(X, np.maximum(Z, 0)).estimator_
+    X_new = np.c_[X, Z]
+    alone = clone(inner).fit(X_new)
+    assert inner.fit(X_new).lower_bound_ == alone.lower_bound_
+
+
 def test_more_classes_than_components_have_no_such_start():
     rng = np.random.RandomState(0)
     assert following_classes(X, np.ones(400), Z.astype(float), 2, rng) is None
