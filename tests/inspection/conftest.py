@@ -2,6 +2,10 @@
 
 import pytest
 
+from ..gates import short_gates
+
+_short_gates = pytest.fixture(short_gates, scope="package", autouse=True)
+
 matplotlib = pytest.importorskip("matplotlib")
 
 
