@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 from _report import print_header, print_machine, print_row
-from _sources_memory import SCALES, Peak, chunk
+from _sources_memory import SCALES, Peak, sheared
 
 CHUNK = 20_000
 
@@ -41,7 +41,7 @@ def add_arguments(parser):
 
 def rows(family, n_rows):
     for seed in range(n_rows // CHUNK):
-        X = chunk(seed, CHUNK) / SCALES
+        X = sheared(np.random.default_rng(seed), CHUNK) / SCALES
         match family:
             case "bits":
                 X = X > 0
