@@ -38,6 +38,7 @@ N_PROMISING, AS_WRONG = 2, 0.7
 NEGLIGIBLE = 40.0
 
 
+@np.errstate(under="ignore")  # which a caller may have set to raise
 def logsumexp(values, axis):
     """As scipy's, which takes its time where there are few values; none is +inf."""
     most = values.max(axis=axis, keepdims=True)
@@ -260,6 +261,7 @@ class LearnedRate(RateModel):
             table.fit(np.concatenate(contexts), np.concatenate(classes))
         return self
 
+    @np.errstate(under="ignore")
     def fit(self, codes):
         """Fit the frequencies of seeds, and of classes beside a lattice, by EM."""
         if not len(codes):
