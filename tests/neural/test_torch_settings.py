@@ -1,5 +1,6 @@
 """Settings of torch and NumPy that a user has made elsewhere change nothing."""
 
+import copy
 from contextlib import contextmanager
 from functools import cache
 
@@ -93,3 +94,11 @@ def test_settings_made_elsewhere(name, setting):
         answers = FITS[name]()
     for answer, other in zip(answers, expected, strict=True):
         assert_array_equal(answer, other)
+
+
+def test_copies_and_exports_under_another_default_device(tmp_path):
+    maps, est = fit(MAPS, image_shape=(3, 4), max_epochs=3), VAE(2, **QUICK)
+    quietly(est.fit, X)
+    with default_device("meta"):
+        assert_array_equal(copy.deepcopy(maps).transform(MAPS), maps.transform(MAPS))
+        est.export_encoder(tmp_path / "encoder.pt2")
