@@ -38,11 +38,11 @@ N_PROMISING, AS_WRONG = 2, 0.7
 NEGLIGIBLE = 40.0
 
 
-@np.errstate(under="ignore")  # which a caller may have set to raise
 def logsumexp(values, axis):
     """As scipy's, which takes its time where there are few values; none is +inf."""
     most = values.max(axis=axis, keepdims=True)
-    sums = np.exp(values - most).sum(axis=axis, keepdims=True)
+    with np.errstate(under="ignore"):  # which a caller may have set to raise
+        sums = np.exp(values - most).sum(axis=axis, keepdims=True)
     return np.squeeze(most + np.log(sums), axis=axis)
 
 
@@ -261,7 +261,6 @@ class LearnedRate(RateModel):
             table.fit(np.concatenate(contexts), np.concatenate(classes))
         return self
 
-    @np.errstate(under="ignore")
     def fit(self, codes):
         """Fit the frequencies of seeds, and of classes beside a lattice, by EM."""
         if not len(codes):
@@ -278,7 +277,8 @@ class LearnedRate(RateModel):
         for _ in range(N_ITERATIONS):
             joint = np.einsum("nqg,qg->nq", seeds, self.log_h) + self.log_w - costs
             joint += np.einsum("nqg,qg->nq", blanks, self.log_not_h)
-            resp = np.exp(joint - logsumexp(joint, 1)[:, None])
+            with np.errstate(under="ignore"):
+                resp = np.exp(joint - logsumexp(joint, 1)[:, None])
             ones = np.einsum("nq,nqg->qg", resp, seeds) + self.believed * sizes
             alls = np.einsum("nq,nqg->qg", resp, seeds + blanks) + sizes
             h = np.divide(ones, alls, out=self.believed.copy(), where=alls > 0)
