@@ -4,7 +4,7 @@ Imported only by what computes on them; mixtures that compute with NumPy do not.
 """
 
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 
@@ -67,6 +67,15 @@ def full_precision():
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+def cpu_by_default():
+    """Where tensors made without a device lie on the CPU.
+
+    The user may have said otherwise by torch.set_default_device.
+    """
+    is_cpu = torch.get_default_device().type == "cpu"
+    return nullcontext() if is_cpu else torch.device("cpu")
 
 
 # What torch says where there is no memory; only that of CUDA has a class of its own.

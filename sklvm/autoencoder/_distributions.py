@@ -294,13 +294,14 @@ class MixturePrior(_Mixture, _Gaussians):
 
         The means are on a circle in the first two dimensions, or spread over a line.
         """
-        means = torch.zeros(n_components, latent_dim)
+        float32 = {"dtype": torch.float32}
+        means = torch.zeros(n_components, latent_dim, **float32)
         if latent_dim == 1:
-            means[:, 0] = torch.linspace(-1, 1, n_components)
+            means[:, 0] = torch.linspace(-1, 1, n_components, **float32)
         else:
-            angle = 2 * math.pi / n_components * torch.arange(n_components)
+            angle = 2 * math.pi / n_components * torch.arange(n_components, **float32)
             means[:, :2] = torch.stack([angle.cos(), angle.sin()], -1)
-        rest = torch.zeros(n_components * (latent_dim + 1))
+        rest = torch.zeros(n_components * (latent_dim + 1), **float32)
         return torch.cat([START_RADIUS * means.flatten(), rest])
 
     def parts(self):

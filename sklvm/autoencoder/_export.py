@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from sklvm._devices import cpu_by_default
 from sklvm.autoencoder._graphs import (
     ConditionalDecoder,
     ConditionalEncoder,
@@ -122,10 +123,11 @@ class Exports(ABC):
         check_is_fitted(self)
         path = os.fspath(path)
         as_bytes = _writer(path)
-        graph, inputs, expected = make_graph()
-        inputs = [torch.from_numpy(array) for array in inputs]
-        data, run = as_bytes(graph, _program(graph, inputs, name))
-        _check_agrees(path, run([array.numpy() for array in inputs]), expected)
+        with cpu_by_default():
+            graph, inputs, expected = make_graph()
+            tensors = [torch.from_numpy(array) for array in inputs]
+            data, run = as_bytes(graph, _program(graph, tensors, name))
+            _check_agrees(path, run(inputs), expected)
         write_whole(path, data)
 
 

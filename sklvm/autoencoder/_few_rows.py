@@ -68,8 +68,9 @@ def _products_agree(shape, device, n_draws, size, n_threads):
     The threads that torch may use are among the arguments, as they change its ways.
     """
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(n_draws, size, shape[-1], generator=generator).to(device)
-    weight = torch.randn(tuple(shape), generator=generator).to(device)
+    noise = {"generator": generator, "dtype": torch.float32}
+    x = torch.randn(n_draws, size, shape[-1], **noise).to(device)
+    weight = torch.randn(tuple(shape), **noise).to(device)
     many = _product(x, weight)
     few = _product(x[:, :FEW_ROWS].contiguous(), weight)
     if not torch.equal(many[:, :FEW_ROWS], few):

@@ -273,7 +273,7 @@ class FittedConditional(
             for x in as_tensor(X, device).split(max(1, BLOCK_SIZE // module.row_size)):
                 x = module.read(x)
                 p = module.conditional_prior(x)
-                eps = torch.empty((S, len(x), module.n_prior_noise), device=device)
+                eps = x.new_empty((S, len(x), module.n_prior_noise))
                 eps.normal_(generator=generator)
                 z = p.rsample(eps)
                 draws = [

@@ -69,7 +69,10 @@ class RowEstimates(BaseAutoencoder):
             self.noise_ = noise
 
     def _warn_of_collapse(self, X):
-        """Say that the decoder goes without the latent."""
+        """Say that the decoder goes without the latent, where that may be wrong."""
+        module = self.net_.module
+        if module.likelihood.is_any_distribution(module.n_features):
+            return
         rows = X[:: -(-X.shape[0] // N_RATED)]
 
         def rate_of(batch, q, p, eps):

@@ -110,7 +110,7 @@ def check_covariances(name, cov, covariance_type, d):
                 f"{name} has the variance {cov.min():g}; give positive ones."
             )
         return np.sqrt(cov)
-    size = cov.shape[-1] if d is None and cov.ndim else d
+    size = cov.shape[-1] if d is None and cov.ndim else d or "d"
     if cov.ndim < 2 or cov.shape[-2:] != (size, size):
         raise ValueError(
             f"{name} has shape {cov.shape}; give covariances of shape (..., {size}, "

@@ -200,8 +200,13 @@ def _moments_on_the_line(line):
         value, error = line.expectation(lambda x, log_p: function(x[0, 0]))
         return value if np.isfinite(error) else np.inf
 
-    mean = moment(lambda x: x)
-    variance = moment(lambda x: (x - mean) ** 2) if np.isfinite(mean) else np.inf
+    # What the quadrature misses of the mass counts in units of p, not of its offset.
+    centre = np.median(line.p.scouts)
+    shift = moment(lambda x: x - centre)
+    mean = centre + shift
+    variance = np.inf
+    if np.isfinite(shift):
+        variance = moment(lambda x: (x - centre - shift) ** 2)
     return np.array([mean]), np.array([[variance]])
 
 

@@ -170,7 +170,10 @@ def _integral(integrand, a, b, tolerance):
 
     Unless the error is small: an extrapolation may end in rounding on some processors.
     """
-    with warnings.catch_warnings(record=True) as caught:
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        np.errstate(under="ignore"),  # of a density far out, where it is 0
+    ):
         warnings.simplefilter("always", IntegrationWarning)
         value, error = quad(
             integrand, a, b, epsabs=tolerance / 100, epsrel=tolerance, limit=100

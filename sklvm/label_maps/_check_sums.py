@@ -65,7 +65,7 @@ def write_one_label(coder, n_labels, name, labels):
     """The rest of the stream of a map (H, W) of one label."""
     label = coder.uniform(n_labels, int(labels[0, 0]))
     write_check_sum(coder, check_sum(name, labels.shape, label))
-    return coder.finish()
+    return coder.stream()
 
 
 def read_one_label(coder, n_labels, name, shape):

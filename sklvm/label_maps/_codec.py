@@ -224,7 +224,7 @@ class LabelMapCodec(FittedStateMixin, BaseEstimator):
         if checksum:
             for coder, labels in zip(coders, maps, strict=True):
                 write_check_sum(coder, check_sum(name, labels.shape, labels))
-        streams = [coder.finish() for coder in coders]
+        streams = [coder.stream() for coder in coders]
         for number, labels in enumerate(maps):
             if labels.min() == labels.max():
                 coder = self._begin(labels.shape, checksum)

@@ -18,6 +18,8 @@ SHORTEST = 1 << 48
 STEP = 16
 # Binary frequencies are of this total.
 BIT_TOTAL = 1 << 20
+# The stream of the number 0, whose bytes are none: an empty stream is a lost one.
+ZERO = b"\0"
 
 
 class CodeError(ValueError):
@@ -118,6 +120,10 @@ class Encoder:
             while self.length < SHORTEST:
                 self._shift()
         return values
+
+    def stream(self):
+        """The bytes, one at least."""
+        return self.finish() or ZERO
 
     def finish(self):
         """The bytes: the shortest number in the interval, read after the point."""

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from sklvm.columns._forms import is_of_frames
-from sklvm.label_maps._range_coder import CodeError
+from sklvm.label_maps._range_coder import ZERO, CodeError
 
 
 def check_streams(streams):
-    """A list of one or more streams, as a list of bytes."""
+    """A list of one or more streams, as a list of bytes for a `Decoder`."""
     if isinstance(streams, bytes | bytearray | memoryview):
         raise ValueError(
             f"streams={streams!r:.40} is bytes; give a list, [stream] of a single one."
@@ -28,7 +28,12 @@ def check_streams(streams):
                 f"Stream {number} is {type(data).__name__}, not bytes; give it as "
                 "encode has given it."
             )
-    return [bytes(data) for data in streams]
+        if not len(data):
+            raise ValueError(
+                f"Stream {number} is empty, and encode writes one byte or more; give "
+                "it as encode has given it."
+            )
+    return [b"" if data == ZERO else bytes(data) for data in streams]
 
 
 @contextmanager

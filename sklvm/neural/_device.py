@@ -9,7 +9,12 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sklvm._devices import free_bytes, full_precision, memory_errors
+from sklvm._devices import (
+    cpu_by_default,
+    free_bytes,
+    full_precision,
+    memory_errors,
+)
 
 
 def place(array, device):
@@ -106,6 +111,7 @@ def inference():
         ),
         torch.inference_mode(),
         full_precision(),
+        cpu_by_default(),
         _float32_convolutions if _uses_cuda() else nullcontext(),
     ):
         yield

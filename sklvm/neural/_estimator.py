@@ -11,7 +11,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklvm._base import private_random_state, raise_interrupt, unchanged_on_error
 from sklvm._compat import with_callbacks
-from sklvm._devices import full_precision, memory_errors, resolve_device
+from sklvm._devices import (
+    cpu_by_default,
+    full_precision,
+    memory_errors,
+    resolve_device,
+)
 from sklvm._tasks import watched
 from sklvm._warn import warn_user
 from sklvm.neural._device import as_dense, as_tensor, inference
@@ -108,6 +113,7 @@ class BaseNeuralEstimator(TrainsItsNet):
             torch.inference_mode(False),
             torch.enable_grad(),
             full_precision(),
+            cpu_by_default(),
             training_together(self._trains_together) as ranks,
         ):
             device = ranks.device(resolve_device(self.device))

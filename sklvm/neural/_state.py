@@ -56,7 +56,10 @@ def _tensor_from(plain):
     tensor = _tensor_from(plain)
     if not _is_dense(tensor.shape, strides):
         raise ValueError("strides that leave memory empty")
-    return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)
+    laid_out = torch.empty_strided(
+        tensor.shape, strides, dtype=tensor.dtype, device="cpu"
+    )
+    return laid_out.copy_(tensor)
 
 
 def _parameter_to(parameter):

@@ -13,7 +13,7 @@ def augmented(images, image_shape, generator, rng):
     """Flat images (n, H W C) in other light and with grain, and with patches."""
     pixels = images.unflatten(-1, (image_shape[0] * image_shape[1], -1))
     n, _, n_channels = pixels.shape
-    noise = {"generator": generator, "device": images.device}
+    noise = {"generator": generator, "device": images.device, "dtype": images.dtype}
     gain = 1 + VARIATION * torch.randn((n, 1, n_channels), **noise)
     light = VARIATION * torch.randn((n, 1, n_channels), **noise)
     grain = VARIATION / 2 * torch.randn(pixels.shape, **noise)

@@ -17,7 +17,7 @@ from sklvm.label_maps._check_sums import (
     write_check_sum,
     write_one_label,
 )
-from sklvm.label_maps._range_coder import CodeError, Decoder, Encoder
+from sklvm.label_maps._range_coder import ZERO, CodeError, Decoder, Encoder
 from sklvm.label_maps._shapes import as_form
 from sklvm.label_maps._streams import check_streams, naming
 from sklvm.segmentation._checks import (
@@ -145,7 +145,7 @@ class SegmentationCodec:
             self.residual_model_.walk(coder, decoded, labels)
         if numbers is not None:
             write_check_sum(coder, numbers)
-        return coder.finish()
+        return coder.stream()
 
     def _head(self, shape, lossless, checksum):
         coder = Encoder()
@@ -169,7 +169,7 @@ class SegmentationCodec:
         if checksum:
             for coder, each in zip(coders, labels, strict=True):
                 write_check_sum(coder, check_sum(name, each.shape, each))
-        return [coder.finish() for coder in coders]
+        return [coder.stream() for coder in coders]
 
     def _ones_to_bytes(self, labels, checksum, name):
         """The streams of maps of one label, which is all that they tell."""
@@ -297,7 +297,7 @@ class SegmentationCodec:
                 # Given their components, every map has one code only. No float is to
                 # decide what is read, so they need not be the likeliest here as well.
                 parts = labels, each.codes, guess, each.lossless, numbers
-                if self._to_bytes(*parts, each.components) != each.coder.data:
+                if self._to_bytes(*parts, each.components) != (each.coder.data or ZERO):
                     raise CodeError("its bytes are not those of the map that it codes")
             each.labels = labels
 

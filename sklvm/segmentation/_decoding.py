@@ -90,7 +90,7 @@ class FittedNetworks:
         if array is None:
             return None
         array = np.ascontiguousarray(array)
-        return torch.as_tensor(array, dtype=dtype).to(self.device)
+        return torch.as_tensor(array, dtype=dtype, device=self.device)
 
 
 def decoder(networks, images, blank):

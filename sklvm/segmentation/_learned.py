@@ -41,7 +41,8 @@ NEGLIGIBLE = 40.0
 def logsumexp(values, axis):
     """As scipy's, which takes its time where there are few values; none is +inf."""
     most = values.max(axis=axis, keepdims=True)
-    sums = np.exp(values - most).sum(axis=axis, keepdims=True)
+    with np.errstate(under="ignore"):  # which a caller may have set to raise
+        sums = np.exp(values - most).sum(axis=axis, keepdims=True)
     return np.squeeze(most + np.log(sums), axis=axis)
 
 
@@ -276,7 +277,8 @@ class LearnedRate(RateModel):
         for _ in range(N_ITERATIONS):
             joint = np.einsum("nqg,qg->nq", seeds, self.log_h) + self.log_w - costs
             joint += np.einsum("nqg,qg->nq", blanks, self.log_not_h)
-            resp = np.exp(joint - logsumexp(joint, 1)[:, None])
+            with np.errstate(under="ignore"):
+                resp = np.exp(joint - logsumexp(joint, 1)[:, None])
             ones = np.einsum("nq,nqg->qg", resp, seeds) + self.believed * sizes
             alls = np.einsum("nq,nqg->qg", resp, seeds + blanks) + sizes
             h = np.divide(ones, alls, out=self.believed.copy(), where=alls > 0)

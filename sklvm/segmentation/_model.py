@@ -67,7 +67,7 @@ class SegmentationModel(TrainedModule):
             planes = torch.cat([planes, self.image_planes(images)], dim=1)
         logits = self.decoder(planes)
         if self.void_class is not None:
-            never = torch.zeros(self.n_classes, device=logits.device)
+            never = logits.new_zeros(self.n_classes)
             never[self.void_class] = torch.inf
             logits = logits - never[:, None, None]
         return logits

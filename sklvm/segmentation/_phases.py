@@ -148,7 +148,9 @@ class EncoderPhase(Phase):
     def draw(self, labels, numbers, images, generator, rng):
         device, n = labels.device, len(labels)
         shape = (N_DRAWS[self.gradient], *labels.shape)
-        noise = torch.rand(shape, generator=generator, device=device)
+        noise = torch.rand(
+            shape, generator=generator, device=device, dtype=torch.float32
+        )
         weights = self.weight * WEIGHT_RANGE ** rng.uniform(-1, 1, size=n)
         examples = np.full(labels.shape, -1, dtype=np.int32)
         for i, number in enumerate(numbers):

@@ -96,3 +96,13 @@ def test_a_large_beta_collapses():
 )
 def test_an_ordinary_fit_does_not_warn(est, data):
     assert not warnings_of(est.fit, *data)
+
+
+@pytest.mark.parametrize("likelihood", ["categorical", "bernoulli", "auto"])
+def test_one_column_of_labels_needs_no_latent(likelihood):
+    """Its p(y|x) is any distribution without z, which is to hold nothing."""
+    y = np.random.default_rng(0).integers(0, 2, len(IRIS)) == 1
+    est = ConditionalVAE(likelihood=likelihood, max_epochs=2, **QUICK)
+    assert not warnings_of(est.fit, IRIS, y)
+    assert not warnings_of(VAE(2, likelihood=likelihood, max_epochs=2, **QUICK).fit,
+                           y[:, np.newaxis])  # fmt: skip

@@ -358,3 +358,8 @@ def test_densities_that_are_not_normalised():
     with pytest.raises(ValueError, match=r"below 0, so that .* q is not normalised"):
         kl(plane, Unnormalised(0.5, dimension=2), random_state=0)
     assert kl(plane, Unnormalised(0.0, dimension=2), random_state=0).divergence < 1e-9
+
+
+def test_a_number_is_no_covariance():
+    with pytest.raises(ValueError, match=r"shape \(\); give .* \(\.\.\., d, d\)"):
+        entropy_gaussian(4.0)

@@ -309,3 +309,12 @@ def test_moments_of_draws_where_there_are_none(nu):
     with pytest.raises(ValueError, match="tails of which the covariance is infinite"):
         fit_gaussian(target, random_state=0)
     assert fit_gaussian(stats.multivariate_t([0, 0], np.eye(2), 4), random_state=0)
+
+
+def test_a_target_far_from_zero():
+    """As seconds since 1970: what is missed of its mass, times its mean, is far off."""
+    target = stats.norm(1e9, 1)
+    fit = fit_gaussian(target)
+    assert abs(fit.mean - 1e9) < 1e-6
+    assert_allclose(fit.covariance, 1, rtol=1e-8)
+    assert abs(fit.divergence) < 1e-9

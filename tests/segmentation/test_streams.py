@@ -153,6 +153,16 @@ def test_what_is_no_list(est, wrong):
     refused(est.decode, wrong, words=("streams", f"{wrong!r:.40}", "list"))
 
 
+def test_streams_that_are_empty(est, streams):
+    """As those of a file whose bytes were lost, which some models took for a map."""
+    refused(est.decode, [streams[0], b""], words=("Stream 1", "empty"))
+    full = HELD_OUT[:1, :12] * 0  # of seeds everywhere: the number 0, of no bytes
+    stream = est._to_bytes(*[full.reshape(1, 3, 4)[0], full.reshape(1, 3, 4)],
+                           full, lossless=False, numbers=None)  # fmt: skip
+    assert stream
+    assert (decode(est, stream) == 0).all()
+
+
 def test_lists_of_all_kinds(est, streams):
     expected = est.decode(streams[:3])
     for kind in (tuple, partial(np.array, dtype=object)):

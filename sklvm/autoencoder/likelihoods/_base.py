@@ -131,6 +131,10 @@ class Likelihood(nn.Module, metaclass=ABCMeta):
         """log p(x|z), summed over the observed features; `observed` None means all."""
         return sum_observed(self.log_prob(x, outputs), observed)
 
+    def is_any_distribution(self, n_features):
+        """Whether one z can have any p(x|z) of the features, so that z adds none."""
+        return False
+
     # Linear models of the features ------------------------------------------------
 
     def numbers(self, X):

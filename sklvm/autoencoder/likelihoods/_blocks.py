@@ -106,6 +106,9 @@ class Blocks(Likelihood):
         causes = (part.why_diverged(own) for part, own in self._of_data(X))
         return next(filter(None, causes), None)
 
+    def is_any_distribution(self, n_features):
+        return len(self.parts) == 1 and self.parts[0].is_any_distribution(n_features)
+
     def width(self, n_features):
         return sum(part.width(n) for part, n in self._sizes())
 

@@ -59,6 +59,9 @@ class Bernoulli(Likelihood):
     def why_diverged(self, X):
         return None
 
+    def is_any_distribution(self, n_features):
+        return n_features == 1
+
     def start(self, X):
         theta, _ = column_moments(X)
         # A column that is constant in the sample is not certain.
@@ -145,6 +148,9 @@ class Categorical(Likelihood):
 
     def n_means(self, n_features):
         return sum(self.n_categories)
+
+    def is_any_distribution(self, n_features):
+        return n_features == 1
 
     def start(self, X):
         counts = [np.zeros(n) for n in self.n_categories]

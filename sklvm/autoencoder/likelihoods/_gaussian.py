@@ -302,7 +302,7 @@ class Gaussian(_Real):
                 squares = squares.mean()
             return self._move(squares, None)
         # Each row is there once a draw.
-        n_observed = observed.sum(0) * (len(squares) / len(observed))
+        n_observed = observed.sum(0).to(squares) * (len(squares) / len(observed))
         squares, n_observed = joint_sums(squares.sum(0), n_observed)
         if self.noise == "shared":
             squares, n_observed = squares.sum(), n_observed.sum()
