@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_iris
 
 from sklvm import GaussianMixtureEM
@@ -39,6 +40,7 @@ def run(code):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_mixtures_and_what_stands_on_them(tmp_path):
     score, *rest = run(
         f"""
@@ -71,6 +73,7 @@ def test_mixtures_and_what_stands_on_them(tmp_path):
     assert float(score) == GaussianMixtureEM(3, random_state=0).fit(X).score(X)
 
 
+@pytest.mark.slow
 def test_networks_say_how_to_install_torch():
     shown = run(
         """
@@ -93,6 +96,7 @@ def test_networks_say_how_to_install_torch():
     assert len(shown.splitlines()) == 6
 
 
+@pytest.mark.slow
 def test_a_mixture_on_a_device_says_so_too():
     shown = run(
         """
@@ -112,6 +116,7 @@ def test_a_mixture_on_a_device_says_so_too():
     assert "sklvm[neural]" in sentence and "device='cpu'" in sentence
 
 
+@pytest.mark.slow
 def test_a_file_that_names_own_classes_can_be_read():
     shown = run(
         """

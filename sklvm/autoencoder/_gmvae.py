@@ -58,7 +58,7 @@ class GMVAE(TrainsInStages):
         Share of `max_epochs` that trains the autoencoder alone.
     n_init : int, default=1
         Number of whole trainings. With more than one, `validation_fraction` of the rows
-        is held out, and the training with the highest F of these rows is kept.
+        is held out, and the training with their highest `score` is kept.
     likelihood : {"gaussian", "lognormal", "bernoulli", "poisson", \
             "negative_binomial", "categorical", "auto"}, list or Likelihood, \
             default=None
@@ -174,8 +174,9 @@ class GMVAE(TrainsInStages):
         Mean of q(z|x) over the training rows. `fit` warns of components with less than
         a hundredth of 1 / K.
     attempts_ : ndarray of shape (n_init,)
-        F of the held-out rows for each training of the latest fit that started anew,
-        -inf where it diverged; for `n_init=1` it is `lower_bound_`.
+        The `score` of the held-out rows, a bound tighter than F, for each training of
+        the latest fit that started anew, -inf where it diverged; for `n_init=1`
+        `lower_bound_`.
     lower_bounds_ : ndarray of shape (n_iter_,)
         The objective of each epoch, a mean over its batches: log p(x|w) in the
         pretraining, then F with beta and free bits; for "gumbel" its relaxation.

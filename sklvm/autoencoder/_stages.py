@@ -66,7 +66,7 @@ class TrainsInStages(FittedComponents):
         return 2 * self.n_init
 
     def _train_anew(self, X, y, device, single_epoch):
-        """All restarts; the one with the highest held-out F stays."""
+        """All restarts; the one with the highest held-out score stays."""
         first = self._draw_seed()
         if single_epoch:
             self._train_once(X, device, first, first, single_epoch)
@@ -168,7 +168,7 @@ class TrainsInStages(FittedComponents):
         return self._split(n, self.net_.split_seed_)[0]
 
     def _held_out_bound(self, X):
-        """F of the rows that choose among the restarts."""
+        """The score of the rows that choose among the restarts."""
         self._set_noise(X[self._training_rows(X)])
         held_out = X[self._split(X.shape[0], self.net_.split_seed_)[1]]
         F = float(self._scores_of_rows(held_out).mean())

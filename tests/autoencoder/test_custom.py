@@ -212,6 +212,7 @@ def test_channels_are_tuned_by_grid_search():
     assert search.best_estimator_.encoder.channels in grid["encoder__channels"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["encoder", "decoder"])
 def test_a_shape_that_does_not_match_the_rows(which):
     network = {"encoder": ConvEncoder, "decoder": ConvDecoder}[which]((8, 9))

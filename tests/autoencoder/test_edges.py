@@ -123,6 +123,7 @@ def test_checkpoint_with_its_defaults(X, tmp_path):
     assert (tmp_path / "params.pt").exists()
 
 
+@pytest.mark.slow
 def test_rows_without_any_value_in_batches_of_one(X):
     X[3] = np.nan
     est = VAE(**QUICK | {"batch_size": 1}).fit(X)

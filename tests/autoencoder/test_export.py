@@ -168,6 +168,7 @@ def test_encoder_is_transform(fitted, encoder_of, name, suffix):
         assert_same(RUN[suffix](path, numbers[:n]), est.transform(data[:n]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, suffix", in_both(CASES, DECODERS_IN_ONNX))
 def test_decoder_is_inverse_transform(fitted, name, suffix, tmp_path):
     need(suffix)
@@ -215,6 +216,7 @@ def test_conditional(name, suffix, tmp_path):
             assert_same(found, module.likelihood.mean(outputs).numpy())
 
 
+@pytest.mark.slow
 def test_the_number_of_rows_has_a_name(encoder_of):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

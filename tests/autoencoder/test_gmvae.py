@@ -327,6 +327,7 @@ class ObservedEncoder(torch.nn.Module):
         return torch.cat([mean, log_diagonal, factor[:, 1, :1]], -1).float()
 
 
+@pytest.mark.slow
 def test_missing_values_are_integrated_out():
     rows = with_gaps(80, 3)
     est = known(rows, encoder=ObservedEncoder(), posterior="full")

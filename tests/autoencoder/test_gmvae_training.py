@@ -95,6 +95,7 @@ def test_the_objective_of_a_network_is_its_bound(categorical):
     assert z_score(trace(est, MANY, 50), bound) < 4.5
 
 
+@pytest.mark.slow
 def test_four_modes_agree_at_the_same_parameters():
     """At q(z|w, x) = p(z|w), where no draw of z matters: equal in every epoch."""
     exact, *others = (trace(known(MANY, categorical=mode), MANY, 20) for mode in MODES)
@@ -175,6 +176,7 @@ def test_pretraining_is_a_share_of_the_epochs():
     assert np.abs(none.means_ - half.means_).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_labels_are_never_looked_at():
     plain = fitted(n_init=2, max_epochs=2)
     for y in (TRUTH, np.full(len(ROWS), 7)):

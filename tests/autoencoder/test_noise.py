@@ -35,6 +35,7 @@ def sure_encoder():
     return encoder, decoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["optimal", "shared"])
 def test_the_bound_is_stationary_in_each_sigma(noise):
     """By finite differences of F, the sigma being given as numbers."""

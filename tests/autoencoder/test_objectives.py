@@ -121,6 +121,7 @@ def test_the_closed_forms_take_noise_away():
     assert spread["stl"] == pytest.approx(spread["log_ratio"], rel=0.15)
 
 
+@pytest.mark.slow
 def test_more_draws_average():
     one, many = (
         np.std(draws("log_ratio", n_draws=n_draws).lower_bounds_) for n_draws in (1, 16)

@@ -52,6 +52,7 @@ def test_log_likelihood_is_the_mean_over_the_prior(prior):
     assert (error < 5 * spread + 0.05).all()
 
 
+@pytest.mark.slow
 def test_the_standard_prior_is_standard():
     assert kstest(fitted("standard").sample(2000)[1][:, 0], "norm").pvalue > 1e-4
 
@@ -70,6 +71,7 @@ def test_vamp_closes_the_holes():
     assert vamp.score(held_out) > standard.score(held_out)
 
 
+@pytest.mark.slow
 def test_vamp_latents_look_like_the_aggregated_posterior():
     est = fitted("vamp", n_pseudo_inputs=50)
     Z = est.sample(3000)[1][:, 0]

@@ -218,6 +218,7 @@ CELLS = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(list(CELLS)))
 def test_any_column_of_any_kind(data, kind):

@@ -84,6 +84,7 @@ def entry(request):
     return request.param
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_look_at_a_fit_does_not_change_it(entry):
     few = {"max_epochs": 6} if "max_epochs" in entry.quick else {}

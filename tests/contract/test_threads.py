@@ -77,6 +77,7 @@ def test_a_copy_each_is_the_same(model):
         assert sorted(vars(est)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 1, 2])
 @pytest.mark.parametrize("entry", [e for e in REGISTRY if hasattr(e.make(), "n_jobs")],
                          ids=lambda e: e.estimator.__name__)  # fmt: skip

@@ -121,6 +121,7 @@ def test_the_two_directions_disagree_as_they_should():
     assert exclusive.covariance[0, 0] < inclusive.covariance[0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["inclusive", "exclusive"])
 def test_no_step_away_from_the_optimum_helps(direction):
     fit = nearest(direction)
@@ -152,6 +153,7 @@ def test_exclusive_picks_a_mode_each_time(n_init):
     assert fit.divergence == best.divergence
 
 
+@pytest.mark.slow
 def test_inclusive_covers_both():
     p = mixture([0.3, 0.7], [-10.0, 10.0], [1.0, 1.0])
     fit = fit_gaussian(p)
@@ -224,6 +226,7 @@ def test_a_correlated_gaussian_in_three_dimensions():
         assert_allclose(fit.covariance, fit.covariance.T, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_laplace_distribution():
     """Inclusive: variance 2 b^2. Exclusive: E_q|x| / b - log sd is least at
     sd = b sqrt(pi / 2), as E_q|x| = sd sqrt(2 / pi).
@@ -258,6 +261,7 @@ def test_a_fitted_mixture():
     assert kl(wide, target, random_state=1).divergence > exclusive.divergence
 
 
+@pytest.mark.slow
 def test_targets_of_other_origins():
     for target in (stats.norm(2, 3), Scaled([2.0], 3.0)):
         assert_allclose(fit_gaussian(target).mean, 2, atol=1e-6)
@@ -270,6 +274,7 @@ def test_targets_of_other_origins():
 # Random states.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["inclusive", "exclusive"])
 def test_random_state(direction):
     p = mixture_of_planes(*PLANES)
@@ -292,6 +297,7 @@ def test_a_fit_is_frozen():
         fit.divergence = 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["inclusive", "exclusive"])
 def test_columns_in_units_far_from_one_another(direction):
     scale = np.array([1e-4, 1e6])

@@ -35,6 +35,7 @@ def exact(weights, means, scales, q):
     return total
 
 
+@pytest.mark.slow
 def test_mass_that_quadrature_misses_is_noticed():
     q = stats.norm(1, 2)
     singular = stats.gamma(0.05)
@@ -46,6 +47,7 @@ def test_mass_that_quadrature_misses_is_noticed():
     assert kl(UNSEEN, q, method="monte_carlo", random_state=0).method == "monte_carlo"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.05, 1e-3, 1e-6, 1e-8])
 @pytest.mark.parametrize(
     "mean, scale", [(30.0, 0.01), (1e3, 0.01), (300.0, 1e-4), (-1e5, 1.0), (1e4, 1e-3)]
@@ -96,6 +98,7 @@ def test_a_log_density_that_underflows_where_nothing_is():
     )
 
 
+@pytest.mark.slow
 def test_a_log_density_that_underflows_where_p_has_mass():
     q = LogOfSum(0.5, 2.0, 0.5)
     with pytest.raises(ValueError, match=r"q underflows.*log_prob"):

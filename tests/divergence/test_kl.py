@@ -310,6 +310,7 @@ def as_lognormal():
     return stats.lognorm(sigma, scale=np.exp(mu))
 
 
+@pytest.mark.slow
 def test_values_that_one_of_two_mixtures_excludes():
     X = lognormal_rows()
     log_normal = MixtureEM(components=[("lognormal", [0])]).fit(X)
@@ -345,6 +346,7 @@ def test_probabilities_do_not_compare_with_densities():
     assert kl(counts, stats.poisson(1.5), random_state=0).divergence < 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_mixtures_of_a_frame_are_asked_by_its_names():
     X = pd.DataFrame(lognormal_rows(), columns=["price"])
@@ -361,6 +363,7 @@ def test_text_is_an_error_with_the_way_out():
         kl(model, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_torch", [False, True])
 def test_angles_are_of_one_turn(of_torch):
     """Beside the closed form of two von Mises distributions of one direction."""

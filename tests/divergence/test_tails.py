@@ -87,6 +87,7 @@ def test_overflows_of_a_density_are_no_divergence():
     assert estimate.standard_error < 1e-9
 
 
+@pytest.mark.slow
 def test_a_fitted_mixture_has_the_tail_of_its_components():
     X = np.random.default_rng(0).normal(size=(200, 1))
     q = GaussianMixtureEM(2, random_state=0).fit(X)
@@ -95,6 +96,7 @@ def test_a_fitted_mixture_has_the_tail_of_its_components():
     assert np.isfinite(kl(q, stats.cauchy()).divergence)
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_distributions_of_torch(dtype):

@@ -118,6 +118,7 @@ def test_estimators_that_are_not_fitted(display, kind, data, params):
             display.from_estimator(unfitted, *data, **params)
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_where_something_is_drawn():
     """Not with the module, and not by what only computes."""
     code = """

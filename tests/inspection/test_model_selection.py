@@ -157,6 +157,7 @@ def test_a_parameter_that_changes_the_rows_has_no_criteria():
     assert display.bic is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "gaussianmixtureem__"])
 def test_from_search(prefix):
     model = GaussianMixtureEM(random_state=0)

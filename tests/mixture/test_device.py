@@ -104,6 +104,7 @@ def test_torch_gives_what_numpy_gives(table, kind):
     assert one.weights_.dtype == two.weights_.dtype == np.float64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GAUSSIAN)
 @pytest.mark.parametrize("table", ["blobs", "condition 1e8", "breast cancer"])
 def test_missing_values_and_weights(table, kind):
@@ -438,6 +439,7 @@ def test_only_what_has_a_kernel_has_the_parameter():
     }
 
 
+@pytest.mark.slow
 def test_rows_of_numpy_import_no_torch():
     code = (
         "import sys, numpy as np\n"

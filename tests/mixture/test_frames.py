@@ -56,6 +56,7 @@ def fitted(model, X):
         return model().fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("model", models())
 def test_a_filled_frame_is_the_frame_with_its_holes_filled(model, library):

@@ -86,6 +86,7 @@ def test_iris(covariance, n_components, log_likelihood):
     assert abs(150 * est.lower_bound_ - log_likelihood) < 6e-4
 
 
+@pytest.mark.slow
 def test_old_faithful():
     est = GaussianMixtureEM(
         3,

@@ -195,6 +195,7 @@ weights = st.sampled_from([None, "whole", "any"])
 KIND_LISTS = st.lists(st.sampled_from(list(KINDS)), min_size=1, unique=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     names=KIND_LISTS,
@@ -241,6 +242,7 @@ def test_a_weight_counts_rows_in_every_choice():
     assert_allclose(weighted.lower_bound_, twice.lower_bound_, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_threads_and_chunks():
     one = run(make(n_init=2), X, 5)
     for params in ({"n_jobs": 2}, {"n_jobs": 2, "n_init": 2, "batch_size": 37}):

@@ -241,6 +241,7 @@ REALS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("w, means, deviations", REALS)
 def test_divergences_of_reals(w, means, deviations):
     """Against adaptive quadrature; that of the logarithms is the same."""

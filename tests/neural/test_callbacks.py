@@ -188,6 +188,7 @@ def test_an_unknown_net_parameter_is_an_error():
         fit(net_params={"no_such_thing": 1})
 
 
+@pytest.mark.slow
 def test_compiled_networks_give_the_same_numbers():
     calls = []
 

@@ -113,6 +113,7 @@ def test_a_curve_is_learned():
     assert est.held_out_bound_ == pytest.approx(est.score(curve(2000, seed=1)), abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_folds")
 def test_the_folds_repeat_with_random_state():
     one, two = fit(**SHORT), fit(**SHORT)

@@ -17,6 +17,7 @@ from .helpers import QUICK, X, assert_same_fit, fit, trajectory, weights
 # Going on.
 
 
+@pytest.mark.slow
 def test_partial_fit_is_one_epoch():
     # Without the linear start, and with noise that is wrong for all columns.
     est = VAE(**QUICK, decoder=torch.nn.Linear(2, 4), noise=1.0)

@@ -187,6 +187,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(path, monkeypatch):
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits sizes as Linux does")
 def test_a_file_that_cannot_grow_is_an_error(path):
     sklvm.save(GaussianMixtureEM(), path)

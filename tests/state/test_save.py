@@ -88,6 +88,7 @@ def test_a_training_goes_on_exactly(name, method, path):
         assert_goes_on_alike(est, loaded, case, method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", torch.optim.LBFGS])
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_every_optimiser_and_schedule_goes_on(optimizer, schedule, path):

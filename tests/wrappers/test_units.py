@@ -173,6 +173,7 @@ def test_a_list_of_numbers_and_text():
     assert_allclose(score_in_units(pipeline, rows), pipeline.score(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaler", [MaxAbsScaler(), make_pipeline(MaxAbsScaler())])
 @pytest.mark.parametrize("output", ["default", "pandas"])
 def test_real_columns_of_a_mixed_table(scaler, output):
