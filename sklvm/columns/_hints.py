@@ -15,6 +15,8 @@ from sklvm.columns._written import says_nothing
 _ID = re.compile(r"(^|[\W_])(id|ID|Id|key|Key|index|Index)$|[a-z](Id|ID)$")
 # Rows of which a code for missing values has at least so many.
 CODED_ROWS = 3
+# Rows of a label, on average, of which more say how frequent it is.
+ROWS_OF_A_NAME = 2
 # Values of bytes, shorts, longs and floats at the end of their range, and netCDF's.
 _LIMITS = (
     255, 65535, -32768, 32767, -(2**31), 2**31 - 1, 1e20, 9.96921e36, -3.4028235e38,
@@ -65,10 +67,32 @@ def warn_of_columns(names, cells, kinds, by_hand, parameter):
             "none make two columns of it, whether and how much (missing where none), "
             f"or name the kind in {parameter}."
         )
+    _warn_of_names(read, parameter)
     _warn_of_codes(of_numbers, parameter)
     _warn_of_dates([(name, x) for name, x, _ in of_numbers], parameter)
     _warn_of_nothing(names, cells)
     _warn_of_spellings(names, cells)
+
+
+def _warn_of_names(read, parameter):
+    """One warning for all columns (name, Cells, kind) of which most text is rare."""
+    names = [
+        name for name, found, kind in read if kind == "categorical" and is_rare(found)
+    ]
+    if names:
+        warn_user(
+            "X has text with two rows or less for each value, as names and identifiers "
+            f"of groups have, in {listed(names)}; drop such columns or make them the "
+            f"index, or name their kind in {parameter} if they are categories."
+        )
+
+
+def is_rare(cells):
+    """Whether labels have two rows on average, or less, so that there is no share."""
+    if cells.labels is None:
+        return False
+    x = cells.observed()
+    return len(x) > FEW_ROWS and ROWS_OF_A_NAME * len(np.unique(x)) >= len(x)
 
 
 def _warn_of_codes(of_numbers, parameter):

@@ -55,8 +55,14 @@ class RowValues:
         present = set(self.values[kept].tolist())
         labels = [label for label in self.order if label in present]
         labels += sorted(present.difference(labels), key=_order)
-        masks = (kept & (self.values == label) for label in labels)
+        masks = (self._is(label, kept) for label in labels)
         return list(zip(_label_names(labels), masks, strict=True))
+
+    def _is(self, label, kept):
+        """Mask of a label; pd.NA, where it is missing, compares with nothing."""
+        mask = kept.copy()
+        mask[kept] = self.values[kept] == label
+        return mask
 
     def _quarters(self, kept):
         ends = np.quantile(self.values[kept], np.linspace(0, 1, N_GROUPS + 1))
@@ -183,8 +189,10 @@ def _durations(array):
 def _is_scale(values):
     if values.dtype.kind not in "iuf" or not len(values):
         return False
+    n_levels = len(np.unique(values))
     is_continuous = type_of_target(values).startswith("continuous")
-    return is_continuous or len(np.unique(values)) > MAX_LABELS
+    # Fractions that repeat, as doses or grades, are labels like whole numbers.
+    return n_levels > MAX_LABELS or (is_continuous and 2 * n_levels > len(values))
 
 
 def _order(label):

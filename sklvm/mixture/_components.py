@@ -142,9 +142,12 @@ class Components(ABC):
             p[collapsed] = q
         return new
 
-    def for_starts(self):
-        """The components whose short runs find the starts; cheaper ones if need be."""
-        return self
+    def for_starts(self, rows):
+        """The components whose short runs find the starts, and a mask of their rows.
+
+        Cheaper components if need be; without a mask (None) they take all rows.
+        """
+        return self, None
 
     def to_unconstrained(self, params, reference):
         """The params in coordinates that may take any value.
@@ -282,3 +285,16 @@ def _exp(x, flushed):
             flat[positions] = values
             return x
     return np.exp(x, out=x)
+
+
+def of_frequent_patterns(rows, most):
+    """Mask of the rows with one of the most frequent patterns of missing cells."""
+    bits = np.packbits(np.isnan(rows), axis=1)
+    _, at, counts = np.unique(bits, axis=0, return_inverse=True, return_counts=True)
+    return np.isin(at, np.argsort(-counts, kind="stable")[:most])
+
+
+def in_all(masks):
+    """The rows of all masks; None is one of all rows."""
+    masks = [mask for mask in masks if mask is not None]
+    return np.logical_and.reduce(masks) if masks else None

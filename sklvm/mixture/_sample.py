@@ -33,6 +33,12 @@ class Sample(NamedTuple):
     sample_weight: np.ndarray
     total_weight: float
 
+    def of(self, kept):
+        """The rows of a mask, or all without one."""
+        if kept is None:
+            return self
+        return Sample(self.rows[kept], self.sample_weight[kept], self.total_weight)
+
     def subsampled(self, size):
         """About `size` of the rows, equally spaced, if all weigh the same."""
         step = len(self.sample_weight) // int(size)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import kmeans_plusplus
 
+from sklvm.mixture._components import of_frequent_patterns
 from sklvm.mixture._rows import MemoryRows, Workspace, chunk_size
 from sklvm.mixture._sample import canonical_sample
 from sklvm.mixture._short_runs import best_of
@@ -145,8 +146,11 @@ class Starts:
             method = "kmeans"
         # What the user gave is where the run begins, not where a short run has led.
         if self._is_searched(method):
-            few = sample.subsampled(max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters))
-            return self._short_runs(few, self._first_starts(few, method, rng), tol)
+            components, kept = self.mixture.components.for_starts(sample.rows)
+            part = sample.of(kept)
+            few = part.subsampled(max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters))
+            first = self._first_starts(few, method, rng, kept is not None)
+            return self._short_runs(components, part, few, first, tol)
         resp = next(self._first_starts(sample, method, rng))
         return self.mixture.start(sample, resp, average), []
 
@@ -156,7 +160,7 @@ class Starts:
             method == "k-means++" and mixture.n_components > 1 and not mixture.initial
         )
 
-    def _first_starts(self, sample, method, rng):
+    def _first_starts(self, sample, method, rng, of_one_pattern=False):
         """Responsibilities (K, n) of a sample, one start's after the other's."""
         _, average = self.sample
         mixture = self.mixture
@@ -176,10 +180,27 @@ class Starts:
             yield responsibilities(
                 points, sample.sample_weight, mixture.n_components, method, rng
             )
+        if of_one_pattern:
+            yield from self._of_one_pattern(sample, method, rng)
 
-    def _short_runs(self, few, first, tol):
+    def _of_one_pattern(self, sample, method, rng):
+        """Responsibilities of the rows with the most frequent pattern alone.
+
+        What stands for the missing cells of the others may lie between clusters.
+        """
+        components, k = self.mixture.components, self.mixture.n_components
+        kept = of_frequent_patterns(sample.rows, 1)
+        if kept.sum() < ROWS_PER_CENTRE * k:
+            return
+        part = sample.of(kept)
+        pooled = components.m_step(self.mixture.average(part), None)
+        points = components.points(part.rows, pooled)[-1]
+        resp = np.zeros((k, len(kept)))
+        resp[:, kept] = responsibilities(points, part.sample_weight, k, method, rng)
+        yield resp
+
+    def _short_runs(self, components, part, few, first, tol):
         sample, average = self.sample
-        components = self.mixture.components.for_starts()
         is_cheaper = components is not self.mixture.components
         runner, row = self.mixture, average
         if is_cheaper:
@@ -191,7 +212,7 @@ class Starts:
         batch_size = chunk_size(row_size, components.dtype)
         with (
             MemoryRows(*few[:2], batch_size=batch_size) as few_rows,
-            MemoryRows(*sample[:2], batch_size=batch_size) as rows,
+            MemoryRows(*part[:2], batch_size=batch_size) as rows,
         ):
             few_rows.stop = rows.stop = self.rows.stop
             params, trace = best_of(runner, starts, few_rows, rows, tol)

@@ -70,6 +70,18 @@ def test_words_that_end_like_identifiers(name):
     assert not warned(**{name: x})
 
 
+@pytest.mark.parametrize("dtype", ["str", "category"])
+def test_names_of_two_rows_each(dtype):
+    """Pairs of animals, households: no share of them is known."""
+    name = pd.Series([f"N{i // 2}A" for i in range(100)], dtype=dtype)
+    (message,) = warned(animal=name)
+    assert "two rows or less for each value" in message
+    assert "'animal'" in message and "components" in message
+    assert not warned(animal=name, components=[("categorical", ["animal"])])
+    unused = pd.CategoricalDtype([*name[::2], "b"])
+    assert not warned(animal=pd.Series(["N0A", "b"] * 50, dtype=unused))
+
+
 def test_a_kind_named_by_hand_is_what_the_user_says():
     x = identifiers(0)
     assert not warned(time=x, components=[("gaussian", ["time"])])

@@ -242,6 +242,30 @@ def test_large_numbers_are_told_apart(kind):
     assert {"1000000", "1000001", "1000002"} < set(legend_of(display))
 
 
+@pytest.mark.parametrize("kind", ["VAE", "VAE1"])
+@pytest.mark.parametrize("dtype", ["string", "Float64", "category", object])
+def test_missing_labels_of_pandas(kind, dtype):
+    y = pd.array([["a", "b", None], [0.5, 1.0, None]][dtype == "Float64"] * 20, dtype)
+    if dtype is object:
+        y[2::3] = pd.NA
+    names = legend_of(LatentSpaceDisplay.from_estimator(fitted(kind), X, y))
+    labels = ["0.5", "1"] if dtype == "Float64" else ["a", "b"]
+    assert [name for name in names if name != "prior"] == [*labels, "missing"]
+
+
+@pytest.mark.parametrize("kind", ["VAE", "VAE1"])
+def test_a_few_fractions_are_labels(kind):
+    y = np.array([0, 0.5, 1, 2.5])[np.arange(60) % 4]
+    display = LatentSpaceDisplay.from_estimator(fitted(kind), X, y)
+    assert {"0", "0.5", "1", "2.5"} < set(legend_of(display))
+
+
+def test_as_many_fractions_as_rows_are_a_scale():
+    y = np.linspace(0, 1, 8) ** 2
+    display = LatentSpaceDisplay.from_estimator(fitted("VAE"), X[:8], y)
+    assert display.ax_.get_legend() is None
+
+
 @pytest.mark.parametrize("make", [pd.Categorical, pd.Series])
 def test_categories_have_their_order(make):
     categories = ["small", "medium", "large", "none"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklvm.mixture._components import FEW_ROWS, Components
+from sklvm.mixture._components import FEW_ROWS, Components, of_frequent_patterns
 from sklvm.mixture.families.covariance import SHAPES, safe_divide
 from sklvm.mixture.families.gaussian_floor import floored
 from sklvm.mixture.families.gaussian_full import full_kernel, has_few
@@ -19,6 +19,9 @@ FUSED = {
 EPS = np.finfo(np.float64).eps
 # Smallest deviation of a component, in deviations of the mixture, if reg_covar is 0.
 NARROWEST = 1e-8
+# Patterns of missing cells with which short runs are quick, and the share of the rows
+# that has them at the least.
+MOST_PATTERNS, LEAST_SHARE = 32, 0.5
 
 
 class GaussianComponents(Components):
@@ -214,10 +217,14 @@ class GaussianComponents(Components):
             )
         return means, covariances, u
 
-    def for_starts(self):
+    def for_starts(self, rows):
         if not self.by_patterns:
-            return self
-        return GaussianComponents(
+            return self, None
+        # Diagonal components do not see clusters that are long and rotated.
+        kept = of_frequent_patterns(rows, MOST_PATTERNS)
+        if kept.mean() >= LEAST_SHARE:
+            return self, kept
+        cheaper = GaussianComponents(
             self.n_features,
             dtype=self.dtype,
             missing=True,
@@ -225,6 +232,7 @@ class GaussianComponents(Components):
             reg_covar=self.reg_covar,
             is_floor=self.is_floor,
         )
+        return cheaper, None
 
     # Answers -----------------------------------------------------------------------
 

@@ -84,10 +84,10 @@ class LognormalComponents(Components):
     def centres(self, initial, params):
         return self.gaussian.centres(initial, params)
 
-    def for_starts(self):
+    def for_starts(self, rows):
         other = copy(self)
-        other.gaussian = self.gaussian.for_starts()
-        return self if other.gaussian is self.gaussian else other
+        other.gaussian, kept = self.gaussian.for_starts(rows)
+        return self if other.gaussian is self.gaussian else other, kept
 
     def mean(self, params):
         means, covariances, _ = params

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklvm.mixture._components import Components, Kernel
+from sklvm.mixture._components import Components, Kernel, in_all
 from sklvm.mixture.families.joint import DiscreteComponents, GroupKernel
 
 
@@ -184,13 +184,12 @@ class ProductComponents(Components):
             new += part.moved(old, collapsed, other)
         return tuple(new)
 
-    def for_starts(self):
-        parts = [part.for_starts() for part in self.parts]
-        if all(new is old for new, old in zip(parts, self.parts, strict=True)):
-            return self
-        cheaper = copy(self)
-        cheaper.parts = parts
-        return cheaper
+    def for_starts(self, rows):
+        pairs = zip(self.parts, self.columns, strict=True)
+        found = [part.for_starts(rows[:, columns]) for part, columns in pairs]
+        other, masks = copy(self), [mask for _, mask in found]
+        other.parts = [part for part, _ in found]
+        return self if other.parts == self.parts else other, in_all(masks)
 
     def to_unconstrained(self, params, reference):
         coordinates = self._coordinates(params, reference)
