@@ -158,10 +158,10 @@ class MixtureEM(FromParametersMixin, ComponentSummaryMixin, TableAnswers):
     the mixtures of one kind, but for `reg_covar`: no component is narrower than this
     variance in any direction, and nothing is added to those that are wider, so that F
     never falls. One number, or one for each column. The default is the square of the
-    step to which the column's values are rounded, over 2 pi, at least a millionth of
-    its variance: a component on one rounded value has the density of its probability
-    spread over the step, and is no spike. For "lognormal" the step is that of log x at
-    the median, and the least variance 1e-4, which is one percent of x.
+    step to which the column's values are rounded, over 3, at least a millionth of its
+    variance: components on neighbouring rounded values have the density of their
+    probabilities spread over the step, and are no spikes. For "lognormal" the step is
+    that of log x at the median, and the least variance 1e-4, one percent of x.
 
     References
     ----------

@@ -1,9 +1,12 @@
 """The least variance of a component, by the steps to which values are rounded.
 
-A normal density of the variance step^2 / 2 pi is 1 / step at its mean: a component that
-has shrunk to one rounded value gives it the density of its probability spread over the
-step, and no more. So what is rounded compares with what is not, and F cannot grow by
-spikes. (The variance of rounding itself, step^2 / 12, would let it gain 0.32 nats.)
+Components on neighbouring rounded values overlap: normal densities of the variance v,
+one on each of them, add up to 1 + 2 exp(-2 pi^2 v / step^2) over the step, nearly (by
+Poisson's formula). Of v = step^2 / 3 that is within 0.3 % of the density of their
+probabilities spread over the step, so that what is rounded compares with what is not,
+and F cannot grow by spikes. (Of step^2 / 2 pi, where one spike alone has the density of
+its probability, a row of them gains 0.083 nats, for which BIC chose five components of
+one normal population; of step^2 / 12, the variance of rounding itself, 0.33 nats.)
 """
 
 import numpy as np
@@ -35,7 +38,7 @@ def least_log_variance(x, weight):
 
 
 def _of_step(step):
-    return step**2 / (2 * np.pi)
+    return step**2 / 3
 
 
 def _distribution(x, weight):

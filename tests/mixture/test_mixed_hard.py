@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklvm import MixtureEM
+from sklvm import MixtureEM, select_n_components
 from sklvm.columns._rounding import _decimal_step, rounding_step
 from sklvm.mixture._rounding import least_variance
 from sklvm.mixture.families.covariance import SHAPES
@@ -191,7 +191,15 @@ def test_rounded_values_are_no_spikes(n_components, step):
         est.fit(table)
     assert np.exp(est.score_samples(table)).max() < 0.4 / step
     shares = table["age"].value_counts(normalize=True)
-    assert est.lower_bound_ < shares @ np.log(shares / step) + 0.1
+    # Poisson's formula: a row of components gains 2 exp(-2 pi^2 / 3) at the most.
+    assert est.lower_bound_ < shares @ np.log(shares / step) + 0.003
+
+
+@pytest.mark.parametrize("deviation", [0.8, 1, 1.5])
+def test_bic_finds_one_population_in_values_of_few_steps(deviation):
+    x = np.random.default_rng(1).normal(0.3, deviation, (2000, 1)).round()
+    mixtures = MixtureEM(components=[("gaussian", [0])], random_state=0)
+    assert select_n_components(mixtures, x, range(1, 6)).best_n_components == 1
 
 
 def test_a_frequent_value_is_named():
