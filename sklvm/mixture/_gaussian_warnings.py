@@ -23,8 +23,8 @@ def warn_of_covariances(estimator, mixture, starts):
         warn_user(
             f"Component {k} sits on the value {value:g} of the feature {names[d]}, "
             "which has few distinct values, so its density is no property of the "
-            "data; decrease n_components, or increase reg_covar to the variance of "
-            "the rounding, a twelfth of the square of a gap."
+            "data; decrease n_components, or increase reg_covar to a third of the "
+            "square of a gap."
         )
     elif found := ridge_dominates(params, covariance, reg_covar, values):
         k, d = found
