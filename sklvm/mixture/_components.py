@@ -142,10 +142,11 @@ class Components(ABC):
             p[collapsed] = q
         return new
 
-    def for_starts(self, rows):
+    def for_starts(self, rows, least_share=0.5):
         """The components whose short runs find the starts, and a mask of their rows.
 
-        Cheaper components if need be; without a mask (None) they take all rows.
+        Cheaper components where the rows with which these would be quick are less than
+        a share of all; without a mask (None) they take all rows.
         """
         return self, None
 

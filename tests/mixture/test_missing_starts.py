@@ -70,3 +70,16 @@ def test_a_cluster_that_misses_a_column_is_found():
     X[:240, 2] = np.nan
     labels = GaussianMixtureEM(2, random_state=0).fit_predict(X)
     assert min(np.mean(labels == Z), np.mean(labels != Z)) < 0.01
+
+
+def test_blocks_whose_frequent_patterns_are_of_other_rows():
+    """Each has enough of them, and hardly a row has both."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 16)) + 4 * Z[:, np.newaxis]
+    rng.shuffle(order := np.arange(500))
+    for rows, columns in ((order[:250], slice(8)), (order[250:], slice(8, None))):
+        gaps = rng.random((250, 8)) < 0.5
+        X[rows, columns] = np.where(gaps, np.nan, X[rows, columns])
+    blocks = [("gaussian", list(range(8))), ("gaussian", list(range(8, 16)))]
+    labels = MixtureEM(2, components=blocks, random_state=0).fit_predict(X)
+    assert min(np.mean(labels == Z), np.mean(labels != Z)) < 0.01

@@ -19,9 +19,8 @@ FUSED = {
 EPS = np.finfo(np.float64).eps
 # Smallest deviation of a component, in deviations of the mixture, if reg_covar is 0.
 NARROWEST = 1e-8
-# Patterns of missing cells with which short runs are quick, and the share of the rows
-# that has them at the least.
-MOST_PATTERNS, LEAST_SHARE = 32, 0.5
+# Patterns of missing cells with which short runs are quick.
+MOST_PATTERNS = 32
 
 
 class GaussianComponents(Components):
@@ -217,12 +216,12 @@ class GaussianComponents(Components):
             )
         return means, covariances, u
 
-    def for_starts(self, rows):
+    def for_starts(self, rows, least_share=0.5):
         if not self.by_patterns:
             return self, None
         # Diagonal components do not see clusters that are long and rotated.
         kept = of_frequent_patterns(rows, MOST_PATTERNS)
-        if kept.mean() >= LEAST_SHARE:
+        if kept.mean() >= least_share:
             return self, kept
         cheaper = GaussianComponents(
             self.n_features,

@@ -84,9 +84,9 @@ class LognormalComponents(Components):
     def centres(self, initial, params):
         return self.gaussian.centres(initial, params)
 
-    def for_starts(self, rows):
+    def for_starts(self, rows, least_share=0.5):
         other = copy(self)
-        other.gaussian, kept = self.gaussian.for_starts(rows)
+        other.gaussian, kept = self.gaussian.for_starts(rows, least_share)
         return self if other.gaussian is self.gaussian else other, kept
 
     def mean(self, params):

@@ -128,12 +128,8 @@ class ProductComponents(Components):
         return self._written([p.sample(q, labels, rng) for p, q in own], len(labels))
 
     def draw(self, params, labels, X, rng):
-        drawn = [
-            part.draw(own, labels, X[:, columns], rng)
-            for part, own, columns in zip(
-                self.parts, self.split(params), self.columns, strict=True
-            )
-        ]
+        own = zip(self.parts, self.split(params), self.columns, strict=True)
+        drawn = [p.draw(q, labels, X[:, columns], rng) for p, q, columns in own]
         return self._written(drawn, len(X))
 
     def n_parameters(self, n_components):
@@ -184,12 +180,15 @@ class ProductComponents(Components):
             new += part.moved(old, collapsed, other)
         return tuple(new)
 
-    def for_starts(self, rows):
+    def for_starts(self, rows, least_share=0.5):
         pairs = zip(self.parts, self.columns, strict=True)
-        found = [part.for_starts(rows[:, columns]) for part, columns in pairs]
-        other, masks = copy(self), [mask for _, mask in found]
+        found = [part.for_starts(rows[:, c], least_share) for part, c in pairs]
+        kept = in_all([mask for _, mask in found])
+        if kept is not None and kept.mean() < least_share:  # each has others
+            return self.for_starts(rows, np.inf)
+        other = copy(self)
         other.parts = [part for part, _ in found]
-        return self if other.parts == self.parts else other, in_all(masks)
+        return self if other.parts == self.parts else other, kept
 
     def to_unconstrained(self, params, reference):
         coordinates = self._coordinates(params, reference)
