@@ -169,12 +169,13 @@ class AdaptiveCounts:
         slots = slots.reshape(n_maps, -1, keys.shape[1]) + (blocks << ADAPTIVE_BITS)
         return slots.reshape(keys.shape)
 
-    def predictions(self, zeros, ones):
-        """Logits and confidences of counts, along a further axis."""
-        zeros, ones = np.minimum(zeros, MOST_COUNTED), np.minimum(ones, MOST_COUNTED)
+    def predictions(self, counts):
+        """Logits and confidences of zeros and ones (2, ...), along a further axis."""
+        zeros, ones = counts = np.minimum(counts, MOST_COUNTED)
+        of_zeros, of_ones = self.logs.take(counts)
         out = np.empty((*zeros.shape, 2), dtype=np.int64)
-        out[..., 0] = self.logs[ones] - self.logs[zeros]
-        out[..., 1] = self.confidences[zeros + ones]
+        np.subtract(of_ones, of_zeros, out=out[..., 0])
+        out[..., 1] = self.confidences.take(zeros + ones)
         return out
 
     def of_whole_map(self, keys, bits, wavefronts, sample):
@@ -191,5 +192,5 @@ class AdaptiveCounts:
             counts = np.empty((2, len(slot)), dtype=np.int64)
             counts[1, order] = ones[now] - ones[begin]
             counts[0, order] = now - begin - (ones[now] - ones[begin])
-            out.append(self.predictions(*counts[:, sample]))
+            out.append(self.predictions(counts[:, sample]))
         return np.stack(out, axis=1)

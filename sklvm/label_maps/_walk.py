@@ -91,7 +91,7 @@ class Walk:
         around, first, rows, slots, static = (
             part.reshape(-1, *part.shape[2:]) for part in known
         )
-        counted = self.model.adaptive.predictions(*self.counts.take(slots, axis=1))
+        counted = self.model.adaptive.predictions(self.counts.take(slots, axis=1))
         mixed = np.concatenate([static, counted], axis=1)
         true = None if self.true is None else self.true[:, here].ravel()
         hits = None if true is None else true == first
