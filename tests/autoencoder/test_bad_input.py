@@ -93,6 +93,7 @@ def test_no_sampling_before_the_fit():
         VAE().inverse_transform(np.zeros((1, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [0, -3, 2.5, "ten"])
 def test_bad_numbers_of_samples(n_samples):
     est = frozen(X, hidden_layer_sizes=(4,))

@@ -147,6 +147,7 @@ def test_rows_together_and_apart():
 # The model.
 
 
+@pytest.mark.slow
 def test_log_likelihood_is_the_integral(model):
     X, y = branches(40, 1)
     z, volume = latent_grid(2, half_width=8.0, step=0.1)

@@ -111,6 +111,7 @@ def integral(model, held_out):
 # Against the integral.
 
 
+@pytest.mark.slow
 def test_log_likelihood_is_the_integral_over_z(model, integral, held_out):
     actual = model.log_likelihood(*held_out, n_importance=20000)
     error = np.abs(actual - integral.log_prob(held_out[1]))
@@ -409,6 +410,7 @@ def test_codes_are_a_frame_where_wanted():
     pd.testing.assert_index_equal(codes.index, X.index)
 
 
+@pytest.mark.slow
 def test_a_search_over_the_latent_dimension():
     X, y = tables(90)
     search = GridSearchCV(ConditionalVAE(**SHORT), {"latent_dim": [1, 2]}, cv=3)

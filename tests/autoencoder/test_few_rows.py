@@ -18,6 +18,7 @@ def vae():
     return VAE(**FIT).fit(X)
 
 
+@pytest.mark.slow
 def test_one_row_scores_as_among_many(vae):
     alone = np.concatenate([vae.score_samples(x[np.newaxis]) for x in X])
     np.testing.assert_array_equal(alone, vae.score_samples(X))

@@ -297,6 +297,7 @@ def test_a_latent_is_returned_with_its_draw():
     assert est.sample()[0].shape == (1, 4)
 
 
+@pytest.mark.slow
 def test_uniform_weights_stay_uniform():
     est = fitted(bananas(150), max_epochs=5)
     assert_allclose(est.weights_, np.full(3, 1 / 3), rtol=1e-6)

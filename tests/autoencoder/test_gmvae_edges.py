@@ -46,6 +46,7 @@ def test_the_temperature_falls_once_the_components_are_released(monkeypatch):
     np.testing.assert_allclose(seen, 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.0, 1e-6, 1e-4, 1e-2])
 def test_data_that_hardly_vary(scale):
     """There is nothing to encode; a VAE's bound is that of the noise.

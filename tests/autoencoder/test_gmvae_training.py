@@ -84,6 +84,7 @@ def test_iwae_lies_between_the_bound_and_the_evidence():
     assert F + 0.5 * (evidence - F) < value < evidence + 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("categorical", ["network", "reinforce"])
 def test_the_objective_of_a_network_is_its_bound(categorical):
     est = known(MANY, categorical=categorical)
@@ -215,6 +216,7 @@ def test_the_best_of_several_trainings_is_kept():
     assert len(chosen) > 1  # or the choice was not seen
 
 
+@pytest.mark.slow
 def test_attempts_are_held_out_bounds():
     est = fitted(n_init=2, max_epochs=30, validation_fraction=0.5)
     # Half of the rows: their mean is near that of all, in nats a row.

@@ -72,6 +72,7 @@ def test_it_is_the_number_of_factors_that_there_are(n_factors, seed):
     assert_near(counted(factors(n_factors, seed=seed)), n_factors, more=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_samples", [40, 300])
 def test_it_is_what_cross_validated_factor_analysis_says(n_samples):
     rows = StandardScaler().fit_transform(factors(5, n_samples, seed=3))

@@ -177,6 +177,7 @@ def test_learned_noise_arrives_at_the_optimal_one():
     assert learned.score(X) == pytest.approx(optimal.score(X), abs=0.1)
 
 
+@pytest.mark.slow
 def test_heteroscedastic_noise_follows_the_data():
     """A feature that is quiet on one side and loud on the other."""
     rng = np.random.default_rng(0)

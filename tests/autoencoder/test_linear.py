@@ -206,6 +206,7 @@ def test_training_a_full_posterior_reaches_the_evidence_of_any_decoder():
     assert diag < full - 0.1
 
 
+@pytest.mark.slow
 def test_standard_normal_rows_need_no_latents():
     """Posterior collapse is right where the features are independent."""
     data = standard_normal(500, 3)

@@ -52,6 +52,7 @@ def row_with(complete, columns):
 # log p(x), and the bound.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["complete", "gaps"])
 def test_log_likelihood_is_the_integral_over_z(vae, integral, name, request):
     X = request.getfixturevalue(name)
@@ -166,6 +167,7 @@ def test_imputation_belongs_to_the_row(vae, gaps):
     assert_allclose(turned.year.astype(float), whole.year.astype(float), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["smokes", "plan"])
 def test_missing_probabilities_are_those_of_the_integral(vae, integral, gaps, column):
     X = gaps.copy()

@@ -84,6 +84,7 @@ def test_beta_draws_the_latents_in():
     assert spread_of_latents(beta=20.0) < 0.8 * spread_of_latents(beta=0.1)
 
 
+@pytest.mark.slow
 def test_free_bits_let_the_latents_out():
     charged, free = (
         spread_of_latents(beta=100.0, free_bits=bits) for bits in (0.0, 5.0)

@@ -40,6 +40,7 @@ def fitted_curve(latent_dim=1, **params):
     return quietly(VAE(latent_dim, **params).fit, X), curve(60, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", [1, 2])
 @pytest.mark.parametrize("posterior", ["diag", "full"])
 def test_log_likelihood_is_the_integral_gaussian(latent_dim, posterior):
@@ -52,6 +53,7 @@ def test_log_likelihood_is_the_integral_gaussian(latent_dim, posterior):
     assert abs(error.mean()) < 0.02
 
 
+@pytest.mark.slow
 def test_log_likelihood_is_the_integral_bernoulli():
     X = bits(200)
     params = QUICK | {"likelihood": "bernoulli"}
@@ -92,6 +94,7 @@ def beside_the_posterior(width):
     return encoder, decoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [0.7, 1.3])
 def test_score_is_the_importance_weighted_bound(width):
     """F for one draw; with more between F and log p(x), at least as independent ones.

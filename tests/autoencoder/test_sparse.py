@@ -122,6 +122,7 @@ def test_partial_fit_takes_sparse_batches():
     assert_array_equal(est.score_samples(S), dense.score_samples(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gmvae_takes_sparse_rows(family):
     X = rows(family)
@@ -152,6 +153,7 @@ def test_blocks_of_sparse_rows():
     assert_array_equal(est.score_samples(S), dense.score_samples(X))
 
 
+@pytest.mark.slow
 def test_a_search_over_sparse_rows():
     X = counts()
     grid = {"latent_dim": [1, 2]}

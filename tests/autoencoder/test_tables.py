@@ -227,6 +227,7 @@ def test_all_columns_categorical():
     assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [VAE, GMVAE])
 def test_a_single_row_is_as_among_others(estimator):
     X = mixed_table(60)
@@ -551,6 +552,7 @@ def test_a_pickle_answers_the_same(estimator):
     assert copy.columns_ == est.columns_
 
 
+@pytest.mark.slow
 def test_a_search_over_the_latent_dimension():
     X = mixed_table(120)
     search = GridSearchCV(VAE(likelihood="auto", **SHORT), {"latent_dim": [1, 2]}, cv=3)
@@ -573,6 +575,7 @@ def test_a_pipeline_with_a_column_transformer_in_front():
     assert np.isfinite(pipe.score(X))
 
 
+@pytest.mark.slow
 def test_mixed_tables_train_in_every_way():
     X = mixed_table(60)
     X.loc[3, "plan"] = None

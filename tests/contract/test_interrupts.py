@@ -117,6 +117,7 @@ def test_ctrl_c_at_random_moments(entry, params, seed):
     check(entry, params, delay)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_no_thread_is_waited_for(n_jobs):

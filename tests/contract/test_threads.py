@@ -95,6 +95,7 @@ def test_threads_over_chunks(entry, n_jobs):
                 np.testing.assert_array_equal(two, alone[1])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_predictions_change_no_setting(model):
     est, data = model

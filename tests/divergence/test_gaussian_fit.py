@@ -69,6 +69,7 @@ def exclusive_conditions(parameters):
 # The reference case.
 
 
+@pytest.mark.slow
 def test_inclusive_is_the_moments():
     fit = fit_gaussian(P)
     assert isinstance(fit, GaussianFit)
@@ -173,6 +174,7 @@ def test_more_modes_than_two():
     assert_allclose(divergences, -np.log([0.5, 0.3, 0.2]), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_modes_far_apart_in_the_plane():
     p = mixture_of_planes(*PLANES)
     fit = fit_gaussian(p, direction="exclusive", n_samples=1000, random_state=0)
@@ -238,6 +240,7 @@ def test_the_laplace_distribution():
     assert_allclose(fit.covariance, 1.5**2 * np.pi / 2, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fitted_mixture():
     """The moments of a mixture are known: those of its components, added up."""
     rng = np.random.default_rng(0)
@@ -317,6 +320,7 @@ def test_moments_of_draws_where_there_are_none(nu):
     assert fit_gaussian(stats.multivariate_t([0, 0], np.eye(2), 4), random_state=0)
 
 
+@pytest.mark.slow
 def test_a_target_far_from_zero():
     """As seconds since 1970: what is missed of its mass, times its mean, is far off."""
     target = stats.norm(1e9, 1)

@@ -59,6 +59,7 @@ def test_rare_modes_that_are_narrow_and_far(weight, mean, scale):
     assert_allclose(estimate.divergence, exact(*parts, q), rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight, scale", [(0.5, 1e-4), (1e-3, 1e-5), (0.1, 1e-7)])
 def test_narrow_modes_of_q(weight, scale):
     q = mixture([1 - weight, weight], [0.0, 0.3], [1.0, scale])
@@ -119,6 +120,7 @@ def test_what_underflows_is_told_from_what_ends():
     assert np.isfinite(kl(stats.norm(), stats.truncnorm(-50, 50)).divergence)
 
 
+@pytest.mark.slow
 def test_modes_of_a_log_density_that_underflows():
     p, q = LogOfSum(1e-4, 1e3, 0.01), stats.norm(0, 30)
     expected = exact([1 - 1e-4, 1e-4], [0.0, 1e3], [1.0, 0.01], q)
@@ -142,6 +144,7 @@ def test_densities_that_are_infinite_at_an_end(start):
     )
 
 
+@pytest.mark.slow
 def test_draws_on_which_a_density_is_infinite():
     with pytest.raises(ValueError, match=r"p is infinite at.*logarithm"):
         kl(stats.beta(1e-3, 1), stats.beta(2e-3, 1), random_state=0)
@@ -154,6 +157,7 @@ def test_moments_where_quadrature_misses_mass():
     assert abs(fit.mean[0] - 2.5) < 5 * deviation / np.sqrt(100_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [stats.cauchy(), stats.t(2)], ids=["cauchy", "t2"])
 def test_moments_that_are_infinite(p):
     with pytest.raises(ValueError, match="moments are finite"):

@@ -114,6 +114,7 @@ def test_mixtures_on_the_line_against_an_integral(seed):
     assert kl(p, p).divergence == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_modes_far_apart_and_narrow():
     """A rule that looks at the middle only would see nothing there."""
     parts = [0.25, 0.75], [-100.0, 100.0], [0.1, 0.1]
@@ -213,6 +214,7 @@ needs_random_variables = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_random_variables
 def test_random_variables_of_scipy():
     p, q = stats.Normal(mu=0, sigma=1), stats.Normal(mu=1, sigma=2)

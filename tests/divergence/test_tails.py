@@ -52,6 +52,7 @@ def test_student_against_normal_in_closed_form(nu):
     assert estimate.standard_error < 1e-6 * estimate.divergence
 
 
+@pytest.mark.slow
 def test_other_tails_that_are_barely_light_enough():
     # E[x] of a Pareto distribution is b / (b - 1).
     for b in (1.5, 2):

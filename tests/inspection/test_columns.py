@@ -123,6 +123,7 @@ def test_large_tables(max_panels):
         assert panel(display, "15 (12 of 44)").density.sum() < 8
 
 
+@pytest.mark.slow
 def test_axes(plt):
     display = shown()
     assert len(plt.get_fignums()) == 1

@@ -271,6 +271,7 @@ def test_sparse_segmentations():
     assert bound == pytest.approx(est.score(HELD_OUT), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_images_go_along():
     est, maps = seeing(), specks(1, 10)
     images = images_of(maps, seed=1)
@@ -281,6 +282,7 @@ def test_images_go_along():
         latent_diagnostics(est, maps)
 
 
+@pytest.mark.slow
 def test_sparse_segmentations_of_maps_in_other_forms():
     est = fitted()
     expected = values(est, HELD_OUT)

@@ -33,6 +33,7 @@ def est(request):
     return clone(request.param)
 
 
+@pytest.mark.slow
 def test_scores_and_criteria(est):
     display = ModelSelectionDisplay.from_estimator(est, X, param_range=RANGE, cv=3)
     assert display.param_name == "n_components"

@@ -197,6 +197,7 @@ def test_images_that_were_not_there_in_fit():
 # The estimator ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_torch():
     code = "import sys, sklvm; sklvm.LabelMapCodec().fit([[0, 1]])\n"
     run = [sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"]
@@ -276,6 +277,7 @@ def test_images_in_another_unit_than_in_fit():
         codec.score(HELD_OUT[:1], images=np.zeros_like(images[:1]))
 
 
+@pytest.mark.slow
 def test_bits_of_a_stream_above_the_score():
     """Rounding up to bytes and what says of which kind it is, 11 bits at the most."""
     maps = scenes(2, 300, (4, 5))

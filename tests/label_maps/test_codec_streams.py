@@ -65,6 +65,7 @@ def test_altered_streams(shape):
                 codec.decode([longer])
 
 
+@pytest.mark.slow
 def test_random_bytes_are_a_map_or_an_error():
     codec, rng = fitted(), np.random.default_rng(0)
     n_maps = 0
@@ -133,6 +134,7 @@ print(b"".join(streams).hex())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_another_process_writes_the_same_bytes(tmp_path, threads):
     import sklvm

@@ -169,6 +169,7 @@ def test_maps_of_one_label_are_their_label(monkeypatch, shape):
         assert max(map(len, codec.encode(maps))) == 5
 
 
+@pytest.mark.slow
 def test_altered_streams_of_one_label():
     codec = fitted()
     maps = [np.full((16, 20), 2), np.full((8, 9), 3)]

@@ -205,6 +205,7 @@ def test_equal_problems_have_equal_fits_with_missing_values(family, acceleration
         assert_same(est, base)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bernoulli", "categorical", "poisson", "full"])
 def test_equal_problems_have_equal_fits_on_many_rows(family):
     """Enough rows that a start may look at a sample of them only."""

@@ -76,6 +76,7 @@ def test_a_filled_frame_is_the_frame_with_its_holes_filled(model, library):
     assert frame.isna().to_numpy().sum() == (~observed).sum()  # X is as it was
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", models())
 def test_the_values_are_those_of_the_array(model):
     frame = numbers()

@@ -448,6 +448,7 @@ def test_the_textbook_iterations_with_missing_values(kind, n_features):
     assert_allclose(full_covariances(est), covariances, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_fixed_point_maximises_the_observed_likelihood():
     """EM against a direct climb over the mean and the Cholesky factor."""
     X = blobs(25, missing=0.35, spread=0.5)

@@ -182,6 +182,7 @@ def test_the_number_of_parameters(fitted):
 # EM --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acceleration", [None, "squarem"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_f_never_falls(shape, acceleration):
@@ -270,6 +271,7 @@ OTHER_BLOCKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", OTHER_BLOCKS)
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -303,6 +305,7 @@ def test_a_warm_start_takes_the_same_blocks_in_other_words():
     run(pickle.loads(pickle.dumps(est)), WHOLE, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_warm_start_keeps_to_its_columns():
     """Other dtypes and values would be other kinds: the fitted ones stay."""
@@ -349,6 +352,7 @@ def test_the_chain_rule(fitted):
         assert_array_equal(result, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plan", "region", "member"])
 def test_missing_proba_is_bayes_by_hand(name, fitted):
     proba = fitted.predict_missing_proba(X, name)

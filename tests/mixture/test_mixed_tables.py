@@ -50,6 +50,7 @@ def test_samples_are_tables_like_the_fitted_one(fitted):
     assert np.isfinite(fitted.score_samples(table)).all()
 
 
+@pytest.mark.slow
 def test_samples_are_of_the_density(fitted):
     table, _ = fitted.sample(20000)
     assert abs(fitted.score(table) - fitted.score(fitted.sample(20001)[0])) < 0.05
@@ -127,6 +128,7 @@ def test_arrays_in_arrays_out():
     assert sample.dtype == integers.dtype
 
 
+@pytest.mark.slow
 def test_polars_in_polars_out():
     pl = pytest.importorskip("polars")
     table = pl.DataFrame({name: WHOLE[name].tolist() for name in WHOLE})
@@ -201,6 +203,7 @@ def test_an_unknown_category_may_be_missing(fitted):
     assert_array_equal(est.score_samples(strange), est.score_samples(absent))
 
 
+@pytest.mark.slow
 def test_folds_that_lack_a_category():
     table = people(150)
     table.loc[7, "plan"] = "platinum"

@@ -243,6 +243,7 @@ def test_impossible_rows():
     assert_allclose(est.conditional_score_samples(X, 1), [-np.inf, 0], atol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from(FAMILIES))
 def test_nothing_observed_says_exactly_nothing(seed, family):

@@ -161,6 +161,7 @@ def brought_to_the_cpu(tensor):
     return tensor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry",
     [entry for entry in REGISTRY if "net_params" in entry.make().get_params()],
@@ -229,6 +230,7 @@ class Watching(Callback):
         pass
 
 
+@pytest.mark.slow
 def test_a_longer_history_costs_epochs_not_batches():
     params = {"max_epochs": 3, "callbacks": [Watching()]}
     few, many = (
@@ -238,6 +240,7 @@ def test_a_longer_history_costs_epochs_not_batches():
     assert many < few + 2000
 
 
+@pytest.mark.slow
 def test_training_rows_are_not_saved():
     wide = np.tile(X, (50, 1))
     assert len(pickle.dumps(fit(wide))) < len(pickle.dumps(fit())) + 4000

@@ -44,6 +44,7 @@ class Stop(Callback):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "n_rows, n_epochs", [(50, 5000), (500, 1250), (2000, 313), (100_000, 30)]
 )
@@ -133,6 +134,7 @@ def test_max_epochs_is_the_most(n_rows):
     assert np.isfinite(est.held_out_bound_)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_folds")
 def test_callbacks_see_the_last_training_alone():
     log = []
@@ -170,6 +172,7 @@ def test_partial_fit_holds_nothing_out():
     VAE(**FEW, early_stopping=True).partial_fit(ROWS[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_folds")
 def test_a_training_that_goes_on_adds_its_epochs():
     est = fit(**SHORT, warm_start=True)
@@ -178,6 +181,7 @@ def test_a_training_that_goes_on_adds_its_epochs():
     assert est.n_iter_ == n_first + 20
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_folds")
 def test_pickles_and_later_fits_know_what_was_held_out():
     est = fit(**SHORT)
@@ -200,6 +204,7 @@ def test_the_history_has_rate_and_distortion():
     assert (rate > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_folds")
 def test_a_conditional_model_has_folds_too():
     X = standard_normal(60, 2)
@@ -252,6 +257,7 @@ def test_a_curve_goes_on_as_it_was():
     assert n_cool < 63 or n_cool == np.ceil(0.3 * est.best_epoch_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator, n_rise", [(VAE, 200), (ConditionalVAE, 50)])
 @pytest.mark.parametrize("is_own", [False, True])
 def test_the_rate_rises_from_a_linear_start(estimator, n_rise, is_own):
@@ -310,6 +316,7 @@ def spiral(n_samples=1000):
     return (X - X.mean(axis=0)) / X.std(axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lr_schedule", ["constant", "cosine"])
 def test_an_unfinished_training_says_so_under_every_schedule(lr_schedule):
     """The learning rate of a cosine is 0 at the end, where every trace is flat."""
@@ -327,6 +334,7 @@ def test_an_unfinished_training_says_so_under_every_schedule(lr_schedule):
     assert est.converged_ is False
 
 
+@pytest.mark.slow
 def test_a_finished_training_has_converged_under_the_cosine():
     X = standard_normal(200, 1) @ np.ones((1, 4)) + standard_normal(200, 4, seed=1)
     params = {"max_epochs": 200, "early_stopping": False, "lr": 1e-3}

@@ -28,6 +28,7 @@ def models():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("est, data", list(models()), ids=lambda x: type(x).__name__)
 @pytest.mark.parametrize("said", [CPU, CUDA], ids=["CPU", "CUDA"])

@@ -86,6 +86,7 @@ def answers_of(name):
     return FITS[name]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", FITS)
 def test_settings_made_elsewhere(name, setting):
@@ -96,6 +97,7 @@ def test_settings_made_elsewhere(name, setting):
         assert_array_equal(answer, other)
 
 
+@pytest.mark.slow
 def test_copies_and_exports_under_another_default_device(tmp_path):
     maps, est = fit(MAPS, image_shape=(3, 4), max_epochs=3), VAE(2, **QUICK)
     quietly(est.fit, X)

@@ -24,6 +24,7 @@ def test_images_are_given_exactly_where_the_fit_had_them(method):
     refused(getattr(fitted(), method), FEW, images=images_of(FEW), words=("images",))
 
 
+@pytest.mark.slow
 def test_the_decoder_needs_them_too():
     seen, S = seeing(), np.full((30, Q), -1)
     refused(seen.inverse_transform, S, words=("images",))

@@ -125,6 +125,7 @@ def test_a_bad_refine_after_the_fit():
         est.transform(FEW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [1e-30, 1e30])
 def test_the_least_and_the_largest_weight(weight):
     est = fit(TINY_X, **TINY | {"max_epochs": 1}, distortion_weight=weight)
@@ -168,6 +169,7 @@ def test_classes_that_do_not_exist(method, value):
     refused(getattr(fitted(), method), changed(FEW, value), words=words)
 
 
+@pytest.mark.slow
 def test_a_class_that_the_fit_has_not_seen():
     est = fit(FEW, n_classes=None, max_epochs=3)
     refused(est.transform, changed(FEW, 3), words=("X", 3, "n_classes"))
@@ -221,6 +223,7 @@ def test_another_number_of_pixels(method):
         getattr(fitted(), method)(FEW[:, :-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fit", *READS_X])
 def test_maps_of_void_alone(method):
     est = fitted(void_class=2).set_params(void_class=2, n_classes=None)
@@ -249,6 +252,7 @@ def test_nothing_works_before_the_fit():
             method(*data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_a_training_that_diverges_keeps_the_fit(warm_start):
     est = fitted().set_params(warm_start=warm_start, lr=1e30, lr_schedule="constant")

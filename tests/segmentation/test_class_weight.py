@@ -16,6 +16,7 @@ WEIGHTS = {0: 0.5, 2: 4.0}
 ARRAY = np.array([0.5, 1.0, 4.0])
 
 
+@pytest.mark.slow
 def test_the_distortion_is_the_sum_of_the_weights():
     est, maps = tiny(class_weight="balanced"), TINY_X[:16]
     est.class_weight_ = ARRAY
@@ -41,6 +42,7 @@ def test_balanced_is_what_scikit_learn_calls_so():
     assert np.mean([weights[label] for label in pixels.tolist()]) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_dict_leaves_the_others_at_one():
     assert_array_equal(tiny_with(WEIGHTS).class_weight_, ARRAY)
     assert tiny().class_weight_ is None
@@ -71,6 +73,7 @@ def test_weights_of_two_are_twice_the_distortion_weight():
     assert_array_equal(est.transform(HELD_OUT), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["decoder", "encoder"])
 def test_the_losses_have_the_weights(part):
     """Beside the same losses pixel by pixel, of maps of one class each."""
@@ -96,6 +99,7 @@ def _loss(module, weights, labels, part):
     return trial.distortion(torch.zeros(1, P)).item()
 
 
+@pytest.mark.slow
 def test_a_rare_class_survives():
     """Single pixels of a class among stripes, worth a seed only with a weight."""
     rng = np.random.default_rng(0)

@@ -73,6 +73,7 @@ def test_any_map_at_any_size_of_code(small, maps, weight):
         assert_array_equal(est.decode(lossless), maps)
 
 
+@pytest.mark.slow
 def test_kinds_of_stream_may_be_mixed(est):
     lossy = est.encode(HELD_OUT[:2])
     lossless = est.encode(HELD_OUT[2:4], lossless=True)
@@ -153,6 +154,7 @@ def test_as_many_classes_as_there_may_be():
         assert_array_equal(model.walk(Decoder(coder.finish()), pair[0]), pair[1])
 
 
+@pytest.mark.slow
 def test_max_distortion_reaches_the_bytes(est):
     est = copy.deepcopy(est).set_params(distortion_weight=0.5)
     for m in (0, 2):

@@ -38,6 +38,7 @@ def has_curve(lines, x, y):
     )
 
 
+@pytest.mark.slow
 def test_the_display_is_the_curve():
     est = fitted()
     display = RateDistortionDisplay.from_estimator(
@@ -56,6 +57,7 @@ def test_the_display_is_the_curve():
     assert est.distortion_weight == 3.0
 
 
+@pytest.mark.slow
 def test_baselines():
     display = RateDistortionDisplay.from_estimator(
         fitted(), HELD_OUT, distortion_weights=WEIGHTS
@@ -73,6 +75,7 @@ def test_baselines():
         assert has_curve(display.ax_.lines, np.ravel(bits), np.ravel(y))
 
 
+@pytest.mark.slow
 def test_without_baselines():
     display = RateDistortionDisplay.from_estimator(
         fitted(), HELD_OUT, distortion_weights=WEIGHTS, baselines=False
@@ -81,6 +84,7 @@ def test_without_baselines():
     assert len(data_of(display.ax_.lines)) == 1
 
 
+@pytest.mark.slow
 def test_weights_of_its_own():
     display = RateDistortionDisplay.from_estimator(fitted(), HELD_OUT[:10])
     weights = np.asarray(display.distortion_weights)
@@ -89,6 +93,7 @@ def test_weights_of_its_own():
     assert np.ptp(display.bits_per_pixel) > 0
 
 
+@pytest.mark.slow
 def test_an_axes_of_the_user_s(plt):
     figure, ax = plt.subplots()
     display = RateDistortionDisplay.from_estimator(

@@ -44,6 +44,7 @@ def est():
     return seeing()
 
 
+@pytest.mark.slow
 def test_images_say_what_seeds_cannot(est):
     blind = without_images()
     assert est.n_image_channels_ == 2
@@ -53,6 +54,7 @@ def test_images_say_what_seeds_cannot(est):
     assert blind.distortion(HELD_OUT, blank(HELD_OUT)).mean() / P > 0.5
 
 
+@pytest.mark.slow
 def test_the_image_belongs_to_its_row(est):
     right = est.score_samples(HELD_OUT, SEEN)
     wrong = est.score_samples(HELD_OUT, SEEN[::-1])
@@ -94,6 +96,7 @@ def test_a_score_is_weighted(est):
     assert score == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_fit_transform_takes_them(est):
     other = clone(est).set_params(**SHORT)
     S = quietly(lambda: other.fit_transform(X, images=IMAGES))
@@ -148,6 +151,7 @@ def pipeline(**params):
     return Pipeline(steps)
 
 
+@pytest.mark.slow
 def test_a_pipeline_passes_them_on(routing):
     pipe = quietly(lambda: pipeline().fit(X, images=IMAGES))
     est = with_images()
@@ -185,11 +189,13 @@ def test_grid_search_passes_them_on(routing, within):
     assert search.score(HELD_OUT, images=SEEN) == expected
 
 
+@pytest.mark.slow
 def test_routing_works_without_images_too(routing):
     pipe = quietly(lambda: pipeline().fit(X))
     assert pipe.score(HELD_OUT) == without_images().score(HELD_OUT)
 
 
+@pytest.mark.slow
 def test_what_else_a_pipeline_may_be_asked_for(routing):
     pipe, weights = pipeline(), np.arange(len(HELD_OUT))
     pipe[-1].set_score_request(sample_weight=True)
@@ -202,6 +208,7 @@ def test_what_else_a_pipeline_may_be_asked_for(routing):
     assert_array_equal(est.inverse_transform(S, SEEN), HELD_OUT)
 
 
+@pytest.mark.slow
 def test_a_pipeline_without_images_needs_no_routing():
     pipe = quietly(lambda: pipeline().fit(X))
     S = without_images().transform(HELD_OUT)

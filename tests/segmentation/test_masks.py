@@ -79,6 +79,7 @@ def test_ids_cost_no_more_than_their_number():
     assert est.net_.module.n_classes == est.n_classes_ == K
 
 
+@pytest.mark.slow
 def test_void_labels_have_no_plane():
     est = short(np.where(MAPS == 1, 255, MAPS), void_class=255)
     assert est.net_.module.n_classes == 2
@@ -88,6 +89,7 @@ def test_void_labels_have_no_plane():
     assert est.void_class_ == (255, -1)
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_keeps_its_labels():
     est = short(WORDS[MAPS], warm_start=True)
     quietly(est.fit, WORDS[np.minimum(MAPS, 1)])
@@ -95,6 +97,7 @@ def test_a_training_that_goes_on_keeps_its_labels():
     refused(est.fit, np.full_like(WORDS[MAPS], "car"), words=("'car'",))
 
 
+@pytest.mark.slow
 def test_labels_are_saved(tmp_path):
     est = short(WORDS[MAPS], void_class="tree")
     maps = WORDS[HELD_OUT_MAPS]
@@ -108,6 +111,7 @@ def test_labels_are_saved(tmp_path):
 # Shapes.
 
 
+@pytest.mark.slow
 def test_maps_come_out_as_they_went_in():
     rows, est = of_numbers(), short(MAPS)
     assert est.image_shape_ == SHAPE
@@ -154,6 +158,7 @@ def test_lists_of_maps_of_several_shapes(rate_model):
     assert curve.bits_per_pixel == pytest.approx(bits)
 
 
+@pytest.mark.slow
 def test_a_fit_to_maps_of_several_shapes():
     maps = [m[: 3 + i % 3, : 2 + i % 5] for i, m in enumerate(MAPS)]
     est = short(maps)
@@ -203,6 +208,7 @@ def test_one_hot_maps(axis):
 # Images.
 
 
+@pytest.mark.slow
 def test_images_in_all_forms():
     flat = images_of(X)
     shaped = flat.reshape(-1, *SHAPE, 2)
@@ -222,6 +228,7 @@ def test_images_in_all_forms():
     refused(est.encode, small, images, words=("images[0]", SHAPE, (3, SHAPE[1])))
 
 
+@pytest.mark.slow
 def test_the_whole_of_it_without_a_shape_to_set():
     """Nothing but maps: a fit finds the shape and the labels."""
     maps, shape = models.TINY_X, models.TINY["image_shape"]

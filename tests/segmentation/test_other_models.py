@@ -118,6 +118,7 @@ def test_maps_that_are_all_void_take_a_byte_and_the_checksum():
                 assert_array_equal(read.reshape(3, 4), labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 4), (2, 3), (1, 1), (7, 9), (1, 50)])
 def test_maps_of_one_label_are_no_longer_than_their_pixels(monkeypatch, shape):
     est, maps = tiny(), [np.full(shape, label) for label in range(3)]
@@ -132,6 +133,7 @@ def test_maps_of_one_label_are_no_longer_than_their_pixels(monkeypatch, shape):
             assert len(one) <= len(other)
 
 
+@pytest.mark.slow
 def test_every_bit_of_a_map_of_one_label_counts():
     """Those of the shape as well: (1, 4) and (2, 2) have the same pixels.
 
@@ -155,6 +157,7 @@ def test_every_bit_of_a_map_of_one_label_counts():
 # Of earlier versions ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_model", ["list", "learned"])
 def test_streams_of_before_are_read(monkeypatch, rate_model):
     """Their checksums name a part of the model, or nothing of it."""

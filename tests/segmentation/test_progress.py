@@ -5,6 +5,7 @@ import pytest
 from .models import TINY, TINY_X, fit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refine", ["greedy", None])
 def test_each_part_of_a_fit_has_a_line_that_names_it(capfd, refine):
     fit(TINY_X, **TINY | {"max_epochs": 1}, refine=refine, verbose=1)

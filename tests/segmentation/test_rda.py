@@ -81,6 +81,7 @@ def test_the_lower_bound_is_that_of_the_refined_training_maps(rate_model):
     assert est.lower_bound_ == pytest.approx(est.score(few), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_classes_and_shape_from_the_data():
     est = fit(TINY_X, image_shape=None, n_classes=None, max_epochs=3)
     assert est.n_classes_ == K
@@ -113,6 +114,7 @@ def test_odd_shapes(shape, rate_model):
     assert_array_equal(est.decode(est.encode(maps, lossless=True)), maps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_model", RATE_MODELS)
 def test_one_class_needs_no_seed(rate_model):
     maps = np.zeros((20, P), dtype=int)
@@ -145,6 +147,7 @@ def test_types_of_numbers(dtype):
     assert_array_equal(est.inverse_transform(expected.astype(float)), dense)
 
 
+@pytest.mark.slow
 def test_memory_order_and_read_only_arrays(est):
     expected = est.transform(HELD_OUT)
     locked = HELD_OUT.copy()

@@ -46,6 +46,7 @@ def test_no_code_is_worse_than_blank(est, refine, weight):
     assert (code <= objective(est, HELD_OUT, blank(HELD_OUT)) + 1e-9).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     maps=arrays(np.int64, (2, 12), elements=st.integers(0, 2)),
@@ -72,6 +73,7 @@ def test_no_network_makes_codes_that_are_worse_than_blank(gradient):
         assert (code <= objective(est, TINY_X, blank(TINY_X)) + 1e-9).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [3.0, 10.0])
 def test_refining_betters_the_network_s_own_code(est, weight):
     est.set_params(distortion_weight=weight)
@@ -94,6 +96,7 @@ def test_there_are_no_own_codes_of_an_encoder_that_was_not_trained():
     assert est.set_params(refine="greedy").transform(TINY_X).shape == TINY_X.shape
 
 
+@pytest.mark.slow
 def test_no_seed_too_many_is_left(est):
     """Prune: the code without any one of its seeds is no better.
 
@@ -133,6 +136,7 @@ def test_a_wrong_pixel_that_costs_many_seeds_is_not_left(rate_model):
     assert (S >= 0).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_score_samples_is_minus_the_objective(est):
     S = est.transform(HELD_OUT)
     np.testing.assert_allclose(
@@ -160,12 +164,14 @@ def test_max_distortion_is_kept(est, m, refine):
         assert (S >= 0).sum() < HELD_OUT.size
 
 
+@pytest.mark.slow
 def test_a_wide_max_distortion_changes_nothing(est):
     assert_array_equal(
         est.transform(HELD_OUT, max_distortion=P), est.transform(HELD_OUT)
     )
 
 
+@pytest.mark.slow
 def test_less_distortion_takes_more_bits(est):
     est.set_params(distortion_weight=0.5)
     rates = [
@@ -222,6 +228,7 @@ def test_a_huge_weight_leaves_hardly_a_wrong_pixel(est):
 # Void pixels.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("void_class", [0, 2])
 def test_void_pixels_are_never_seeded_nor_count_nor_decoded(void_class):
     est = fitted(void_class=void_class, refine=None)
@@ -242,6 +249,7 @@ def test_void_pixels_are_never_seeded_nor_count_nor_decoded(void_class):
     assert (est.distortion(HELD_OUT, S) == 0).all()
 
 
+@pytest.mark.slow
 def test_a_map_of_void_but_for_a_pixel():
     est = fitted(void_class=2, rate_model="list")
     maps = np.full((P, P), 2)

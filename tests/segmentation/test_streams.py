@@ -86,6 +86,7 @@ def test_bytes_that_hypothesis_finds(est, stream):
     decode(est, stream)
 
 
+@pytest.mark.slow
 def test_every_first_byte(est):
     decode(est, b"")
     for first in range(256):
@@ -99,6 +100,7 @@ def test_long_streams_are_refused_at_once(est):
             decode(est, bytes([start]) + filling * 20000)
 
 
+@pytest.mark.slow
 def test_nothing_large_is_allocated(est, streams):
     rng = np.random.default_rng(2)
     hostile = [spoil(rng, stream) for stream in streams[::2]]

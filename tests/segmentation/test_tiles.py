@@ -133,6 +133,7 @@ def test_max_distortion_is_that_of_the_whole_map(most, params):
         assert_array_equal(decoded, expected)
 
 
+@pytest.mark.slow
 def test_images_are_cut_with_their_maps():
     est = seeing_maps()
     maps = [specks(3, 6).reshape(12, 10), specks(4, 1).reshape(4, 5)]
@@ -162,6 +163,7 @@ def seeing_maps():
 # Bytes --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checksum", [False, True])
 @pytest.mark.parametrize("lossless", [False, True])
 @pytest.mark.parametrize("rate_model", RATE_MODELS)

@@ -44,6 +44,7 @@ def test_no_gradient_is_the_same_as_another():
     assert (weights[0] != weights[2]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_each_gradient_finds_seeds(gradient):
     est = own_seeds(gradient)
@@ -51,6 +52,7 @@ def test_each_gradient_finds_seeds(gradient):
     assert own < objective(est, MAPS, blank(MAPS)).mean() - 3
 
 
+@pytest.mark.slow
 def test_channels_are_the_widths_of_the_networks():
     def size(est):
         return sum(w.numel() for w in est.net_.module.parameters())
@@ -70,6 +72,7 @@ class Counting(Callback):
         self.log[-1] += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("refine", "phases"), [("greedy", [13, 7]), (None, [13, 2, 5])]
 )
@@ -87,6 +90,7 @@ def test_callbacks_see_all_phases_and_may_stop_each(refine, phases):
     assert stopped[-1] < log[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("refine", "n_phases"), [("greedy", 2), (None, 3)])
 def test_a_fit_of_one_epoch_a_phase(refine, n_phases):
     est = tiny(max_epochs=1, refine=refine)
@@ -94,6 +98,7 @@ def test_a_fit_of_one_epoch_a_phase(refine, n_phases):
     assert np.isfinite(est.score(MAPS))
 
 
+@pytest.mark.slow
 def test_fit_transform_is_fit_and_transform():
     other = clone(tiny())
     assert_array_equal(quietly(other.fit_transform, TINY_X), tiny().transform(TINY_X))
@@ -110,6 +115,7 @@ def test_warm_start_goes_on(est):
     assert est.score(HELD_OUT) > once - 3
 
 
+@pytest.mark.slow
 def test_a_cold_fit_starts_anew():
     est, other = tiny(), tiny()
     quietly(other.fit, TINY_X[:20])
@@ -118,6 +124,7 @@ def test_a_cold_fit_starts_anew():
     assert other.n_iter_ == est.n_iter_
 
 
+@pytest.mark.slow
 def test_early_stopping_says_which_epoch_was_the_best():
     params = {"early_stopping": True, "n_iter_no_change": 1, "tol": 1e3}
     est = tiny(max_epochs=12, **params)

@@ -21,6 +21,7 @@ def what_it_says(est):
     return [*values, curve.error, *map(est.decode, streams)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("present", [None, 0])
 def test_the_void_class_is_that_of_the_fit(present):
     est = fitted(void_class=VOID)
@@ -31,6 +32,7 @@ def test_the_void_class_is_that_of_the_fit(present):
         assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_void_class_that_the_fit_did_not_have():
     est = fitted()
     expected = what_it_says(est)
@@ -40,6 +42,7 @@ def test_a_void_class_that_the_fit_did_not_have():
     est.transform(np.full((1, HELD_OUT.shape[1]), VOID))
 
 
+@pytest.mark.slow
 def test_a_second_fit_takes_the_new_one():
     est = fitted(void_class=VOID).set_params(void_class=0, max_epochs=3).fit(X)
     assert est.void_class_ == 0
@@ -71,6 +74,7 @@ def test_maps_of_void_alone_are_coded(shape):
     assert est.rate_distortion_curve(maps[:1], [1.0]).error == [0]
 
 
+@pytest.mark.slow
 def test_several_void_labels_are_one_to_the_model_and_two_to_lossless():
     # Class 0, and two labels of what was void.
     def relabelled(maps):
@@ -103,6 +107,7 @@ def of_version_0_1(est, void_class):
     return old
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_model", RATE_MODELS)
 def test_no_stream_has_a_void_seed(rate_model):
     other = fitted(rate_model=rate_model)
@@ -119,6 +124,7 @@ def test_no_stream_has_a_void_seed(rate_model):
             est.decode([stream])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("void_class", [0, 1, VOID])
 def test_models_of_version_0_1_go_on_as_they_were(void_class):
     est = of_version_0_1(fitted(rate_model="learned"), void_class)

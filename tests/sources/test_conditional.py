@@ -34,6 +34,7 @@ def table(n=600):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "y", "likelihood"),
     [

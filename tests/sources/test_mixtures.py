@@ -114,6 +114,7 @@ class TestFit:
                 found = getattr(one, method)(source, sample_weight="w")
                 assert found == pytest.approx(expected, rel=1e-12)
 
+    @pytest.mark.slow
     def test_a_fit_goes_on_from_its_checkpoint(self, tmp_path):
         X = rows("full")
         passes = []
@@ -354,6 +355,7 @@ class TestMixedColumns:
         frame.loc[rng.random(n) < 0.1, "city"] = None
         return frame
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", [*OF_FRAMES, "function"])
     def test_parameters_are_those_of_a_table_in_memory(self, kind, tmp_path):
         frame = self.table()

@@ -141,6 +141,7 @@ def through_skops(est, others=()):
     return skops.io.loads(data, trusted=untrusted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_skops_takes_pipelines_with_every_estimator(name):
     est, case = fitted(name), CASES[name]

@@ -327,6 +327,7 @@ def test_the_label_is_added_to_a_likelihood(likelihood):
     assert classifier.estimator_.likelihood[1] == ("categorical", [4])
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize("model", [VAE, GMVAE])
 def test_autoencoders(model):
@@ -405,6 +406,7 @@ def test_score_leaves_unlabelled_rows_out():
     )
 
 
+@pytest.mark.slow
 def test_grid_search_by_accuracy():
     grid = {"estimator__n_components": [1, 3]}
     plain = GridSearchCV(make(), grid, cv=3).fit(X, Y)

@@ -37,6 +37,7 @@ MODEL = GaussianMixtureEM(
 CRITERIA = ["bic", "icl", "score"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("scaled", [False, True])
 def test_three_clusters_are_found(criterion, scaled):
@@ -53,6 +54,7 @@ def test_three_clusters_are_found(criterion, scaled):
     assert MODEL.n_components == 1
 
 
+@pytest.mark.slow
 def test_a_table_of_mixed_columns():
     model = MixtureEM(n_init=2, random_state=0)
     selection = select_n_components(model, table(), [2, 3, 4])
@@ -71,6 +73,7 @@ def test_criteria_are_those_of_fits_to_all_rows():
     assert_allclose(results["icl"], [fit.icl(X) for fit in fits])
 
 
+@pytest.mark.slow
 def test_the_one_standard_error_rule():
     cv = KFold(4, shuffle=True, random_state=3)
     selection = select_n_components(MODEL, X, range(1, 5), "score", cv=cv)
