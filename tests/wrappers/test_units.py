@@ -143,7 +143,7 @@ def mixed_table(n=300):
 
 
 def mixture():
-    return MixtureEM(2, tol=1e-12, max_iter=2000, random_state=0)
+    return MixtureEM(2, tol=1e-12, max_iter=2000, n_init=5, random_state=0)
 
 
 CODES = np.random.default_rng(0).integers(0, 2, (100, 3))
