@@ -292,7 +292,8 @@ def of_frequent_patterns(rows, most):
     """Mask of the rows with one of the most frequent patterns of missing cells."""
     bits = np.packbits(np.isnan(rows), axis=1)
     _, at, counts = np.unique(bits, axis=0, return_inverse=True, return_counts=True)
-    return np.isin(at, np.argsort(-counts, kind="stable")[:most])
+    # NumPy 2.0 gives `at` a second axis.
+    return np.isin(at.ravel(), np.argsort(-counts, kind="stable")[:most])
 
 
 def in_all(masks):
